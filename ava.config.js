@@ -1,0 +1,11 @@
+/** Compiled tests of every package; each file runs in its own process, because several spawn workers of their own. */
+export default {
+  files: [
+    'packages/*/dist-test/**/*.test.js',
+    '!packages/*/dist-test/**/*.long.test.js',
+    'examples/dist-test/**/*.test.js',
+  ],
+  workerThreads: false,
+  concurrency: 2,
+  timeout: '120s',
+};

@@ -1,0 +1,65 @@
+/**
+ * Guards for the edge of an interface. Each looks at one argument, and its message names the argument and the value.
+ * Behind them the loops are bare.
+ */
+
+import { isPowerOfTwo } from './address.ts';
+import { AllocError } from './error.ts';
+
+/** How a value reads in a message: strings quoted, everything else as JavaScript prints it. */
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
+}
+
+/**
+ * Demands a non-negative integer.
+ * @param name - what the caller calls the argument
+ * @param value - the argument
+ * @returns `value`
+ * @throws TypeError when it is no number, RangeError when it is negative, fractional, infinite or NaN
+ * @public
+ */
+export function checkInteger(name: string, value: unknown): number {
+  if (typeof value !== 'number')
+    throw new TypeError(`${name} must be a number, got ${show(value)} (${typeof value})`);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new RangeError(`${name} must be a non-negative integer, got ${value}`);
+  }
+  return value;
+}
+
+/**
+ * Demands a power of two, 1 … 2^31.
+ * @param name - what the caller calls the argument
+ * @param value - the argument, in bytes
+ * @returns `value`
+ * @throws TypeError or RangeError as {@link checkInteger}; AllocError `InvalidParam` when it is no power of two
+ * @public
+ */
+export function checkAlign(name: string, value: unknown): number {
+  const align = checkInteger(name, value);
+  if (!isPowerOfTwo(align)) {
+    throw new AllocError('InvalidParam', `${name} must be a power of two from 1 to 2^31, got ${align}`);
+  }
+  return align;
+}
+
+/**
+ * Demands one of a few names.
+ * @param name - what the caller calls the argument
+ * @param value - the argument
+ * @param choices - the accepted values, which the message lists
+ * @returns `value`
+ * @throws TypeError when it is no string, AllocError `InvalidParam` when it is none of them
+ * @public
+ */
+export function checkChoice<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
+  if (typeof value !== 'string')
+    throw new TypeError(`${name} must be a string, got ${show(value)} (${typeof value})`);
+  if (!(choices as readonly string[]).includes(value)) {
+    throw new AllocError('InvalidParam', `${name} must be one of ${choices.join(', ')}; got ${show(value)}`);
+  }
+  return value as T;
+}

@@ -1,0 +1,28 @@
+/**
+ * The vocabulary of shmalloc: addresses, layouts, errors, the allocator interfaces and the shared region.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  type Address,
+  alignDown,
+  alignUp,
+  isAligned,
+  isPowerOfTwo,
+  MAX_BYTES,
+  NULL,
+  nextPowerOfTwo,
+} from './address.ts';
+export type {
+  BaseAllocator,
+  ByteAllocator,
+  GlobalAllocator,
+  IdAllocator,
+  PageAllocator,
+} from './allocators.ts';
+export { checkAlign, checkChoice, checkInteger } from './check.ts';
+export { AllocError, type AllocErrorCode } from './error.ts';
+export { checkHandle, type Handle } from './handle.ts';
+export { defaultAlign, Layout, SCALAR_BYTES, type ScalarType } from './layout.ts';
+export { type MemorySource, type RegionOptions, SharedMemory, type ViewTypes } from './shared-memory.ts';

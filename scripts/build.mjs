@@ -1,0 +1,46 @@
+/**
+ * Installs what the lockfile names and compiles every package; does neither when nothing has changed since the last time.
+ * Needs nothing but Node and npm: it must run before anything is installed.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PNPM = 'pnpm@12.21.0';
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const stamp = path.join(root, 'node_modules', '.shmalloc-installed');
+
+/** One digest over everything that decides what is installed. */
+function manifestDigest() {
+  const packages = readdirSync(path.join(root, 'packages')).map((name) => `packages/${name}/package.json`);
+  const hash = createHash('sha256');
+  for (const file of [
+    'package.json',
+    'pnpm-workspace.yaml',
+    'pnpm-lock.yaml',
+    'examples/package.json',
+    ...packages,
+  ]) {
+    const full = path.join(root, file);
+    if (existsSync(full)) hash.update(file).update(readFileSync(full));
+  }
+  return hash.digest('hex');
+}
+
+/** Runs one command; what it prints goes to standard error, so that `--json` output of a later step stays clean. */
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
+  if (error) throw error;
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+const digest = manifestDigest();
+if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
+  const frozen = existsSync(path.join(root, 'pnpm-lock.yaml')) && !process.env.SHMALLOC_UPDATE_LOCK;
+  console.error('Installing dependencies …');
+  run('npx', ['--yes', PNPM, 'install', frozen ? '--frozen-lockfile' : '--no-frozen-lockfile']);
+  writeFileSync(stamp, manifestDigest());
+}
+run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
