@@ -1,1 +1,16 @@
-export {};
+/**
+ * The conformance kit of shmalloc: what every allocator has to stand, and the shadow oracle that watches it.
+ *
+ * @packageDocumentation
+ */
+
+export { conformance, type TestContext, type TestFunction } from './kit/conformance.ts';
+export type {
+  ConformanceOptions,
+  CreateOptions,
+  Group,
+  HeapClass,
+  Subject,
+  TestedHeap,
+} from './kit/subject.ts';
+export * from './oracle/index.ts';

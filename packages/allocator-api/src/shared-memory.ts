@@ -122,10 +122,10 @@ export class SharedMemory {
     this.source = source;
     this.start = start;
     this.#end = end;
-    this.#makeViews();
-    const bytes = this.buffer.byteLength;
+    const bytes = bufferOf(source).byteLength;
     if (bytes > MAX_BYTES)
       throw new AllocError('InvalidParam', `a region has at most 4 GiB, got ${bytes} bytes`);
+    this.#makeViews();
     if (start > this.end || this.end > bytes) {
       throw new AllocError(
         'InvalidParam',
@@ -165,12 +165,13 @@ export class SharedMemory {
 
   /** End of the region in bytes, one past its last byte. */
   get end(): Address {
-    return this.#end ?? this.buffer.byteLength;
+    return this.#end ?? this.byteLength;
   }
 
   /** Bytes of the whole buffer, as this thread last saw it. */
   get byteLength(): number {
-    return this.buffer.byteLength;
+    // Not the buffer's own: a growable SharedArrayBuffer tells a new length while the views still have the old one.
+    return this.u8.byteLength;
   }
 
   /** How many bytes the buffer can grow to. A `WebAssembly.Memory` does not tell its maximum: then 4 GiB. */
@@ -207,7 +208,7 @@ export class SharedMemory {
    */
   refresh(): boolean {
     const buffer = bufferOf(this.source);
-    if (buffer.byteLength === this.u8.byteLength) return false;
+    if (buffer.byteLength === this.byteLength) return false;
     this.#makeViews();
     return true;
   }

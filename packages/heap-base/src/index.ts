@@ -1,1 +1,18 @@
-export {};
+/**
+ * What the lock-based algorithms share: the region header, the allocator contract behind a lock, and boundary tags.
+ *
+ * @packageDocumentation
+ */
+
+export { demand, NEXT_FREE, PREV_LINK } from './block.ts';
+export { BoundaryTagHeap } from './boundary-tags.ts';
+export type { HeapLayout, LockKind, Word } from './header.ts';
+export {
+  attachHeap,
+  createHeap,
+  type HeapClass,
+  type HeapOptions,
+  type HeapStats,
+  LockedHeap,
+} from './locked-heap.ts';
+export { type BlockVisitor, BOUNDARY_TAG_STATE_WORDS, PoolHeap } from './pools.ts';

@@ -1,1 +1,35 @@
-export {};
+/**
+ * The SMP runtime of shmalloc: CPUs are workers, physical memory is one shared region, the allocator is chosen by name.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  ALLOCATORS,
+  type AllocatorClass,
+  type AllocatorEntry,
+  type AllocatorModule,
+  type AllocatorName,
+  type AllocatorOptions,
+  attachAllocator,
+  createAllocator,
+  type KernelAllocator,
+  type LockKind,
+} from './allocators.ts';
+export {
+  type Cpu,
+  cpuBarrier,
+  cpuCount,
+  cpuCurrent,
+  halt,
+  kalloc,
+  kfree,
+  PAGE_SIZE,
+  type Program,
+  panic,
+  printf,
+} from './cpu.ts';
+export { KernelError, type KernelErrorCode, KernelPanic, MachineStopped } from './errors.ts';
+export { sprintf } from './klib/printf.ts';
+export { boot, type Machine } from './machine.ts';
+export { type BootOptions, MAX_CPUS } from './options.ts';

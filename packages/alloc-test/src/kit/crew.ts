@@ -1,0 +1,67 @@
+/**
+ * A crew of real workers on one heap, with a watchdog: a broken allocator may send a worker round in circles for ever.
+ */
+
+import { Worker } from 'node:worker_threads';
+import type { Oracle } from '../oracle/oracle.ts';
+import type { Job } from './jobs.ts';
+import type { Answer } from './worker.ts';
+
+/** How one worker ended. */
+export type Outcome =
+  | { readonly end: 'done'; readonly operations: number }
+  | { readonly end: 'failed'; readonly error: string }
+  | { readonly end: 'stopped' };
+
+/** How long the crew may work. */
+export interface CrewOptions {
+  /** Seconds until workers that still run are terminated. */
+  readonly seconds: number;
+  /** Stop everyone as soon as this oracle has found something. */
+  readonly untilViolation?: Oracle;
+}
+
+const POLL_MS = 20;
+
+/** Starts one worker for each job and waits until all have ended, or have been stopped. Never rejects. */
+export async function runCrew(jobs: readonly Job[], options: CrewOptions): Promise<Outcome[]> {
+  const workers = jobs.map((job) => new Worker(new URL('./worker.js', import.meta.url), { workerData: job }));
+  const outcomes = workers.map(outcomeOf);
+  let stopped = false;
+  const stopAll = (): void => {
+    if (stopped) return;
+    stopped = true;
+    for (const worker of workers) void worker.terminate();
+  };
+  // The clock starts when the last worker has: on a busy machine that alone can take a second.
+  let offline = workers.length;
+  let deadline = Number.POSITIVE_INFINITY;
+  for (const worker of workers) {
+    worker.once('online', () => {
+      if (--offline === 0) deadline = Date.now() + options.seconds * 1000;
+    });
+  }
+  const watchdog = setInterval(() => {
+    if (Date.now() > deadline || (options.untilViolation?.violationCount ?? 0) > 0) stopAll();
+  }, POLL_MS);
+  // Others may wait for a worker that has failed.
+  for (const outcome of outcomes) void outcome.then(({ end }) => end === 'failed' && stopAll());
+  try {
+    return await Promise.all(outcomes);
+  } finally {
+    clearInterval(watchdog);
+  }
+}
+
+function outcomeOf(worker: Worker): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let outcome: Outcome = { end: 'stopped' };
+    worker.on('message', (answer: Answer) => {
+      outcome = 'error' in answer ? { end: 'failed', ...answer } : { end: 'done', ...answer };
+    });
+    worker.on('error', (error) => {
+      outcome = { end: 'failed', error: String(error) };
+    });
+    worker.on('exit', () => resolve(outcome));
+  });
+}

@@ -1,0 +1,159 @@
+/**
+ * What the kit is given: the algorithm under test, and what it declares of itself.
+ */
+
+import type {
+  AllocError,
+  ByteAllocator,
+  GlobalAllocator,
+  Handle,
+  RegionOptions,
+  SharedMemory,
+} from '@shmalloc/allocator-api';
+
+/**
+ * What every algorithm's `create` takes; an algorithm may know further options.
+ * @public
+ */
+export interface CreateOptions extends RegionOptions {
+  lock?: string | undefined;
+  debug?: boolean | undefined;
+}
+
+/**
+ * What every heap can do, and so what the kit relies on.
+ * @public
+ */
+export interface TestedHeap extends GlobalAllocator, ByteAllocator {
+  readonly memory: SharedMemory;
+  share(): Handle;
+  detach(): void;
+  [Symbol.dispose](): void;
+  validate(): void;
+  registerError(hook: (error: AllocError) => void): void;
+}
+
+/**
+ * An algorithm's class. Its `name` is the name under which its module exports it.
+ * @public
+ */
+export interface HeapClass {
+  readonly name: string;
+  /** Takes at least {@link CreateOptions}. Declared with `never`, so that an algorithm may name its locks and options exactly. */
+  create(options: never): TestedHeap;
+  attach(handle: Handle): TestedHeap;
+}
+
+/**
+ * The algorithm under test.
+ * @public
+ */
+export interface Subject {
+  /** How test titles call it. */
+  readonly name: string;
+  readonly allocator: HeapClass;
+  /** The URL of the module that exports the class, for workers: `import.meta.resolve('@shmalloc/tlsf')`. */
+  readonly module: string;
+  /** Further options for `create`, such as a policy. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * The groups of checks; each is one file of the kit.
+ * @public
+ */
+export type Group =
+  | 'arceos'
+  | 'contract'
+  | 'alignment'
+  | 'exhaustion'
+  | 'bad-input'
+  | 'bytes'
+  | 'property'
+  | 'regions'
+  | 'threads';
+
+/**
+ * What an algorithm declares of itself, and how much is run.
+ * @public
+ */
+export interface ConformanceOptions {
+  /** `'quick'`: seconds. `'full'`: every row of the ArceOS tests with its own numbers: tens of seconds, or minutes. Default `'quick'`. */
+  scale?: 'quick' | 'full' | undefined;
+  /** How many workers share the heap, once for each entry. Default `[1, 4]`. */
+  workers?: readonly number[] | undefined;
+  /** The locks to run threads with. `false` for an algorithm without locks, whose `create` is then given none. Default spin and mutex. */
+  locks?: readonly string[] | false | undefined;
+  /** The largest alignment that the algorithm offers, in bytes. Below 4096 the rest shows as skipped. */
+  maxAlign?: number | undefined;
+  /** Bytes of the small heaps that most checks work on. Default 1 MiB. */
+  heapBytes?: number | undefined;
+  /** Which part of `availableBytes` one request must get from an almost empty heap. Default 0.8. */
+  largestShare?: number | undefined;
+  /** Groups that the algorithm cannot stand, each with the reason; they show as skipped. */
+  omit?: Partial<Record<Group, string>> | undefined;
+  /** Seed of everything random but the ArceOS tests. Default: by the clock; it is logged. */
+  seed?: number | undefined;
+}
+
+/** How much a scale runs. */
+export interface Amounts {
+  /** align_test: steps. */
+  readonly alignSteps: number;
+  /** basic_test: numbers that are pushed and sorted. */
+  readonly sorted: number;
+  /** basic_test: [how many vectors, of how many numbers]. */
+  readonly vectors: readonly (readonly [count: number, length: number])[];
+  /** basic_test: operations on the ordered map. */
+  readonly mapOperations: number;
+  /** basic_test: how many vectors, of which length first, of which length in their place. */
+  readonly replaced: readonly [count: number, first: number, second: number];
+  /** mi_test: how often 2 MiB are allocated and touched. */
+  readonly touched: number;
+  /** multi_thread_test. */
+  readonly threads: { readonly threads: number; readonly rounds: number; readonly slots: number };
+  /** glibc_bench: blocks for each size and batch. */
+  readonly benchBlocks: number;
+  /** malloc_large: replacements. */
+  readonly largeReplacements: number;
+  /** Random operations for each entry of `workers`. */
+  readonly threadOperations: number;
+  /** Sequences that fast-check tries. */
+  readonly propertyRuns: number;
+}
+
+/** The two scales; `full` has the numbers of the originals. */
+export const SCALES: Readonly<Record<'quick' | 'full', Amounts>> = {
+  quick: {
+    alignSteps: 5000,
+    sorted: 300_000,
+    vectors: [
+      [3000, 64],
+      [750, 520],
+    ],
+    mapOperations: 5000,
+    replaced: [1000, 32, 64],
+    touched: 50,
+    threads: { threads: 4, rounds: 5, slots: 200 },
+    benchBlocks: 20_000,
+    largeReplacements: 1000,
+    threadOperations: 300_000,
+    propertyRuns: 60,
+  },
+  full: {
+    alignSteps: 50_000,
+    sorted: 3_000_000,
+    vectors: [
+      [30_000, 64],
+      [7500, 520],
+    ],
+    mapOperations: 50_000,
+    replaced: [10_000, 32, 64],
+    touched: 1000,
+    threads: { threads: 10, rounds: 100, slots: 1000 },
+    benchBlocks: 1_000_000,
+    largeReplacements: 100_000,
+    threadOperations: 2_000_000,
+    propertyRuns: 1000,
+  },
+};

@@ -1,0 +1,172 @@
+/**
+ * Real threads on one heap: multi_thread_test of ArceOS, random work with blocks that pass between workers, and the proof that the
+ * same without a lock goes wrong (so that the checks are known to see it).
+ */
+
+import type { Violation } from '../oracle/violation.ts';
+import {
+  type Bench,
+  type Check,
+  expect,
+  expectEmpty,
+  expectNoViolations,
+  type WatchedHeap,
+} from './bench.ts';
+import { type Outcome, runCrew } from './crew.ts';
+import { type Job, type RandomJob, SlotTable } from './jobs.ts';
+import type { CreateOptions, TestedHeap } from './subject.ts';
+
+/** Slots of the table through which random blocks pass. */
+const SLOTS = 1024;
+
+/** The random blocks of all slots fit several times over. */
+function randomHeap(bench: Bench, options: CreateOptions): TestedHeap {
+  return bench.create({ bytes: 8 * bench.heapBytes, ...options });
+}
+
+/** Seconds until a crew counts as hanging. */
+const PATIENCE = { crew: 60, race: 1.2 };
+
+/** How often two workers without a lock get the chance to collide. */
+const RACES = 30;
+
+/** Every check with threads. */
+export function threadChecks(bench: Bench): Check[] {
+  const { threads, rounds, slots } = bench.amounts.threads;
+  const each = lockOptions(bench);
+  const operations = Math.ceil(bench.amounts.threadOperations / each.length);
+  const checks: Check[] = [];
+  for (const options of each) {
+    const lock = options.lock === undefined ? '' : `, lock '${options.lock}'`;
+    checks.push({
+      title: `multi_thread_test: ${threads} threads × ${rounds} rounds × ${slots} slots${lock}`,
+      run: (at) => multiThreadTest(at, options),
+    });
+    for (const workers of bench.workers) {
+      checks.push({
+        title: `${workers} worker${workers === 1 ? '' : 's'}, ${operations} operations, blocks freed by any of them${lock}`,
+        run: (at) => randomCrew(at, options, workers, operations),
+      });
+    }
+  }
+  if (bench.locks !== false) {
+    checks.push({
+      title: "with lock 'none' two workers break the heap, and the oracle names it",
+      run: async (at) => {
+        const [found] = await raceWithoutLock(at);
+        expect(found !== undefined, `${RACES} races of two workers without a lock went unnoticed`);
+        at.log(found.message);
+      },
+    });
+  }
+  return checks;
+}
+
+/** `create`'s lock option for each lock; nothing for an algorithm that has none. */
+function lockOptions({ locks }: Bench): CreateOptions[] {
+  return locks === false ? [{}] : locks.map((lock) => ({ lock }));
+}
+
+/** What all jobs on one heap have in common. */
+function jobsOn(
+  bench: Bench,
+  { heap, oracle }: WatchedHeap,
+  parties: number,
+  slots: number,
+): Omit<Job, 'kind' | 'thread'> {
+  return {
+    module: bench.subject.module,
+    exportName: bench.subject.allocator.name,
+    handle: heap.share(),
+    oracle: oracle.share(),
+    barrier: new SharedArrayBuffer(8),
+    parties,
+    table: new SharedArrayBuffer(SlotTable.bytesFor(slots)),
+  };
+}
+
+/** @throws Error with what a worker said, unless all are done */
+function expectDone(outcomes: readonly Outcome[], seconds: number): number {
+  const failed = outcomes.find(({ end }) => end === 'failed');
+  if (failed?.end === 'failed') throw new Error(`a worker failed: ${failed.error}`);
+  let operations = 0;
+  for (const [thread, outcome] of outcomes.entries()) {
+    if (outcome.end === 'done') operations += outcome.operations;
+    else throw new Error(`worker ${thread} had not ended after ${seconds} s and was stopped`);
+  }
+  return operations;
+}
+
+/** Half of the threads allocate, the others free what those left. */
+export async function multiThreadTest(bench: Bench, options: CreateOptions): Promise<void> {
+  const watched = bench.watch(bench.create({ ...bench.bigOptions, ...options }));
+  const before = watched.heap.usedBytes();
+  const amounts = bench.amounts.threads;
+  const shared = jobsOn(bench, watched, 2 * amounts.threads, amounts.threads * amounts.slots);
+  const jobs = (['first', 'second'] as const).flatMap((phase, group) =>
+    Array.from({ length: amounts.threads }, (_, column): Job => {
+      const thread = group * amounts.threads + column;
+      return { kind: 'multi-thread', ...shared, ...amounts, thread, phase, column };
+    }),
+  );
+  const seconds = PATIENCE.crew * Math.max(1, amounts.rounds / 10);
+  const outcomes = await runCrew(jobs, { seconds });
+  expectNoViolations(watched.oracle);
+  bench.log(`${expectDone(outcomes, seconds)} operations`);
+  expectEmpty(watched, before);
+}
+
+/** One job of random work for each worker. */
+function randomJobs(
+  bench: Bench,
+  watched: WatchedHeap,
+  workers: number,
+  operations: number,
+  seed: number,
+): RandomJob[] {
+  const shared = jobsOn(bench, watched, workers, SLOTS);
+  return Array.from({ length: workers }, (_, thread) => {
+    return { kind: 'random', ...shared, thread, seed, operations: Math.ceil(operations / workers) };
+  });
+}
+
+/** Random work of several workers; what is left in the table at the end the main thread frees. */
+export async function randomCrew(
+  bench: Bench,
+  options: CreateOptions,
+  workers: number,
+  operations: number,
+  seconds: number = PATIENCE.crew,
+): Promise<void> {
+  bench.log(`seed ${bench.seed}`);
+  const watched = bench.watch(randomHeap(bench, options));
+  const before = watched.heap.usedBytes();
+  const jobs = randomJobs(bench, watched, workers, operations, bench.seed);
+  const outcomes = await runCrew(jobs, { seconds });
+  expectNoViolations(watched.oracle);
+  expectDone(outcomes, seconds);
+  watched.heap.validate();
+  const table = new SlotTable(jobs[0].table);
+  for (let slot = 0; slot < table.length; slot++) {
+    const block = table.take(slot);
+    if (block !== undefined) watched.checked.free(block.address, block.size);
+  }
+  expectEmpty(watched, before);
+}
+
+/**
+ * Two workers on a heap that has no lock, until the oracle sees a violation. Everything is bounded: operations, time, and
+ * how often it is tried.
+ * @returns what was found; empty when the workers were lucky every time
+ */
+export async function raceWithoutLock(bench: Bench): Promise<Violation[]> {
+  for (let race = 0; race < RACES; race++) {
+    const watched = bench.watch(randomHeap(bench, { lock: 'none' }));
+    const jobs = randomJobs(bench, watched, 2, 200_000, bench.seed + race);
+    await runCrew(jobs, { seconds: PATIENCE.race, untilViolation: watched.oracle });
+    // That the allocator threw is a sign of damage; what is sought is the damage.
+    const found = watched.oracle.violations().filter(({ kind }) => kind !== 'threw');
+    if (found.length > 0) return found;
+  }
+  return [];
+}

@@ -1,0 +1,31 @@
+/**
+ * A worker of the kit: attaches to the heap and to the oracle, does its job, detaches, and says how it went. An error is an answer too.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { CheckedAllocator } from '../oracle/checked-allocator.ts';
+import { Oracle } from '../oracle/oracle.ts';
+import { type Job, work } from './jobs.ts';
+import type { HeapClass } from './subject.ts';
+
+/** What a worker answers. */
+export type Answer = { readonly operations: number } | { readonly error: string };
+
+async function run(job: Job): Promise<number> {
+  const heapClass = ((await import(job.module)) as Record<string, HeapClass>)[job.exportName];
+  if (heapClass === undefined) throw new Error(`${job.module} exports no ${job.exportName}`);
+  const heap = heapClass.attach(job.handle);
+  // A wrong free would flood the console from every thread; the oracle sees it before the heap does.
+  heap.registerError(() => {});
+  try {
+    return work(new CheckedAllocator(heap, Oracle.attach(job.oracle), job.thread), job);
+  } finally {
+    heap.detach();
+  }
+}
+
+const answer: Answer = await run(workerData as Job).then(
+  (operations) => ({ operations }),
+  (error) => ({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+);
+parentPort?.postMessage(answer);

@@ -1,0 +1,113 @@
+import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
+import test from 'ava';
+import { Peer, type Shape } from './peer.ts';
+import { BACKINGS, KIB } from './sources.ts';
+
+const GROWABLE = ['a growable SharedArrayBuffer', 'a WebAssembly.Memory'];
+
+for (const name of GROWABLE) {
+  const options = BACKINGS[name];
+
+  test(`${name}: growth adds zeroed memory at the end and says where`, (t) => {
+    const memory = SharedMemory.create(options);
+    memory.u8[128 * KIB - 1] = 5;
+    t.is(memory.grow(64 * KIB), 128 * KIB);
+    t.is(memory.byteLength, 192 * KIB);
+    t.is(memory.end, 192 * KIB);
+    t.is(memory.u8[128 * KIB - 1], 5);
+    t.is(memory.u8[128 * KIB], 0);
+    t.is(memory.f64.byteLength, 192 * KIB);
+    t.is(memory.grow(0), 192 * KIB);
+    t.is(memory.byteLength, 192 * KIB);
+  });
+
+  test(`${name}: a view from before the growth stays valid for the bytes it covers`, (t) => {
+    const memory = SharedMemory.create(options);
+    const { u32 } = memory;
+    const block = memory.view('u32', 64, 4);
+    memory.grow(64 * KIB);
+    t.not(memory.u32, u32);
+    t.is(u32.length, (128 * KIB) / 4, 'a view never changes its length');
+    u32[16] = 0xabcd;
+    t.is(memory.u32[16], 0xabcd);
+    t.is(block[0], 0xabcd);
+    memory.u32[17] = 0x1234;
+    t.is(block[1], 0x1234);
+    t.is(u32[17], 0x1234);
+  });
+
+  test(`${name}: another thread sees the growth after its refresh(), and not before`, async (t) => {
+    const memory = SharedMemory.create(options);
+    const peer = new Peer();
+    await peer.ask({ op: 'attach', source: memory.source });
+    t.false(await peer.ask({ op: 'refresh' }), 'nothing has grown yet');
+    const address = memory.grow(64 * KIB);
+    memory.u32[address / 4] = 99;
+    t.like(await peer.ask<Shape>({ op: 'shape' }), { byteLength: 128 * KIB, end: 128 * KIB });
+    t.is(await peer.ask({ op: 'index', type: 'u32', address }), undefined);
+    t.true(await peer.ask({ op: 'refresh' }));
+    t.like(await peer.ask<Shape>({ op: 'shape' }), { byteLength: 192 * KIB, end: 192 * KIB });
+    t.is(await peer.ask({ op: 'index', type: 'u32', address }), 99);
+    t.false(await peer.ask({ op: 'refresh' }));
+    await peer.close();
+  });
+
+  test(`${name}: view() finds memory that another thread has added`, async (t) => {
+    const memory = SharedMemory.create(options);
+    const peer = new Peer();
+    await peer.ask({ op: 'attach', source: memory.source });
+    const address = await peer.ask<number>({ op: 'grow', bytes: 64 * KIB });
+    t.is(address, 128 * KIB);
+    await peer.ask({ op: 'write', type: 'f64', address, value: 2.5 });
+    t.is(memory.byteLength, 128 * KIB);
+    t.is(memory.view('f64', address, 1)[0], 2.5);
+    t.is(memory.byteLength, 192 * KIB);
+    await peer.close();
+  });
+
+  test(`${name}: an end that was given stays where it is`, (t) => {
+    const whole = SharedMemory.create(options);
+    const part = SharedMemory.from(whole.source, 8, 64 * KIB);
+    whole.grow(64 * KIB);
+    t.true(part.refresh());
+    t.is(part.byteLength, 192 * KIB);
+    t.is(part.end, 64 * KIB);
+  });
+
+  test(`${name}: growth beyond the maximum is NoMemory and changes nothing`, (t) => {
+    const memory = SharedMemory.create(options);
+    const error = t.throws(() => memory.grow(1024 * KIB), { instanceOf: AllocError });
+    t.is(error?.code, 'NoMemory');
+    t.is(error?.message, `cannot grow ${128 * KIB} bytes of memory by ${1024 * KIB}`);
+    t.is(memory.byteLength, 128 * KIB);
+    t.is(memory.grow(1024 * KIB - 128 * KIB), 128 * KIB, 'up to the maximum it can');
+  });
+
+  test(`${name}: growth by no non-negative integer is refused`, (t) => {
+    const memory = SharedMemory.create(options);
+    t.throws(() => memory.grow(-1), { instanceOf: RangeError, message: /^bytes .*-1$/ });
+    t.throws(() => memory.grow('1' as never), { instanceOf: TypeError, message: /^bytes .*"1"/ });
+  });
+}
+
+test('two threads that grow a WebAssembly.Memory at once get a part each', async (t) => {
+  const memory = SharedMemory.create({ bytes: 64 * KIB, maxBytes: 8 * KIB * KIB, backing: 'wasm' });
+  const peers = [new Peer(), new Peer()];
+  await Promise.all(peers.map((peer) => peer.ask({ op: 'attach', source: memory.source })));
+  const starts = new Set<number>();
+  for (let round = 0; round < 50; round++) {
+    const got = await Promise.all(peers.map((peer) => peer.ask<number>({ op: 'grow', bytes: 64 * KIB })));
+    for (const start of got) starts.add(start);
+  }
+  t.is(starts.size, 100);
+  memory.refresh();
+  t.is(memory.byteLength, 101 * 64 * KIB);
+  await Promise.all(peers.map((peer) => peer.close()));
+});
+
+test('a SharedArrayBuffer without a maximum does not grow', (t) => {
+  const memory = SharedMemory.create(BACKINGS['a SharedArrayBuffer']);
+  const error = t.throws(() => memory.grow(8), { instanceOf: AllocError });
+  t.is(error?.code, 'NoMemory');
+  t.false(memory.refresh());
+});

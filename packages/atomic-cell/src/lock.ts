@@ -1,0 +1,25 @@
+/**
+ * Mutual exclusion. Everything that one holder wrote, plainly or atomically, before `unlock` is visible to the next holder
+ * after `lock`.
+ *
+ * Neither lock here is re-entrant: a thread that locks twice waits for itself forever. A thread that is terminated between
+ * `lock` and `unlock` leaves the lock held for good; that is what every lock-based allocator pays, and why there is one without.
+ * @public
+ */
+export interface Lock {
+  /** Returns when the calling thread holds the lock. */
+  lock(): void;
+
+  /**
+   * Takes the lock if it is free at this moment; never waits.
+   * @returns whether the calling thread holds it now
+   */
+  tryLock(): boolean;
+
+  /**
+   * Gives the lock back.
+   * @throws ReleaseError when it is free; it stays free. Who holds it is not recorded, so a thread that unlocks what another one
+   *   holds is not noticed.
+   */
+  unlock(): void;
+}

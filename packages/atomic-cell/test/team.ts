@@ -1,0 +1,82 @@
+/** Threads for the tests: started together, joined by their answers. */
+
+import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { type MemorySource, SharedMemory } from '@shmalloc/allocator-api';
+
+/** What every worker gets beside its own task. */
+interface Ticket<Task> {
+  source: MemorySource;
+  id: number;
+  task: Task;
+}
+
+/**
+ * Starts one worker for each task. Thread ids go from 1.
+ * @param file - below `workers/`, without extension
+ */
+export function startTeam<Task, Answer>(
+  file: string,
+  memory: SharedMemory,
+  tasks: readonly Task[],
+): Promise<Answer>[] {
+  return tasks.map((task, index) => {
+    const ticket: Ticket<Task> = { source: memory.source, id: index + 1, task };
+    const worker = new Worker(new URL(`./workers/${file}.js`, import.meta.url), { workerData: ticket });
+    return new Promise<Answer>((resolve, reject) => {
+      let answer: Answer;
+      worker.once('message', (value: Answer) => {
+        answer = value;
+      });
+      worker.once('error', reject);
+      // At the exit and not at the answer: only then has the worker written its coverage.
+      worker.once('exit', () => resolve(answer));
+    });
+  });
+}
+
+/** {@link startTeam}, and waits for all answers. */
+export function runTeam<Task, Answer>(
+  file: string,
+  memory: SharedMemory,
+  tasks: readonly Task[],
+): Promise<Answer[]> {
+  return Promise.all(startTeam<Task, Answer>(file, memory, tasks));
+}
+
+/** In the worker: what it was started with. */
+export function ticket<Task>(): { memory: SharedMemory; id: number; task: Task } {
+  const { source, id, task } = workerData as Ticket<Task>;
+  return { memory: SharedMemory.from(source), id, task };
+}
+
+/** In the worker: hands the answer to the test. */
+export function answer(value: unknown): void {
+  parentPort!.postMessage(value);
+}
+
+/** Waits, spinning, until `count` threads have come: so that they all run when the work starts. */
+export function meet(memory: SharedMemory, address: number, count: number): void {
+  Atomics.add(memory.i32, address / 4, 1);
+  while (Atomics.load(memory.i32, address / 4) < count);
+}
+
+/** Gives other threads, and the messages from workers, a turn until the condition holds. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/**
+ * Repeats an experiment that goes wrong by chance until it has, so that what proves a checker does not depend on one run.
+ * @param run - the experiment; returns how much went wrong
+ * @returns that of the last run: 0 when it went well a hundred times
+ */
+export async function untilBroken(run: (attempt: number) => Promise<number>): Promise<number> {
+  for (let attempt = 1; attempt <= 100; attempt++) {
+    const faults = await run(attempt);
+    if (faults > 0) return faults;
+  }
+  return 0;
+}
+
+/** Both kinds of memory that threads can share. */
+export const BACKINGS: readonly ('sab' | 'wasm')[] = ['sab', 'wasm'];

@@ -1,0 +1,251 @@
+/**
+ * Handing out, taking back and resizing blocks with boundary tags (`block.ts` has the picture). What is left to the algorithm is one
+ * question: in which structure are the free blocks kept, and which of them does a request take?
+ *
+ * Everything here is constant time; only the algorithm's search is its own.
+ */
+
+import type { SharedMemory } from '@shmalloc/allocator-api';
+import * as block_ from './block.ts';
+import { Field, type Word } from './header.ts';
+import { PoolHeap, TOP as TOP_, TOP_END as TOP_END_, TOP_MARK as TOP_MARK_ } from './pools.ts';
+
+// V8 reads an import from its module's cell at every use, and folds a constant of the module itself: these copies make a pair of malloc
+// and free 10 % faster (docs/performance.md).
+const FREE = block_.FREE;
+const PREV_FREE = block_.PREV_FREE;
+const SIZE: number = block_.SIZE;
+const GRANULE = block_.GRANULE;
+const USED = Field.used;
+const TOUCHED = Field.touched;
+const TOP = TOP_;
+const TOP_END = TOP_END_;
+const TOP_MARK = TOP_MARK_;
+
+/**
+ * A heap of blocks with boundary tags.
+ * @public
+ */
+export abstract class BoundaryTagHeap extends PoolHeap {
+  /** What a request is padded with before it is rounded down to granules: its header, in debug its seal, and rounding. */
+  private readonly padding: number;
+
+  /** @internal */
+  constructor(memory: SharedMemory, header: Word) {
+    super(memory, header);
+    this.padding = GRANULE * 4 - 1 + (this.debug ? 8 : 4);
+  }
+
+  // ── What an algorithm gives: the set of free blocks ──
+
+  /** A free block of at least `size` words, or 0: then the request is cut from the top. The block stays in the set. */
+  protected abstract find(size: number): Word;
+  /** The same when the top cannot meet the request either: a block that `find` passed over, or 0. */
+  protected abstract findTight(size: number): Word;
+  /** A free block in which `size` words fit behind a payload at a multiple of `align` words, or 0. */
+  protected abstract findAligned(size: number, align: number): Word;
+  /** Puts a block into the set. Whatever lies behind it in memory is in order. */
+  protected abstract insert(block: Word, size: number): void;
+  // ── Handing out ──
+
+  /** Words of the block for a request of `bytes`. */
+  private wordsFor(bytes: number): number {
+    return ((bytes + this.padding) >>> 4) << 2;
+  }
+
+  protected override allocate(bytes: number): Word {
+    const size = this.wordsFor(bytes);
+    const block = this.find(size);
+    return block === 0 ? this.cutTop(size) : this.cut(block, size);
+  }
+
+  /** Hands out the first `size` words of a free block; what remains goes back into the set. */
+  private cut(block: Word, size: number): Word {
+    const { i32 } = this;
+    const whole = i32[block] & SIZE;
+    const behind = block + whole;
+    this.remove(block, whole);
+    if (whole === size) {
+      i32[behind] &= ~PREV_FREE;
+    } else {
+      // The block behind has a free neighbour as before: its P stays set.
+      const rest = block + size;
+      i32[rest] = (whole - size) | FREE;
+      i32[behind - 1] = rest;
+      this.insert(rest, whole - size);
+    }
+    i32[block] = size;
+    i32[this.header + USED] += size;
+    if (this.debug) this.seal(block, size);
+    return block + 1;
+  }
+
+  /** Hands out the first `size` words of the top. */
+  private cutTop(size: number): Word {
+    const { i32, pools } = this;
+    const block = i32[pools + TOP];
+    const end = block + size;
+    if (end > i32[pools + TOP_END]) {
+      const tight = this.findTight(size);
+      return tight === 0 ? 0 : this.cut(tight, size);
+    }
+    i32[pools + TOP] = end;
+    i32[end] = 0;
+    if (end > i32[pools + TOP_MARK]) this.mark(end);
+    i32[block] = size;
+    i32[this.header + USED] += size;
+    if (this.debug) this.seal(block, size);
+    return block + 1;
+  }
+
+  /** The top has risen to where it never was: what lies below counts as touched. */
+  private mark(top: Word): void {
+    const { i32, pools } = this;
+    i32[this.header + TOUCHED] += top - i32[pools + TOP_MARK];
+    i32[pools + TOP_MARK] = top;
+  }
+
+  protected override allocateAligned(bytes: number, align: number): Word {
+    const { i32, pools } = this;
+    const size = this.wordsFor(bytes);
+    const found = this.findAligned(size, align >>> 2);
+    const hole = found !== 0 ? found : i32[pools + TOP];
+    // What lies in front of the payload stays free. It is a whole number of granules, so it is never too small to be a block.
+    const gap = -(hole + 1) & ((align >>> 2) - 1);
+    const block = hole + gap;
+    if (found !== 0) {
+      const whole = i32[hole] & SIZE;
+      this.remove(hole, whole);
+      this.freeRest(block + size, whole - gap - size);
+    } else {
+      if (block + size > i32[pools + TOP_END]) return 0;
+      this.raiseTop(block + size);
+    }
+    const payload = this.handOut(block, size, gap === 0 ? 0 : PREV_FREE);
+    if (gap !== 0) {
+      i32[hole] = gap | FREE;
+      i32[block - 1] = hole;
+      this.insert(hole, gap);
+    }
+    return payload;
+  }
+
+  /** Puts what is left behind a block into the set; when nothing is, the block behind has lost its free neighbour. */
+  private freeRest(rest: Word, size: number): void {
+    const { i32 } = this;
+    if (size === 0) {
+      i32[rest] &= ~PREV_FREE;
+      return;
+    }
+    i32[rest] = size | FREE;
+    i32[rest + size - 1] = rest;
+    i32[rest + size] |= PREV_FREE;
+    this.insert(rest, size);
+  }
+
+  private raiseTop(top: Word): void {
+    const { i32, pools } = this;
+    i32[pools + TOP] = top;
+    i32[top] = 0;
+    if (top > i32[pools + TOP_MARK]) this.mark(top);
+  }
+
+  /** Writes the header of a block in use, counts it, and returns its payload. */
+  private handOut(block: Word, size: number, flags: number): Word {
+    const { i32 } = this;
+    i32[block] = size | flags;
+    i32[this.header + USED] += size;
+    if (this.debug) this.seal(block, size);
+    return block + 1;
+  }
+
+  private seal(block: Word, size: number): void {
+    this.i32[block + size - 1] = block_.sealOf(block, size);
+  }
+
+  // ── Taking back ──
+
+  protected override release(payload: Word): boolean {
+    const block = payload - 1;
+    const size = this.liveSize(block);
+    if (size === 0) return false;
+    this.i32[this.header + USED] -= size;
+    this.coalesce(block, size);
+    return true;
+  }
+
+  protected override coalesce(block: Word, size: number): void {
+    const { i32 } = this;
+    const next = block + size;
+    let start = block;
+    let whole = size;
+    if ((i32[block] & PREV_FREE) !== 0) {
+      start = i32[block - 1];
+      i32[block] = 0; // this header is inside a free stretch now and must not look like one in use
+      const prevSize = i32[start] & SIZE;
+      this.remove(start, prevSize);
+      whole += prevSize;
+    }
+    if (next === i32[this.pools + TOP]) {
+      i32[start] = 0;
+      i32[this.pools + TOP] = start;
+      return;
+    }
+    const nextHeader = i32[next];
+    if ((nextHeader & FREE) !== 0) {
+      this.remove(next, nextHeader & SIZE);
+      whole += nextHeader & SIZE;
+    }
+    const behind = start + whole;
+    i32[start] = whole | FREE;
+    i32[behind - 1] = start;
+    i32[behind] |= PREV_FREE;
+    this.insert(start, whole);
+  }
+
+  // ── Resizing in place ──
+
+  protected override resize(payload: Word, bytes: number): boolean {
+    const { i32, pools } = this;
+    const block = payload - 1;
+    const size = this.wordsFor(bytes);
+    const old = i32[block] & SIZE;
+    if (size === old) return true;
+    const next = block + old;
+    if (size > old && next === i32[pools + TOP]) {
+      if (block + size > i32[pools + TOP_END]) return false;
+      this.raiseTop(block + size);
+    } else if (size > old) {
+      const nextSize = this.freeSize(next);
+      if (old + nextSize < size) return false;
+      this.remove(next, nextSize);
+      this.freeRest(block + size, old + nextSize - size);
+    }
+    i32[this.header + USED] -= old;
+    this.handOut(block, size, i32[block] & PREV_FREE);
+    if (size < old) {
+      i32[block + size] = old - size;
+      this.coalesce(block + size, old - size);
+    }
+    return true;
+  }
+
+  protected override usable(payload: Word): number {
+    const size = this.liveSize(payload - 1);
+    return size === 0 ? -1 : (size - 1) * 4 - (this.debug ? 4 : 0);
+  }
+
+  /**
+   * The size in words of a block in use; 0 when the word cannot be the header of one. Cheap, so not exact: words that the
+   * program wrote into a block may look like a header. In debug the seal decides.
+   */
+  private liveSize(block: Word): number {
+    const { i32, highest } = this;
+    if (block < this.lowest || block >= highest || (block & 3) !== 3) return 0;
+    const size = i32[block] & ~PREV_FREE;
+    const next = block + size;
+    // A free block's size is odd here, and what ends a pool has none.
+    if ((size & FREE) !== 0 || size <= 0 || next >= highest || (i32[next] & PREV_FREE) !== 0) return 0;
+    return this.debug && i32[next - 1] !== block_.sealOf(block, size) ? 0 : size;
+  }
+}

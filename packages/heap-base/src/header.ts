@@ -1,0 +1,150 @@
+/**
+ * The header that stands at the start of every lock-based allocator's region. It holds all that an attaching thread must know, so
+ * that a handle is only "this memory, from here".
+ *
+ * ```
+ *  word
+ *   0  MAGIC      "SHM1"; written last, so a half-made header is never taken for one
+ *   1  ALGORITHM  four letters, e.g. "TLSF"
+ *   2  VERSION    of this header and of the algorithm's own layout
+ *   3  STATE      words of the algorithm's own state: its geometry
+ *   4  LOCK_KIND  0 none · 1 spin · 2 mutex
+ *   5  DEBUG      0 or 1
+ *   6  END        first word behind the header and the algorithm's state
+ *      …
+ *  16  LOCK       alone on its cache line: a waiter that spins on it does not slow the holder's counting below
+ *      …
+ *  32  EPOCH      goes up whenever pools change; tells the other threads to look again
+ *  33  TOTAL      words in pools                               ┐
+ *  34  USED       words in blocks that are handed out          │ statistics: plain words,
+ *  35  TOUCHED    words of pools that were ever handed out     │ written under the lock
+ *  36  POOLS      how many pools                               │
+ *  37  FAILURES   requests answered with 0                     │
+ *  38  ERRORS     wrong frees that were reported               ┘
+ *      …
+ *  48  the algorithm's own state, STATE words
+ * ```
+ */
+
+import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+
+/** An index into the region's 32-bit words: an address divided by 4, which stays below 2^30 and so a small integer. */
+export type Word = number;
+
+/** Lines of cache and header alike, in bytes. */
+const HEADER_ALIGN = 64;
+
+const MAGIC = 0x53484d31;
+
+/** Offsets of the header's fields, in words. */
+export const Field = {
+  magic: 0,
+  algorithm: 1,
+  version: 2,
+  state: 3,
+  lockKind: 4,
+  debug: 5,
+  end: 6,
+  lock: 16,
+  epoch: 32,
+  total: 33,
+  used: 34,
+  touched: 35,
+  pools: 36,
+  failures: 37,
+  errors: 38,
+  own: 48,
+} as const;
+
+/** What a lock-based algorithm can put around its operations; the position is what the header records. */
+export const LOCK_KINDS = ['none', 'spin', 'mutex'] as const;
+
+/**
+ * What stands around every operation: nothing (for one thread), a spin lock, or a futex.
+ * @public
+ */
+export type LockKind = (typeof LOCK_KINDS)[number];
+
+/**
+ * What an algorithm's header says of it.
+ * @public
+ */
+export interface HeapLayout {
+  /** The name in handles and statistics. */
+  readonly algorithm: string;
+  /** Four letters for the header. */
+  readonly code: string;
+  /** Version of the layout in memory; an attach demands the same. */
+  readonly version: number;
+  /** Words of state behind the header. */
+  readonly stateWords: number;
+}
+
+/** The four letters as one word. */
+function codeWord(code: string): number {
+  return [...code].reduce((word, letter) => (word << 8) | letter.charCodeAt(0), 0);
+}
+
+/** Bytes from the region's start to its first pool. */
+export function headerBytes(layout: HeapLayout): number {
+  return alignUp((Field.own + layout.stateWords) * 4, HEADER_ALIGN);
+}
+
+/**
+ * Writes a fresh header at the start of the region, all but the magic.
+ * @returns its first word
+ * @throws AllocError `InvalidParam` when the region is too small for it
+ */
+export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: LockKind, debug: boolean): Word {
+  const start = alignUp(memory.start, HEADER_ALIGN);
+  const end = start + headerBytes(layout);
+  if (end > memory.end) {
+    throw new AllocError(
+      'InvalidParam',
+      `region [${memory.start}, ${memory.end}) is too small: ${layout.algorithm} needs ${end - memory.start} bytes for its state alone`,
+    );
+  }
+  const header = start / 4;
+  const { i32 } = memory;
+  i32.fill(0, header, end / 4);
+  i32[header + Field.algorithm] = codeWord(layout.code);
+  i32[header + Field.version] = layout.version;
+  i32[header + Field.state] = layout.stateWords;
+  i32[header + Field.lockKind] = LOCK_KINDS.indexOf(lock);
+  i32[header + Field.debug] = debug ? 1 : 0;
+  i32[header + Field.end] = end / 4;
+  return header;
+}
+
+/** Makes a finished header known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before it. */
+export function publishHeader(memory: SharedMemory, header: Word): void {
+  Atomics.store(memory.i32, header + Field.magic, MAGIC);
+}
+
+/**
+ * Finds the header that a handle names and demands that it is of this algorithm, version and geometry.
+ * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
+ */
+export function openHeader(handle: Handle, layout: HeapLayout): { memory: SharedMemory; header: Word } {
+  const { memory: source, start } = checkHandle(handle, layout.algorithm);
+  const memory = SharedMemory.from(source, start);
+  const header = start / 4;
+  if (start % HEADER_ALIGN !== 0 || start + Field.own * 4 > memory.end) {
+    throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
+  }
+  const { i32 } = memory;
+  const demand = (what: string, field: number, expected: number): void => {
+    const found = Atomics.load(i32, header + field);
+    if (found === expected) return;
+    const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
+    throw new AllocError(
+      'InvalidParam',
+      `cannot attach ${layout.algorithm} at address ${start}: wrong ${what} ${hex(found)}, expected ${hex(expected)}`,
+    );
+  };
+  demand('magic', Field.magic, MAGIC);
+  demand('algorithm', Field.algorithm, codeWord(layout.code));
+  demand('version', Field.version, layout.version);
+  demand('geometry', Field.state, layout.stateWords);
+  return { memory, header };
+}

@@ -1,0 +1,296 @@
+/**
+ * The pools of a boundary-tag heap: which memory there is, where it ends, and which tail is the top. `block.ts` has the picture.
+ *
+ * ```
+ *  state (words)
+ *   0  FIRST_POOL   the pool list
+ *   1  TOP          first word of the top
+ *   2  TOP_END      where the top's pool ends
+ *   3  TOP_MARK     up to where the top was ever handed out
+ *   4  the algorithm's own
+ * ```
+ */
+
+import { AllocError, alignUp, type SharedMemory } from '@shmalloc/allocator-api';
+import { demand, FIRST_BLOCK, FREE, GRANULE, NEXT_POOL, POOL_END, PREV_FREE, SIZE, sealOf } from './block.ts';
+import { Field, type Word } from './header.ts';
+import { LockedHeap } from './locked-heap.ts';
+
+/** Offsets in the state, in words. */
+const FIRST_POOL = 0;
+export const TOP = 1;
+export const TOP_END = 2;
+export const TOP_MARK = 3;
+
+/**
+ * Words of state that every boundary-tag heap has, ahead of its algorithm's.
+ * @public
+ */
+export const BOUNDARY_TAG_STATE_WORDS = 4;
+
+/**
+ * What {@link PoolHeap.walk} calls for each block.
+ * @param address - of the payload
+ * @param bytes - of the payload
+ * @param used - whether it is handed out
+ * @public
+ */
+export type BlockVisitor = (address: number, bytes: number, used: boolean) => void;
+
+/**
+ * A heap over any number of pools.
+ * @public
+ */
+export abstract class PoolHeap extends LockedHeap {
+  /** First word of the pools' state, in the header. */
+  protected readonly pools: Word;
+  /** First word of the algorithm's own state. */
+  protected readonly state: Word;
+  /** Blocks lie in `[lowest, highest)`: this thread's cache, renewed when pools change. */
+  protected lowest = 0;
+  protected highest = 0;
+
+  /** @internal */
+  constructor(memory: SharedMemory, header: Word) {
+    super(memory, header);
+    this.pools = this.header + Field.own;
+    this.state = this.pools + BOUNDARY_TAG_STATE_WORDS;
+  }
+
+  /** Takes a free block out of the algorithm's set. Its links are still as they were when it entered. */
+  protected abstract remove(block: Word, size: number): void;
+  /** Makes the algorithm's set of free blocks empty. */
+  protected abstract clear(): void;
+  /**
+   * Throws unless the set holds exactly `blocks` free blocks of `words` words together and is in order. May use
+   * {@link PoolHeap.freeSize} to demand that a member is a free block.
+   */
+  protected abstract checkSet(blocks: number, words: number): void;
+  /** Makes a stretch free that is in no set, its header written: merges it with its free neighbours. */
+  protected abstract coalesce(block: Word, size: number): void;
+
+  /** Size in words of a free block; 0 for any other. */
+  protected freeSize(block: Word): number {
+    const header = this.i32[block];
+    return (header & FREE) !== 0 ? header & SIZE : 0;
+  }
+
+  /** Size in words of any block; 0 for what ends a pool's blocks. */
+  protected blockSize(block: Word): number {
+    return this.i32[block] & SIZE;
+  }
+
+  /** Words of the top. */
+  protected topSize(): number {
+    const { i32, pools } = this;
+    return i32[pools + TOP_END] - i32[pools + TOP];
+  }
+
+  protected override format(): void {
+    this.i32.fill(0, this.pools, this.state);
+    this.clear();
+  }
+
+  protected override poolsChanged(): void {
+    const { i32 } = this;
+    let lowest = 2 ** 30;
+    let highest = 0;
+    for (let pool = i32[this.pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+      lowest = Math.min(lowest, pool + FIRST_BLOCK);
+      highest = Math.max(highest, i32[pool + POOL_END] + 1);
+    }
+    this.lowest = lowest;
+    this.highest = highest;
+  }
+
+  protected override addPool(from: Word, to: Word): AllocError | null {
+    const { i32, pools, header } = this;
+    const first = alignUp(from, GRANULE);
+    const end = to & ~(GRANULE - 1);
+    const smallest = FIRST_BLOCK + GRANULE + 1;
+    if (end - first < smallest) {
+      const range = `[${from * 4}, ${to * 4}) is too small for a pool of at least ${smallest * 4} bytes`;
+      return new AllocError('InvalidParam', range);
+    }
+    let before = 0; // the pool that ends where this one starts
+    let after = 0; //  the pool that starts where this one ends
+    for (let pool = i32[pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+      const poolEnd = i32[pool + POOL_END] + 1;
+      if (pool < end && poolEnd > first) {
+        const range = `[${from * 4}, ${to * 4}) overlaps the pool [${pool * 4}, ${poolEnd * 4})`;
+        return new AllocError('MemoryOverlap', range);
+      }
+      if (poolEnd === first) before = pool;
+      if (pool === end) after = pool;
+    }
+
+    // The new words run from the end of the pool before (or a new pool's first block) to the first block of the pool behind (or a new end).
+    const block = before !== 0 ? i32[before + POOL_END] : first + FIRST_BLOCK;
+    const last = after !== 0 ? after + FIRST_BLOCK : end - 1;
+    const oldEnd = i32[pools + TOP_END];
+    const oldMark = i32[pools + TOP_MARK];
+    this.#closeTop();
+    if (after !== 0) this.#unlinkPool(after);
+    if (before === 0) this.#linkPool(first);
+    i32[(before !== 0 ? before : first) + POOL_END] = after !== 0 ? i32[after + POOL_END] : last;
+    if (after === 0) i32[last] = 0;
+    // What lay here before may hold headers of an earlier heap; debug promises to know every wrong free.
+    if (this.debug) i32.fill(0, block + 1, last);
+    i32[block] = (last - block) | (before !== 0 ? i32[block] & PREV_FREE : 0);
+    i32[header + Field.total] += last - block;
+    this.coalesce(block, last - block);
+
+    // The larger of two tails is the top: the former top, or the new words, which may have prolonged it.
+    if (after !== 0) {
+      i32[header + Field.touched] += last - block;
+      if (oldEnd !== 0) this.#openTop(oldEnd, oldMark);
+    } else if (block === oldEnd) {
+      this.#openTop(last, oldMark);
+    } else if (this.#tailSize(last) > this.#tailSize(oldEnd)) {
+      i32[header + Field.touched] += oldEnd - oldMark;
+      this.#openTop(last, block);
+    } else {
+      i32[header + Field.touched] += last - block;
+      this.#openTop(oldEnd, oldMark);
+    }
+    return null;
+  }
+
+  /** Words of the free block at the end of a pool. */
+  #tailSize(end: Word): number {
+    const { i32 } = this;
+    return end !== 0 && (i32[end] & PREV_FREE) !== 0 ? i32[i32[end - 1]] & SIZE : 0;
+  }
+
+  /**
+   * Makes the free block at the end of a pool the top.
+   * @param mark - up to where it counts as touched
+   */
+  #openTop(end: Word, mark: Word): void {
+    const { i32, pools } = this;
+    const size = this.#tailSize(end);
+    const top = end - size;
+    if (size !== 0) this.remove(top, size);
+    i32[top] = 0;
+    i32[pools + TOP] = top;
+    i32[pools + TOP_END] = end;
+    i32[pools + TOP_MARK] = mark;
+  }
+
+  /** Makes the top an ordinary free block at the end of its pool. */
+  #closeTop(): void {
+    const { i32, pools } = this;
+    const top = i32[pools + TOP];
+    const end = i32[pools + TOP_END];
+    i32[pools + TOP] = 0;
+    if (top === end) return;
+    i32[end] = 0;
+    i32[top] = end - top;
+    this.coalesce(top, end - top);
+  }
+
+  #linkPool(pool: Word): void {
+    const { i32, pools, header } = this;
+    i32[pool + NEXT_POOL] = i32[pools + FIRST_POOL];
+    i32[pools + FIRST_POOL] = pool;
+    i32[header + Field.pools]++;
+  }
+
+  #unlinkPool(pool: Word): void {
+    const { i32, pools, header } = this;
+    let link = pools + FIRST_POOL;
+    while (i32[link] !== pool) link = i32[link] + NEXT_POOL;
+    i32[link] = i32[pool + NEXT_POOL];
+    i32[header + Field.pools]--;
+  }
+
+  // ── Looking ──
+
+  /**
+   * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may not use the heap). The top,
+   * when there is any, is visited as a free block.
+   */
+  walk(visit: BlockVisitor): void {
+    this.enter();
+    try {
+      const { i32, pools } = this;
+      for (let pool = i32[pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+        let block = pool + FIRST_BLOCK;
+        for (; (i32[block] & SIZE) !== 0; block += i32[block] & SIZE) {
+          visit((block + 1) * 4, ((i32[block] & SIZE) - 1) * 4, (i32[block] & FREE) === 0);
+        }
+        if (block < i32[pool + POOL_END]) visit((block + 1) * 4, (this.topSize() - 1) * 4, false);
+      }
+    } finally {
+      this.leave();
+    }
+  }
+
+  /**
+   * Whether every invariant holds: `validate` as a question.
+   * @returns null, or what is broken first
+   */
+  check(): string | null {
+    try {
+      this.validate();
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  protected override checkAll(): void {
+    const { i32, header, pools } = this;
+    const found = { blocks: 0, free: 0, used: 0, pools: 0, top: 0 };
+    for (let pool = i32[pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+      demand(++found.pools <= i32[header + Field.pools], 'the pool list holds more pools than were added');
+      this.#checkPool(pool, found);
+    }
+    demand(found.pools === i32[header + Field.pools], 'the pool list holds fewer pools than were added');
+    demand(found.top === this.topSize(), 'the top lies in no pool');
+    const { used, free } = found;
+    demand(
+      used === i32[header + Field.used],
+      `${used} words are in use, counted are ${this.usedBytes() / 4}`,
+    );
+    const total = used + free + found.top;
+    demand(
+      total === i32[header + Field.total],
+      `pools hold ${total} words, counted are ${this.totalBytes() / 4}`,
+    );
+    demand(i32[pools + TOP_MARK] <= i32[pools + TOP_END], 'the top was handed out beyond its end');
+    this.checkSet(found.blocks, free);
+  }
+
+  /** Checks the blocks of one pool and adds them up. */
+  #checkPool(pool: Word, found: { blocks: number; free: number; used: number; top: number }): void {
+    const { i32, pools } = this;
+    const poolEnd = i32[pool + POOL_END];
+    const hasTop = i32[pools + TOP_END] === poolEnd;
+    const end = hasTop ? i32[pools + TOP] : poolEnd;
+    const at = (block: Word): string => `block ${(block + 1) * 4} of the pool at ${pool * 4}`;
+    let block = pool + FIRST_BLOCK;
+    let prevFree = 0;
+    while (block < end) {
+      const size = i32[block] & SIZE;
+      const free = (i32[block] & FREE) !== 0;
+      demand(size > 0 && block + size <= end, `${at(block)} has a size of ${size} words`);
+      demand((i32[block] & PREV_FREE) === prevFree, `${at(block)}: P differs from the block before`);
+      if (free) {
+        demand(prevFree === 0, `${at(block)} is free beside a free block`);
+        demand(i32[block + size - 1] === block, `${at(block)}: the footer names ${i32[block + size - 1]}`);
+        found.blocks++;
+        found.free += size;
+      } else {
+        const sealed = !this.debug || i32[block + size - 1] === sealOf(block, size);
+        demand(sealed, `${at(block)}: written past its end`);
+        found.used += size;
+      }
+      prevFree = free ? PREV_FREE : 0;
+      block += size;
+    }
+    demand(block === end && i32[end] === prevFree, `the pool at ${pool * 4} does not end where it should`);
+    demand(!hasTop || prevFree === 0, `${at(block)}: a free block lies before the top`);
+    if (hasTop) found.top += poolEnd - end;
+  }
+}

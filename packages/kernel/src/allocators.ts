@@ -1,0 +1,162 @@
+/**
+ * The allocators that a machine can boot with, by name. A thread loads the module of the one it uses and no other, so that its
+ * calls of `malloc` and `free` only ever see one class.
+ *
+ * To add one: a line in {@link ALLOCATORS} and the dependency in the package's manifest.
+ */
+
+import {
+  AllocError,
+  checkChoice,
+  type GlobalAllocator,
+  type Handle,
+  type RegionOptions,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
+
+/**
+ * What the kernel needs of an allocator: what every algorithm package of shmalloc offers.
+ * @public
+ */
+export interface KernelAllocator extends GlobalAllocator {
+  /** The region it manages. */
+  readonly memory: SharedMemory;
+  /** What another thread attaches with. */
+  share(): Handle;
+  /** This thread is done with it. */
+  detach(): void;
+  /** Walks everything; throws with the first broken invariant. */
+  validate(): void;
+  /** Figures about it. */
+  stats(): object;
+}
+
+/**
+ * How an allocator that more than one thread uses is guarded; `'none'` is for one thread.
+ * @public
+ */
+export type LockKind = 'none' | 'spin' | 'mutex';
+
+/**
+ * What the kernel asks an allocator's class to make.
+ * @public
+ */
+export interface AllocatorOptions extends RegionOptions {
+  /** How threads keep out of each other's way; a lock-free algorithm ignores it. */
+  lock?: LockKind | undefined;
+  /** Detect every wrong free exactly. */
+  debug?: boolean | undefined;
+}
+
+/**
+ * The static side of an algorithm's main class.
+ * @public
+ */
+export interface AllocatorClass {
+  create(options: AllocatorOptions): KernelAllocator;
+  attach(handle: Handle): KernelAllocator;
+}
+
+/**
+ * One allocator of the registry.
+ * @public
+ */
+export interface AllocatorEntry {
+  /** Loads the module that has it. */
+  load(): Promise<object>;
+  /** What the module calls the class. */
+  readonly exportName: string;
+  /** What `create` is given besides the region and the lock. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * An allocator of your own: the same, with the module's URL in place of its loader, since every CPU has to find it.
+ * @public
+ */
+export interface AllocatorModule {
+  /** Absolute URL of an ES module. */
+  readonly module: string | URL;
+  /** What the module calls the class; it has the static methods of {@link AllocatorClass}. */
+  readonly exportName: string;
+  /** What `create` is given besides the region and the lock. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * Names that {@link boot} takes.
+ * @public
+ */
+export type AllocatorName = 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf';
+
+const basic = (policy: string): AllocatorEntry => ({
+  load: () => import('@shmalloc/basic'),
+  exportName: 'Basic',
+  options: { policy },
+});
+
+/**
+ * The registry: every allocator of shmalloc by name.
+ * @public
+ */
+export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
+  'basic-first': basic('first'),
+  'basic-best': basic('best'),
+  'basic-worst': basic('worst'),
+  tlsf: { load: () => import('@shmalloc/tlsf'), exportName: 'Tlsf', options: {} },
+};
+
+/**
+ * Makes an allocator over a region, as {@link boot} does for a machine.
+ * @param allocator - a name of {@link ALLOCATORS}, or a module of your own
+ * @param options - the region, the lock; they win over those of the entry
+ * @throws AllocError `InvalidParam` when the name is not known or the module has no such class, and what its `create` throws
+ * @public
+ */
+export async function createAllocator(
+  allocator: AllocatorName | AllocatorModule,
+  options: AllocatorOptions = {},
+): Promise<KernelAllocator> {
+  const entry = entryOf(allocator);
+  return (await loadClass(entry)).create({ ...entry.options, ...options });
+}
+
+/**
+ * Attaches to an allocator that another thread has made.
+ * @param allocator - what that thread gave to {@link createAllocator}
+ * @param handle - what its `share()` returned
+ * @public
+ */
+export async function attachAllocator(
+  allocator: AllocatorName | AllocatorModule,
+  handle: Handle,
+): Promise<KernelAllocator> {
+  return (await loadClass(entryOf(allocator))).attach(handle);
+}
+
+/** The part of the choice that a CPU needs, in a form that can be posted. */
+export function cloneableChoice(allocator: AllocatorName | AllocatorModule): AllocatorName | AllocatorModule {
+  if (typeof allocator === 'string') return allocator;
+  return { module: String(allocator.module), exportName: allocator.exportName };
+}
+
+function entryOf(allocator: AllocatorName | AllocatorModule): AllocatorEntry {
+  if (typeof allocator === 'object' && allocator !== null) {
+    const { module, exportName, options = {} } = allocator;
+    if ((typeof module !== 'string' && !(module instanceof URL)) || typeof exportName !== 'string')
+      throw new TypeError('allocator must be a name or { module: URL, exportName: string, options? }');
+    return { load: () => import(String(module)), exportName, options };
+  }
+  const names = Object.keys(ALLOCATORS) as AllocatorName[];
+  return ALLOCATORS[checkChoice('allocator', allocator, names)];
+}
+
+async function loadClass({ load, exportName }: AllocatorEntry): Promise<AllocatorClass> {
+  const found = ((await load()) as Record<string, Partial<AllocatorClass> | undefined>)[exportName];
+  if (typeof found?.create !== 'function' || typeof found.attach !== 'function')
+    throw new AllocError(
+      'InvalidParam',
+      `the allocator's module exports no class ${exportName} with create and attach`,
+    );
+  return found as AllocatorClass;
+}

@@ -1,0 +1,84 @@
+/**
+ * The main module of a CPU's thread: comes up, loads programs, runs them, leaves.
+ */
+
+import { attachAllocator } from './allocators.ts';
+import { Board } from './board.ts';
+import { ConsoleWriter } from './console.ts';
+import { type Cpu, endRun, occupy, type Program } from './cpu.ts';
+import { MachineStopped } from './errors.ts';
+import { type BootMessage, describeError, type Message } from './messages.ts';
+import { declarePanic } from './panic.ts';
+import { connectToMain } from './platform.ts';
+
+/** This CPU once it has booted. */
+let cpu: Cpu;
+let board: Board;
+let console: ConsoleWriter;
+/** The program that was loaded last. */
+let program: Program;
+
+const port = connectToMain((message) => void receive(message));
+
+async function receive(message: Message): Promise<void> {
+  switch (message.type) {
+    case 'boot':
+      return answer(() => boot(message));
+    case 'load':
+      return answer(() => load(message.url));
+    case 'start':
+      return start(message.argument);
+    case 'leave':
+      return leave();
+  }
+}
+
+async function answer(action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+    port.post({ type: 'done', value: undefined });
+  } catch (error) {
+    // A module that stops the machine while it is loaded: the board says so.
+    if (error instanceof MachineStopped) return;
+    port.post({ type: 'failed', ...describeError(error) });
+  }
+}
+
+async function boot(message: BootMessage): Promise<void> {
+  board = new Board(message.board);
+  console = new ConsoleWriter(board, message.cpu, message.patience);
+  const allocator = await attachAllocator(message.allocator, message.handle);
+  cpu = { id: message.cpu, count: board.cpus, allocator, memory: allocator.memory };
+  occupy(cpu, board, console);
+}
+
+async function load(url: string): Promise<void> {
+  const found = ((await import(url)) as { default?: unknown }).default;
+  if (typeof found !== 'function')
+    throw new TypeError(`its default export must be a function, got ${typeof found}`);
+  program = found as Program;
+}
+
+async function start(argument: unknown): Promise<void> {
+  try {
+    const value = await program(cpu, argument);
+    console.flush();
+    port.post({ type: 'done', value });
+  } catch (error) {
+    console.flush();
+    // A program that is unwound has nothing to add: the board says who stopped the machine.
+    if (!(error instanceof MachineStopped)) {
+      const { message, stack } = describeError(error);
+      declarePanic(board, cpu.id, `uncaught ${message}`, stack);
+    }
+  } finally {
+    endRun();
+  }
+}
+
+/** The machine stops. Not reached by a program that never returns: that one is terminated. */
+function leave(): void {
+  console?.flush();
+  cpu?.allocator.detach();
+  port.leave();
+}

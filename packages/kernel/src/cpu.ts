@@ -1,0 +1,165 @@
+/**
+ * What a program sees: the CPU that it runs on and the kernel's functions. A thread is one CPU at most, so the functions find it
+ * without being told.
+ */
+
+import { type Address, checkInteger, nextPowerOfTwo, type SharedMemory } from '@shmalloc/allocator-api';
+import type { KernelAllocator } from './allocators.ts';
+import { leaveBarrier, waitAtBarrier } from './barrier.ts';
+import type { Board } from './board.ts';
+import type { ConsoleWriter } from './console.ts';
+import { KernelError } from './errors.ts';
+import { sprintf } from './klib/printf.ts';
+import { declareHalt, declarePanic, unwind } from './panic.ts';
+
+/**
+ * A page: the largest alignment that {@link kalloc} gives of itself, in bytes.
+ * @public
+ */
+export const PAGE_SIZE = 4096;
+
+/**
+ * The CPU that a program runs on.
+ * @public
+ */
+export interface Cpu {
+  /** 0 … count − 1. */
+  readonly id: number;
+  /** How many the machine has. */
+  readonly count: number;
+  /** The machine's allocator, attached in this thread. */
+  readonly allocator: KernelAllocator;
+  /** The machine's physical memory. */
+  readonly memory: SharedMemory;
+}
+
+/**
+ * A program: what its module exports by default.
+ * @param cpu - the CPU that it runs on
+ * @param argument - what `run` was given, a copy for each CPU
+ * @returns what `run` returns for this CPU; it must be possible to post it
+ * @public
+ */
+export type Program = (cpu: Cpu, argument: unknown) => unknown;
+
+/** The CPU of this thread and its connections. */
+interface Seat {
+  readonly cpu: Cpu;
+  readonly board: Board;
+  readonly console: ConsoleWriter;
+  /** How many programs it has run before. */
+  run: number;
+}
+
+let seat: Seat | undefined;
+
+/** Makes this thread a CPU. */
+export function occupy(cpu: Cpu, board: Board, console: ConsoleWriter): void {
+  seat = { cpu, board, console, run: 0 };
+}
+
+/** A program has ended. */
+export function endRun(): void {
+  const mine = mySeat('endRun()');
+  leaveBarrier(mine.board);
+  mine.run++;
+}
+
+function mySeat(name: string): Seat {
+  if (seat === undefined) throw new KernelError('NotOnCpu', `${name} works in a program that a machine runs`);
+  return seat;
+}
+
+/**
+ * The number of this CPU, 0 … `cpuCount() − 1`.
+ * @throws KernelError `NotOnCpu` outside of a program, as all functions for programs
+ * @public
+ */
+export function cpuCurrent(): number {
+  return mySeat('cpuCurrent()').cpu.id;
+}
+
+/**
+ * How many CPUs the machine has.
+ * @public
+ */
+export function cpuCount(): number {
+  return mySeat('cpuCount()').cpu.count;
+}
+
+/**
+ * Allocates from the machine's allocator. Whether it may block is the allocator's affair.
+ * @param size - bytes
+ * @returns an address that is a multiple of the next power of two ≥ `size`, up to a page; 0 when there is no memory
+ * @throws TypeError, RangeError when `size` is no non-negative integer
+ * @public
+ */
+export function kalloc(size: number): Address {
+  const { allocator } = mySeat('kalloc()').cpu;
+  // Every block is aligned to 8, so the plain entry serves the smallest.
+  if (size <= 8) return allocator.malloc(size);
+  return allocator.alignedAlloc(size >= PAGE_SIZE ? PAGE_SIZE : nextPowerOfTwo(size), size);
+}
+
+/**
+ * Gives back what {@link kalloc} returned, on whichever CPU. 0 is ignored.
+ * @public
+ */
+export function kfree(address: Address): void {
+  mySeat('kfree()').cpu.allocator.free(address);
+}
+
+/**
+ * Prints on the machine's console, formatted as {@link sprintf} does. A line appears when its newline has been printed, whole; a program's
+ * last line also when the program ends. Waits when the console is full, for `consoleWaitMs` at most; then the line is lost, and the console
+ * says so.
+ * @param format - the template, with the newline
+ * @param values - one for each conversion
+ * @public
+ */
+export function printf(format: string, ...values: readonly unknown[]): void {
+  mySeat('printf()').console.write(sprintf(format, ...values));
+}
+
+/**
+ * Stops the machine: the console shows `panic: cpu N: message`, and `run` rejects with a `KernelPanic`. Only the first panic of a machine is
+ * told; later ones only unwind.
+ * @param message - what is wrong
+ * @returns never; it throws `MachineStopped`
+ * @public
+ */
+export function panic(message: string): never {
+  const { cpu, board, console } = mySeat('panic()');
+  console.flush();
+  declarePanic(board, cpu.id, String(message), String(new Error().stack));
+  return unwind();
+}
+
+/**
+ * Switches the machine off: every CPU is stopped. With exit code 0 `run` resolves with the results that were there by then (and `undefined`
+ * for the rest), with another it rejects.
+ * @param exitCode - 0 … 255
+ * @returns never; it throws `MachineStopped`
+ * @public
+ */
+export function halt(exitCode = 0): never {
+  const { cpu, board, console } = mySeat('halt()');
+  checkInteger('exitCode', exitCode);
+  console.flush();
+  declareHalt(board, cpu.id, exitCode);
+  return unwind();
+}
+
+/**
+ * Waits until every CPU of the machine has called it as often. Blocks.
+ *
+ * It panics when that can never be, because a CPU's program has ended.
+ * @throws MachineStopped when the machine stops meanwhile
+ * @public
+ */
+export function cpuBarrier(): void {
+  const { board, run } = mySeat('cpuBarrier()');
+  const outcome = waitAtBarrier(board, run);
+  if (outcome === 'hopeless') panic('cpuBarrier() waits for a CPU whose program has ended');
+  if (outcome === 'stopped') unwind();
+}

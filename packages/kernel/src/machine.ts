@@ -1,0 +1,324 @@
+/**
+ * The main thread's side: boots the CPUs, runs programs on them, reads their console, and stops them.
+ *
+ * ```
+ *            boot                  run, run, …
+ *   (none) ───────► running ◄──────────────────┐
+ *                    │  │ └────────────────────┘
+ *      halt (either  │  │  panic, uncaught error, death of a thread
+ *      side)         ▼  ▼
+ *               halted  panicked        no way back: boot another
+ * ```
+ *
+ * There is one way down, `#stop`, whatever the cause: read the console, ask the CPUs to leave, terminate those that have not after the
+ * grace period, read the console for the last time, settle the run. It waits for nothing that a CPU could withhold.
+ */
+
+import type { Address, SharedMemory } from '@shmalloc/allocator-api';
+import { cloneableChoice, createAllocator, type KernelAllocator } from './allocators.ts';
+import { BellWatch } from './bell.ts';
+import { Board, MAIN } from './board.ts';
+import { ConsoleReader } from './console.ts';
+import { KernelError, KernelPanic } from './errors.ts';
+import type { Message, Reply } from './messages.ts';
+import { type BootOptions, type BootPlan, planBoot, programUrl } from './options.ts';
+import { declareDeath, declarePanic } from './panic.ts';
+import { startThread, type Thread } from './platform.ts';
+
+/** A question to all CPUs and the answers so far. */
+interface Call {
+  readonly replies: Reply[];
+  missing: number;
+  resolve(replies: Reply[]): void;
+  reject(reason: Error): void;
+}
+
+/** A CPU's thread and the news of its end. */
+interface Worker {
+  readonly thread: Thread;
+  readonly gone: Promise<void>;
+}
+
+/**
+ * A machine: N CPUs on one physical memory. {@link boot} makes it.
+ * @public
+ */
+export class Machine {
+  /** How many CPUs. */
+  readonly cpus: number;
+  /**
+   * The allocator, attached in the main thread. After a panic it stays, for a post-mortem, until `halt`; a CPU may have died with its
+   * lock.
+   */
+  readonly allocator: KernelAllocator;
+
+  readonly #plan: BootPlan;
+  readonly #board: Board;
+  readonly #console: ConsoleReader;
+  readonly #watch: BellWatch;
+  readonly #workers: Worker[];
+  /** The question that is being answered. */
+  #call: Call | undefined;
+  #running = false;
+  #panic: KernelPanic | undefined;
+  #stopping: Promise<void> | undefined;
+  #halting: Promise<void> | undefined;
+
+  private constructor(plan: BootPlan, allocator: KernelAllocator) {
+    this.cpus = plan.cpus;
+    this.allocator = allocator;
+    this.#plan = plan;
+    this.#board = Board.create(plan.cpus, plan.consoleBytes);
+    this.#console = new ConsoleReader(this.#board, (cpu, line) => this.#emit(cpu, line));
+    this.#workers = Array.from({ length: plan.cpus }, (_, cpu) => this.#startWorker(cpu));
+    this.#watch = new BellWatch(this.#board, () => this.#attend());
+  }
+
+  /**
+   * What {@link boot} does.
+   * @internal
+   */
+  static async boot(options: BootOptions): Promise<Machine> {
+    const plan = planBoot(options);
+    const machine = new Machine(plan, await createAllocator(plan.allocator, plan.allocatorOptions));
+    try {
+      await machine.#bootCpus();
+      return machine;
+    } catch (error) {
+      await machine.halt();
+      throw error;
+    }
+  }
+
+  /** The physical memory. */
+  get memory(): SharedMemory {
+    return this.allocator.memory;
+  }
+
+  /** Where the physical memory lies in its buffer, in bytes: `[start, end)`. */
+  get heap(): { readonly start: Address; readonly end: Address } {
+    return { start: this.memory.start, end: this.memory.end };
+  }
+
+  /** Whether it runs, or how it ended. */
+  get state(): 'running' | 'halted' | 'panicked' {
+    if (this.#panic !== undefined) return 'panicked';
+    return this.#stopping === undefined ? 'running' : 'halted';
+  }
+
+  /** What it died of, if it panicked. */
+  get panic(): KernelPanic | undefined {
+    return this.#panic;
+  }
+
+  /** What a program gave to `halt`; 0 unless one did. */
+  get exitCode(): number {
+    return this.#board.exitCode;
+  }
+
+  /**
+   * Runs a program on all CPUs. They start when all have loaded it.
+   * @param program - absolute URL of a module whose default export is a {@link Program}
+   * @param argument - posted to every CPU; anything that can be cloned, shared memory included
+   * @returns what the program returned, by CPU
+   * @throws KernelPanic when a CPU panics; KernelError `Busy`, `Halted`, `Panicked`, `BadProgram`; TypeError when `program` is no absolute URL;
+   *   a DataCloneError when `argument` cannot be cloned. After `BadProgram` and wrong arguments the machine goes on.
+   */
+  async run(program: string | URL, argument?: unknown): Promise<unknown[]> {
+    const url = programUrl(program);
+    this.#checkIdle();
+    this.#running = true;
+    try {
+      checkReplies('BadProgram', `cannot load the program ${url}`, await this.#ask({ type: 'load', url }));
+      const replies = await this.#ask({ type: 'start', argument });
+      // A CPU has no reply when another one halted the machine before it was done.
+      return Array.from(replies, (reply) => (reply?.type === 'done' ? reply.value : undefined));
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /**
+   * Stops the CPUs, wherever they are, and lets go of the memory. A run that is under way rejects with KernelError `Halted`. May be
+   * called at any time and again; always settles.
+   */
+  halt(): Promise<void> {
+    return (this.#halting ??= this.#halt());
+  }
+
+  /** The same, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.halt();
+  }
+
+  async #bootCpus(): Promise<void> {
+    const { allocator, consoleWaitMs } = this.#plan;
+    const common = {
+      type: 'boot',
+      board: this.#board.buffer,
+      allocator: cloneableChoice(allocator),
+      handle: this.allocator.share(),
+      patience: consoleWaitMs,
+    } as const;
+    checkReplies('BootFailed', 'cannot boot', await this.#ask((cpu) => ({ ...common, cpu })));
+  }
+
+  #checkIdle(): void {
+    this.#checkUp();
+    if (this.#running)
+      throw new KernelError('Busy', 'the machine runs a program already; wait for it to end');
+  }
+
+  #checkUp(): void {
+    if (this.#panic !== undefined) {
+      const message = `the machine has panicked (cpu ${this.#panic.cpu}: ${this.#panic.message})`;
+      throw new KernelError('Panicked', message, { cause: this.#panic });
+    }
+    if (this.#stopping !== undefined) throw haltedError(this.exitCode);
+  }
+
+  #startWorker(cpu: number): Worker {
+    let tellGone: () => void;
+    const gone = new Promise<void>((resolve) => {
+      tellGone = resolve;
+    });
+    const thread = startThread(`cpu ${cpu}`, {
+      reply: (reply) => this.#receive(cpu, reply),
+      error: (message, stack) => {
+        declarePanic(this.#board, cpu, `uncaught ${message}`, stack);
+        this.#attend();
+      },
+      exit: (reason) => {
+        declareDeath(this.#board, cpu, `its thread has ended (${reason})`);
+        tellGone();
+        this.#watch.wake();
+        this.#attend();
+      },
+    });
+    return { thread, gone };
+  }
+
+  /** Asks all CPUs, and waits for as many answers. */
+  async #ask(message: Message | ((cpu: number) => Message)): Promise<Reply[]> {
+    // A program can stop the machine while it is loaded; then nobody would answer any more.
+    this.#checkUp();
+    return new Promise((resolve, reject) => {
+      // The first post throws when the message cannot be cloned: then nobody has got it, and nobody will answer.
+      this.#workers.forEach(({ thread }, cpu) => {
+        thread.post(typeof message === 'function' ? message(cpu) : message);
+      });
+      this.#call = { replies: new Array(this.cpus), missing: this.cpus, resolve, reject };
+    });
+  }
+
+  #receive(cpu: number, reply: Reply): void {
+    const call = this.#call;
+    if (call === undefined) return;
+    call.replies[cpu] = reply;
+    call.missing--;
+    // Everything that was printed before the answer comes first, and so does a panic that the program has caught.
+    this.#attend();
+    if (call.missing === 0 && this.#stopping === undefined) {
+      this.#call = undefined;
+      call.resolve(call.replies);
+    }
+  }
+
+  /** Looks at the board. */
+  #attend(): void {
+    this.#console.drain();
+    if (!this.#board.running) void this.#stop();
+  }
+
+  async #halt(): Promise<void> {
+    if (this.#board.claim(MAIN)) this.#board.publishHalt(0);
+    await this.#stop();
+    this.allocator.detach();
+  }
+
+  #stop(): Promise<void> {
+    return (this.#stopping ??= this.#shutDown());
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#console.drain();
+    this.#tellPanic();
+    await this.#stopWorkers();
+    this.#watch.close();
+    this.#console.close();
+    // Not told yet if the main thread halted the machine while a CPU was about to say why it panics.
+    this.#tellPanic();
+    this.#settleCall();
+  }
+
+  async #stopWorkers(): Promise<void> {
+    for (const { thread } of this.#workers) thread.post({ type: 'leave' });
+    const allGone = Promise.all(this.#workers.map(({ gone }) => gone));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const grace = new Promise((resolve) => {
+      timer = setTimeout(resolve, this.#plan.graceMs);
+    });
+    await Promise.race([allGone, grace]);
+    clearTimeout(timer);
+    for (const { thread } of this.#workers) thread.terminate();
+    await allGone;
+  }
+
+  /** Shows a panic on the console, once. The main thread does it, because the CPU's ring may be full. */
+  #tellPanic(): void {
+    if (this.#panic !== undefined || !this.#board.panicked) return;
+    const { cpu, message, stack } = this.#board.panicRecord();
+    this.#panic = new KernelPanic(cpu, message, stack);
+    for (const line of `panic: cpu ${cpu}: ${message}`.split('\n')) this.#emit(cpu, line);
+  }
+
+  /** Whoever waits for answers gets what there is. */
+  #settleCall(): void {
+    const call = this.#call;
+    this.#call = undefined;
+    if (this.#panic !== undefined) call?.reject(this.#panic);
+    else if (this.#board.claimant !== MAIN && this.exitCode === 0) call?.resolve(call.replies);
+    else call?.reject(haltedError(this.exitCode));
+  }
+
+  #emit(cpu: number, line: string): void {
+    try {
+      this.#plan.onPrint(cpu, line);
+    } catch (error) {
+      // As with any event listener: its error is the host's to report, and the console goes on.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+function haltedError(exitCode = 0): KernelError {
+  const suffix = exitCode === 0 ? '' : ` with exit code ${exitCode}`;
+  return new KernelError('Halted', `the machine has been halted${suffix}`);
+}
+
+function checkReplies(code: 'BadProgram' | 'BootFailed', what: string, replies: readonly Reply[]): void {
+  const cpu = replies.findIndex((reply) => reply?.type === 'failed');
+  const reply = replies[cpu];
+  if (reply?.type !== 'failed') return;
+  throw new KernelError(code, `${what} on cpu ${cpu}: ${reply.message}`, { cause: reply.stack });
+}
+
+/**
+ * Boots a machine: starts `cpus` threads, makes the allocator over the physical memory and attaches it in every one of them. The machine
+ * keeps the process alive until it is halted.
+ *
+ * @example
+ * ```ts
+ * const machine = await boot({ cpus: 4, bytes: 64 << 20, allocator: 'tlsf' });
+ * const results = await machine.run(new URL('./program.js', import.meta.url), { rounds: 1000 });
+ * await machine.halt();
+ * ```
+ * @throws TypeError, RangeError, AllocError for wrong options, naming the option; AllocError `NoMemory` when the engine refuses that much;
+ *   KernelError `BootFailed` or KernelPanic when a CPU does not come up
+ * @public
+ */
+export function boot(options: BootOptions = {}): Promise<Machine> {
+  return Machine.boot(options);
+}

@@ -1,0 +1,99 @@
+/** What `boot` takes, and the checks of it. */
+
+import { AllocError, checkChoice, checkInteger, isPowerOfTwo } from '@shmalloc/allocator-api';
+import type { AllocatorModule, AllocatorName, AllocatorOptions, LockKind } from './allocators.ts';
+
+/**
+ * The most CPUs that a machine has.
+ * @public
+ */
+export const MAX_CPUS = 64;
+
+/**
+ * A machine to be. The region is given as everywhere in shmalloc: `bytes` of new memory, or (a part of) memory that exists.
+ * @public
+ */
+export interface BootOptions extends AllocatorOptions {
+  /** How many CPUs, 1 … 64. Default 1. */
+  cpus?: number | undefined;
+  /** The allocator: a name of {@link ALLOCATORS}, or a module of your own. Default `'tlsf'`. */
+  allocator?: AllocatorName | AllocatorModule | undefined;
+  /** How CPUs keep out of each other's way. Default `'spin'`; `'none'` with one CPU, and then the main thread must not allocate during a run. */
+  lock?: LockKind | undefined;
+  /** Gets every line of the console, without its newline. Default: `console.log`. */
+  onPrint?: ((cpu: number, line: string) => void) | undefined;
+  /** How much a CPU can print before the main thread has to read, in bytes: a power of two, 256 … 2^24. Default 64 KiB. */
+  consoleBytes?: number | undefined;
+  /** How long a line waits when the console is full before it is lost (and counted), in milliseconds. Default 1000. */
+  consoleWaitMs?: number | undefined;
+  /** How long a CPU has to leave its program when the machine stops before it is terminated, in milliseconds. Default 200. */
+  graceMs?: number | undefined;
+}
+
+/** The options with their defaults, checked; those of the allocator apart. */
+export interface BootPlan {
+  readonly cpus: number;
+  readonly allocator: AllocatorName | AllocatorModule;
+  readonly allocatorOptions: AllocatorOptions;
+  readonly onPrint: (cpu: number, line: string) => void;
+  readonly consoleBytes: number;
+  readonly consoleWaitMs: number;
+  readonly graceMs: number;
+}
+
+/** The keys that are handed to the allocator's `create`, which knows best what is wrong with them. */
+const ALLOCATOR_KEYS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'debug'] as const;
+
+/** The default console: what is printed in a machine appears as if the main thread had printed it. */
+function printLine(_cpu: number, line: string): void {
+  console.log(line);
+}
+
+/**
+ * @throws TypeError for a value of the wrong kind, RangeError for a number that is no non-negative integer, AllocError `InvalidParam`
+ *   for one that is out of range
+ */
+export function planBoot(options: BootOptions): BootPlan {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`boot options must be an object, got ${options}`);
+  const { allocator = 'tlsf', onPrint = printLine } = options;
+  const cpus = checkInteger('cpus', options.cpus ?? 1);
+  if (cpus < 1 || cpus > MAX_CPUS)
+    throw new AllocError('InvalidParam', `cpus must be 1 … ${MAX_CPUS}, got ${cpus}`);
+  const consoleBytes = checkInteger('consoleBytes', options.consoleBytes ?? 65536);
+  if (!isPowerOfTwo(consoleBytes) || consoleBytes < 256 || consoleBytes > 2 ** 24) {
+    throw new AllocError(
+      'InvalidParam',
+      `consoleBytes must be a power of two, 256 … 2^24, got ${consoleBytes}`,
+    );
+  }
+  if (typeof onPrint !== 'function') throw new TypeError(`onPrint must be a function, got ${typeof onPrint}`);
+  if (options.bytes !== undefined) checkInteger('bytes', options.bytes);
+  const lock = checkChoice('lock', options.lock ?? (cpus > 1 ? 'spin' : 'none'), [
+    'none',
+    'spin',
+    'mutex',
+  ] as const);
+  const given = ALLOCATOR_KEYS.filter((key) => options[key] !== undefined);
+  return {
+    cpus,
+    allocator,
+    allocatorOptions: { ...Object.fromEntries(given.map((key) => [key, options[key]])), lock },
+    onPrint,
+    consoleBytes,
+    consoleWaitMs: checkInteger('consoleWaitMs', options.consoleWaitMs ?? 1000),
+    graceMs: checkInteger('graceMs', options.graceMs ?? 200),
+  };
+}
+
+/**
+ * The URL of a program's module.
+ * @throws TypeError when it is none, or is relative: every CPU would look for it beside the kernel's own modules
+ */
+export function programUrl(program: string | URL): string {
+  if (program instanceof URL) return program.href;
+  if (typeof program === 'string' && URL.canParse(program)) return program;
+  throw new TypeError(
+    `program must be an absolute URL, such as new URL('./program.js', import.meta.url); got ${JSON.stringify(program)}`,
+  );
+}

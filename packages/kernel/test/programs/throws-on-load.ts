@@ -1,0 +1,3 @@
+throw new Error('I do not load');
+
+export {};

@@ -1,0 +1,108 @@
+/**
+ * Who is measured: the shape of a contestant and of its seat, and the list of them. One file each in `contestants/`.
+ *
+ * ```
+ *   main thread                     seats, one for each contestant and workload, kept for all rounds
+ *   ───────────                     ────────────────────────────────────────────────────────────────
+ *   prepare(), once       ──────►   an isolate of its own: open() a heap, start the workload, then round after round
+ *                                   or whatever seat() makes: a C program, two threads …
+ * ```
+ *
+ * A seat sees one contestant only, so the calls in its measured loop stay monomorphic and V8 compiles for that contestant alone.
+ */
+
+import { assemblyscript } from './contestants/assemblyscript.ts';
+import { basicBest, basicFirst, basicWorst } from './contestants/basic.ts';
+import { boxes } from './contestants/boxes.ts';
+import { harness } from './contestants/harness.ts';
+import { thing } from './contestants/thi-ng.ts';
+import { tlsf } from './contestants/tlsf.ts';
+
+/**
+ * The two calls that are measured.
+ * @public
+ */
+export interface Subject {
+  /** @returns the block's address, 0 when there is no memory */
+  malloc(size: number): number;
+  free(address: number): unknown;
+}
+
+/**
+ * Where a contestant is measured.
+ * @public
+ */
+export interface Seat {
+  /**
+   * Warms up and lets the heap settle.
+   * @param roundSeconds - how long a round shall take
+   * @param limitSeconds - when to stop settling at the latest
+   * @returns how many pairs fill a round
+   */
+  settle(roundSeconds: number, limitSeconds: number): Promise<number>;
+  /** @returns nanoseconds a pair, over `pairs` pairs */
+  round(pairs: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * What a seat is for.
+ * @public
+ */
+export interface SeatOrder {
+  /** Name of the workload. */
+  readonly workload: string;
+  /** Size of the region in bytes. */
+  readonly bytes: number;
+  readonly seed: number;
+  /** What `prepare` gave. */
+  readonly prepared: unknown;
+}
+
+interface Named {
+  /** On the command line and in the JSON. */
+  readonly name: string;
+  /** In the table. */
+  readonly title: string;
+  /** What it is: ours, somebody else's, or there to measure the measurement. */
+  readonly kind: 'ours' | 'foreign' | 'control';
+  /**
+   * Runs once, before anything is measured; its result must be structured-cloneable and reaches every seat.
+   * @throws when the contestant is not available here; the message says why
+   */
+  prepare?(): Promise<unknown>;
+}
+
+/**
+ * Called from JavaScript, in an isolate that the bench makes.
+ * @public
+ */
+export interface IsolateContestant extends Named {
+  open(bytes: number, prepared: unknown): Promise<Subject>;
+}
+
+/**
+ * Measured in a seat that it brings itself, for instance a compiled C program.
+ * @public
+ */
+export interface SeatedContestant extends Named {
+  seat(order: SeatOrder): Promise<Seat>;
+}
+
+/** @public */
+export type Contestant = IsolateContestant | SeatedContestant;
+
+/** Every contestant, in the order of the table. @public */
+export const CONTESTANTS: readonly Contestant[] = [
+  tlsf,
+  basicFirst,
+  basicBest,
+  basicWorst,
+  assemblyscript,
+  thing,
+  harness,
+  boxes,
+];
+
+/** The one that ratios are against. @public */
+export const REFERENCE: string = assemblyscript.name;

@@ -1,0 +1,157 @@
+/** `shmalloc bench`: the allocators against others, on the same work, in one run. */
+
+import type { Command } from 'commander';
+import { CONTESTANTS, type Contestant, REFERENCE } from '../bench/contestant.ts';
+import { type Garbage, meterGarbage } from '../bench/garbage.ts';
+import { measure, type Plan, stepsOf } from '../bench/measure.ts';
+import { type BenchReport, renderReport } from '../bench/report.ts';
+import { summarize } from '../bench/summary.ts';
+import { WORKLOADS } from '../bench/workload.ts';
+import { JobError, oneLine } from '../errors.ts';
+import { userPath, writeFile } from '../files.ts';
+import { describeMachine } from '../machine.ts';
+import { type Progress, startProgress } from '../progress.ts';
+import { checkNames, names, wholeNumber } from './options.ts';
+
+const REGION_BYTES = 64 * 1024 * 1024;
+
+/** How much is done, at leisure and in a hurry. */
+const SCALES = {
+  full: { rounds: 15, roundSeconds: 0.2, settleSeconds: 2, operations: 10_000_000, garbageSeconds: 5 },
+  quick: { rounds: 5, roundSeconds: 0.03, settleSeconds: 0.3, operations: 1_000_000, garbageSeconds: 0.5 },
+} as const;
+
+/** The contestant that shows that the garbage meter can see garbage. It has no row among the times. */
+const METER_CONTROL = 'boxes';
+
+const USUAL_WORKLOADS: readonly string[] = WORKLOADS.filter(({ extra }) => !extra).map(({ name }) => name);
+
+interface BenchFlags {
+  only?: string[];
+  workload?: string[];
+  rounds?: number;
+  seed: number;
+  quick?: boolean;
+  garbage: boolean;
+  json?: boolean;
+  out: string;
+}
+
+const EXAMPLES = `
+Examples:
+  shmalloc bench
+  shmalloc bench --quick --only tlsf,assemblyscript
+  shmalloc bench --workload churn --rounds 31 --json
+
+Contestants: ${timed()
+  .map(({ name }) => name)
+  .join(', ')}
+Workloads:   ${WORKLOADS.map(({ name }) => name).join(', ')}`;
+
+/**
+ * Adds the subcommand.
+ * @internal
+ */
+export function addBench(root: Command): void {
+  root
+    .command('bench')
+    .description('measure the allocators against others in one run')
+    .option('--only <names>', 'only these contestants, separated by commas', names)
+    .option('--workload <names>', 'these workloads, separated by commas (default: pairs,churn)', names)
+    .option('--rounds <number>', 'how many rounds (default: 15, quick: 5)', (text) =>
+      wholeNumber(text, 1, 10_000),
+    )
+    .option('--seed <number>', 'seed of sizes and slots', (text) => wholeNumber(text, 0, 2 ** 32 - 1), 2332)
+    .option('--quick', 'a few seconds instead of about a minute; the figures are rough')
+    .option('--no-garbage', 'leave out the measurement of JavaScript garbage')
+    .option('--json', 'print the results as JSON')
+    .option('-o, --out <file>', 'where the JSON goes', 'out/bench.json')
+    .addHelpText('after', EXAMPLES)
+    .action(bench);
+}
+
+async function bench(flags: BenchFlags): Promise<void> {
+  const scale = flags.quick ? SCALES.quick : SCALES.full;
+  const plan: Plan = {
+    contestants: chosen('contestant', timed(), flags.only),
+    workloads: chosen('workload', WORKLOADS, flags.workload ?? USUAL_WORKLOADS),
+    rounds: flags.rounds ?? scale.rounds,
+    roundSeconds: scale.roundSeconds,
+    settleSeconds: scale.settleSeconds,
+    bytes: REGION_BYTES,
+    seed: flags.seed,
+  };
+  const metered = flags.garbage ? meteredOf(plan) : [];
+  const progress = startProgress(stepsOf(plan) + metered.length * plan.workloads.length);
+  let report: BenchReport;
+  try {
+    const { samples, absences } = await measure(plan, (label) => progress.step(label));
+    const garbage = await meterAll(plan, metered, scale.operations, scale.garbageSeconds, progress);
+    const { rounds, roundSeconds, settleSeconds, bytes, seed } = plan;
+    report = {
+      machine: describeMachine(),
+      plan: { rounds, roundSeconds, settleSeconds, bytes, seed },
+      reference: REFERENCE,
+      figures: summarize(samples, REFERENCE),
+      garbage,
+      absences,
+      samples,
+    };
+  } finally {
+    progress.done();
+  }
+  const json = `${JSON.stringify(report, null, 2)}\n`;
+  writeFile(userPath(flags.out), json);
+  process.stdout.write(
+    flags.json ? json : `${renderReport(report, { ...plan, contestants: CONTESTANTS })}\n`,
+  );
+  if (report.figures.length === 0) throw new JobError('nothing could be measured');
+}
+
+/** Ours that were chosen and, if there are any, the control. */
+function meteredOf(plan: Plan): Contestant[] {
+  const ours = plan.contestants.filter(({ kind }) => kind === 'ours');
+  return ours.length === 0 ? [] : [...ours, ...CONTESTANTS.filter(({ name }) => name === METER_CONTROL)];
+}
+
+async function meterAll(
+  plan: Plan,
+  metered: readonly Contestant[],
+  operations: number,
+  limitSeconds: number,
+  progress: Progress,
+): Promise<Garbage[]> {
+  const results: Garbage[] = [];
+  for (const contestant of metered) {
+    for (const workload of plan.workloads) {
+      progress.step(`${contestant.title}, ${workload.title}: garbage`);
+      if (!('open' in contestant)) continue;
+      const order = { workload: workload.name, bytes: plan.bytes, seed: plan.seed, prepared: undefined };
+      try {
+        results.push(await meterGarbage(contestant, { ...order, operations, limitSeconds }));
+      } catch (error) {
+        progress.note(`garbage of ${contestant.title} not measured: ${oneLine(error)}`);
+      }
+    }
+  }
+  return results;
+}
+
+/** Contestants that have a row among the times. */
+function timed(): Contestant[] {
+  return CONTESTANTS.filter(({ name }) => name !== METER_CONTROL);
+}
+
+function chosen<T extends { name: string }>(
+  what: string,
+  all: readonly T[],
+  only: readonly string[] | undefined,
+): readonly T[] {
+  if (only === undefined) return all;
+  checkNames(
+    what,
+    only,
+    all.map(({ name }) => name),
+  );
+  return all.filter(({ name }) => only.includes(name));
+}

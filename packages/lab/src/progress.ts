@@ -1,0 +1,71 @@
+/** Progress on standard error: a bar on a terminal, a plain line now and then elsewhere. */
+
+import { SingleBar } from 'cli-progress';
+
+/** Between two plain lines pass at least so many milliseconds. */
+const PLAIN_INTERVAL = 5000;
+
+/**
+ * What a long job tells about itself.
+ * @public
+ */
+export interface Progress {
+  /** The next step begins. */
+  step(label: string): void;
+  /** A line that stays. */
+  note(line: string): void;
+  /** The job has ended, well or not. */
+  done(): void;
+}
+
+/**
+ * @param total - how many steps there will be
+ * @param stream - where to write; standard error when left out
+ * @param now - the clock, in milliseconds
+ * @public
+ */
+export function startProgress(
+  total: number,
+  stream: NodeJS.WriteStream = process.stderr,
+  now: () => number = Date.now,
+): Progress {
+  return stream.isTTY ? bar(total, stream) : plainLines(total, stream, now);
+}
+
+function bar(total: number, stream: NodeJS.WriteStream): Progress {
+  const single = new SingleBar({
+    stream,
+    format: '{bar} {value}/{total} {label}',
+    barCompleteChar: '━',
+    barIncompleteChar: '┄',
+    barsize: 24,
+    hideCursor: true,
+    clearOnComplete: true,
+    linewrap: false,
+  });
+  let steps = 0;
+  single.start(total, 0, { label: '' });
+  return {
+    step: (label) => single.update(steps++, { label }),
+    note: (line) => {
+      stream.write(`\r\u001b[K${line}\n`);
+      single.updateETA();
+    },
+    done: () => single.stop(),
+  };
+}
+
+function plainLines(total: number, stream: NodeJS.WriteStream, now: () => number): Progress {
+  let steps = 0;
+  let last = Number.NEGATIVE_INFINITY;
+  return {
+    step(label) {
+      steps++;
+      if (now() - last < PLAIN_INTERVAL) return;
+      last = now();
+      stream.write(`[${String(steps).padStart(String(total).length)}/${total}] ${label}\n`);
+    },
+    note: (line) => void stream.write(`${line}\n`),
+    done: () => {},
+  };
+}

@@ -1,0 +1,157 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test from 'ava';
+import { Command } from 'commander';
+import { CONTESTANTS, type IsolateContestant } from '../dist/bench/contestant.js';
+import { meterGarbage } from '../dist/bench/garbage.js';
+import { isolateSeat } from '../dist/bench/isolate.js';
+import type { BenchReport } from '../dist/bench/report.js';
+import { addBench } from '../dist/commands/bench.js';
+import { UsageError } from '../dist/errors.js';
+
+const MIB = 1 << 20;
+const ORDER = { bytes: 64 * MIB, seed: 1, prepared: undefined };
+
+function contestant(name: string): IsolateContestant {
+  return CONTESTANTS.find((each) => each.name === name) as IsolateContestant;
+}
+
+for (const each of CONTESTANTS.filter(({ name }) => name !== 'boxes') as IsolateContestant[]) {
+  test(`${each.name}: an isolate of its own opens the heap and runs both workloads`, async (t) => {
+    const prepared = await each.prepare?.();
+    for (const workload of ['pairs', 'churn']) {
+      const seat = await isolateSeat(each, { ...ORDER, prepared, workload });
+      const pairs = await seat.settle(0.001, 0.02);
+      t.true(Number.isInteger(pairs) && pairs > 0);
+      t.true((await seat.round(pairs)) > 0);
+      t.true((await seat.round(64)) > 0);
+      await seat.close();
+    }
+  });
+}
+
+for (const name of ['tlsf', 'basic-first', 'assemblyscript', 'thi-ng']) {
+  test(`${name}: hands out blocks of a heap that do not overlap`, async (t) => {
+    const { prepare, open } = contestant(name);
+    const heap = await open(MIB, await prepare?.());
+    const blocks: [start: number, end: number][] = [];
+    for (let size = 16; size <= 128; size++) {
+      const block = heap.malloc(size);
+      t.true(block > 0 && block % 16 === 0 && block + size <= MIB, `${block}`);
+      blocks.push([block, block + size]);
+    }
+    blocks.sort(([a], [b]) => a - b);
+    for (let i = 1; i < blocks.length; i++) t.true(blocks[i - 1][1] <= blocks[i][0]);
+    for (const [block] of blocks) heap.free(block);
+    t.true(heap.malloc(MIB / 2) > 0, 'what was freed is one block again');
+  });
+}
+
+test('a heap that is too small, and a contestant that does not exist, are failures with a reason', async (t) => {
+  await t.throwsAsync(isolateSeat(contestant('thi-ng'), { ...ORDER, bytes: MIB, workload: 'churn' }), {
+    message: /^no memory for \d+ bytes$/,
+  });
+  const nobody = { ...contestant('harness'), name: 'nobody' };
+  await t.throwsAsync(isolateSeat(nobody, { ...ORDER, workload: 'pairs' }));
+  await t.throwsAsync(isolateSeat(contestant('harness'), { ...ORDER, bytes: MIB, workload: 'nothing' }));
+});
+
+test('a seat that fails in a round says why, and can still be closed', async (t) => {
+  const seat = await isolateSeat(contestant('harness'), { ...ORDER, workload: 'pairs' });
+  await t.throwsAsync(seat.round(64n as never), { message: /BigInt/ });
+  await t.throwsAsync(seat.round(64), { message: 'its worker has ended' });
+  await seat.close();
+});
+
+test('the garbage meter sees an object a block, to the byte', async (t) => {
+  const garbage = await meterGarbage(contestant('boxes'), {
+    ...ORDER,
+    workload: 'pairs',
+    operations: 400_000,
+    limitSeconds: 5,
+  });
+  t.true(garbage.operations >= 400_000);
+  t.true(garbage.collections > 0);
+  t.true(garbage.bytesPerOperation > 8, String(garbage.bytesPerOperation));
+});
+
+for (const name of ['tlsf', 'basic-first', 'basic-best', 'basic-worst']) {
+  test(`${name}: malloc and free create no garbage`, async (t) => {
+    const garbage = await meterGarbage(contestant(name), {
+      ...ORDER,
+      workload: 'pairs',
+      operations: 400_000,
+      limitSeconds: 5,
+    });
+    t.log(`${garbage.operations} operations, ${garbage.bytesPerOperation} bytes an operation`);
+    t.true(garbage.operations > 0);
+    t.true(garbage.bytesPerOperation < 1, String(garbage.bytesPerOperation));
+  });
+}
+
+/** Runs `shmalloc bench` in this process and gives what it printed. */
+async function bench(...args: string[]): Promise<string> {
+  const root = new Command('shmalloc').exitOverride().configureOutput({ writeErr: () => {} });
+  addBench(root);
+  const { write } = process.stdout;
+  let printed = '';
+  process.stdout.write = (text: string | Uint8Array) => {
+    printed += text;
+    return true;
+  };
+  try {
+    await root.parseAsync(['bench', ...args], { from: 'user' });
+  } finally {
+    process.stdout.write = write;
+  }
+  return printed;
+}
+
+test.serial('shmalloc bench prints a table and writes the same as JSON', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-bench-'));
+  const out = path.join(folder, 'deep', 'bench.json');
+  const names = 'tlsf,assemblyscript,thi-ng,harness';
+  const text = await bench('--quick', '--rounds', '2', '--workload', 'pairs', '--only', names, '-o', out);
+  for (const title of ['Tlsf', 'AssemblyScript TLSF', '@thi.ng/malloc', 'the harness alone', 'control']) {
+    t.true(text.includes(`\n${title}`), title);
+  }
+  const report = JSON.parse(readFileSync(out, 'utf8')) as BenchReport;
+  t.deepEqual(report.absences, []);
+  t.deepEqual(
+    report.figures.map(({ contestant }) => contestant),
+    ['tlsf', 'assemblyscript', 'thi-ng', 'harness'],
+  );
+  t.true(report.figures.every(({ rounds, ratio }) => rounds === 2 && ratio !== null && ratio > 0));
+  t.deepEqual(
+    report.garbage.map(({ contestant }) => contestant),
+    ['tlsf', 'boxes'],
+  );
+  rmSync(folder, { recursive: true });
+});
+
+test.serial('shmalloc bench --json prints what it writes', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-bench-'));
+  const out = path.join(folder, 'bench.json');
+  const args = ['--quick', '--rounds', '1', '--only', 'harness', '--workload', 'pairs', '--seed', '9'];
+  const text = await bench(...args, '--json', '-o', out);
+  t.is(text, readFileSync(out, 'utf8'));
+  const report = JSON.parse(text) as BenchReport;
+  t.is(report.plan.seed, 9);
+  t.is(report.figures[0].ratio, null, 'there is nobody to compare with');
+  t.deepEqual(report.garbage, []);
+  rmSync(folder, { recursive: true });
+});
+
+test.serial('shmalloc bench knows its contestants, workloads and numbers', async (t) => {
+  await t.throwsAsync(bench('--only', 'tlsf,glibc'), {
+    instanceOf: UsageError,
+    message: /'glibc'.*tlsf.*thi-ng/,
+  });
+  await t.throwsAsync(bench('--workload', 'larson'), {
+    instanceOf: UsageError,
+    message: /'larson'.*pairs.*churn/,
+  });
+  await t.throwsAsync(bench('--rounds', '0'), { message: /--rounds/ });
+  await t.throwsAsync(bench('--only', 'boxes'), { instanceOf: UsageError });
+});

@@ -1,0 +1,11 @@
+import { conformance } from '@shmalloc/alloc-test';
+import { Tlsf } from '@shmalloc/tlsf';
+import test from 'ava';
+
+const module = import.meta.resolve('@shmalloc/tlsf');
+
+conformance(
+  test,
+  { name: 'tlsf, full scale', allocator: Tlsf, module },
+  { workers: [1, 4, 8], scale: 'full' },
+);

@@ -1,0 +1,9 @@
+import { conformance } from '@shmalloc/alloc-test';
+import { Tlsf } from '@shmalloc/tlsf';
+import test from 'ava';
+
+conformance(
+  test,
+  { name: 'tlsf', allocator: Tlsf, module: import.meta.resolve('@shmalloc/tlsf') },
+  { workers: [1, 4] },
+);
