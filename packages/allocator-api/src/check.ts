@@ -24,7 +24,7 @@ function show(value: unknown): string {
 export function checkInteger(name: string, value: unknown): number {
   if (typeof value !== 'number')
     throw new TypeError(`${name} must be a number, got ${show(value)} (${typeof value})`);
-  if (!Number.isSafeInteger(value) || value < 0) {
+  if (!Number.isInteger(value) || value < 0) {
     throw new RangeError(`${name} must be a non-negative integer, got ${value}`);
   }
   return value;

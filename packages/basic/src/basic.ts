@@ -111,17 +111,23 @@ export class Basic extends BoundaryTagHeap {
     this.i32[this.#head] = 0;
   }
 
-  protected override find(size: number): Word {
-    return this.findAligned(size, 4);
+  protected override take(size: number): Word {
+    return this.takeAligned(size, 4);
   }
 
-  /** `find` passes nothing over. */
-  protected override findTight(): Word {
+  /** `take` passes nothing over. */
+  protected override takeTight(): Word {
     return 0;
   }
 
-  /** Every policy takes a block in which the request fits behind its gap; they differ in which. */
-  protected override findAligned(size: number, align: number): Word {
+  protected override takeAligned(size: number, align: number): Word {
+    const block = this.#find(size, align);
+    if (block !== 0) this.remove(block);
+    return block;
+  }
+
+  /** Every policy finds a block in which the request fits behind its gap; they differ in which. */
+  #find(size: number, align: number): Word {
     switch (this.i32[this.state + POLICY]) {
       case 0:
         return this.#firstFit(size, align);

@@ -8,7 +8,7 @@
 import type { SharedMemory } from '@shmalloc/allocator-api';
 import * as block_ from './block.ts';
 import { Field, type Word } from './header.ts';
-import { PoolHeap, TOP as TOP_, TOP_END as TOP_END_, TOP_MARK as TOP_MARK_ } from './pools.ts';
+import { PoolHeap } from './pools.ts';
 
 // V8 reads an import from its module's cell at every use, and folds a constant of the module itself: these copies make a pair of malloc
 // and free 10 % faster (docs/performance.md).
@@ -16,11 +16,6 @@ const FREE = block_.FREE;
 const PREV_FREE = block_.PREV_FREE;
 const SIZE: number = block_.SIZE;
 const GRANULE = block_.GRANULE;
-const USED = Field.used;
-const TOUCHED = Field.touched;
-const TOP = TOP_;
-const TOP_END = TOP_END_;
-const TOP_MARK = TOP_MARK_;
 
 /**
  * A heap of blocks with boundary tags.
@@ -38,12 +33,12 @@ export abstract class BoundaryTagHeap extends PoolHeap {
 
   // ── What an algorithm gives: the set of free blocks ──
 
-  /** A free block of at least `size` words, or 0: then the request is cut from the top. The block stays in the set. */
-  protected abstract find(size: number): Word;
-  /** The same when the top cannot meet the request either: a block that `find` passed over, or 0. */
-  protected abstract findTight(size: number): Word;
-  /** A free block in which `size` words fit behind a payload at a multiple of `align` words, or 0. */
-  protected abstract findAligned(size: number, align: number): Word;
+  /** Takes a free block of at least `size` words out of the set; 0 when it has none, and then the request is cut from the top. */
+  protected abstract take(size: number): Word;
+  /** The same when the top cannot meet the request either: a block that `take` passed over, or 0. */
+  protected abstract takeTight(size: number): Word;
+  /** Takes a free block in which `size` words fit behind a payload at a multiple of `align` words, or 0. */
+  protected abstract takeAligned(size: number, align: number): Word;
   /** Puts a block into the set. Whatever lies behind it in memory is in order. */
   protected abstract insert(block: Word, size: number): void;
   // ── Handing out ──
@@ -55,16 +50,15 @@ export abstract class BoundaryTagHeap extends PoolHeap {
 
   protected override allocate(bytes: number): Word {
     const size = this.wordsFor(bytes);
-    const block = this.find(size);
+    const block = this.take(size);
     return block === 0 ? this.cutTop(size) : this.cut(block, size);
   }
 
-  /** Hands out the first `size` words of a free block; what remains goes back into the set. */
+  /** Hands out the first `size` words of a free block that was taken; what remains goes back into the set. */
   private cut(block: Word, size: number): Word {
     const { i32 } = this;
     const whole = i32[block] & SIZE;
     const behind = block + whole;
-    this.remove(block, whole);
     if (whole === size) {
       i32[behind] &= ~PREV_FREE;
     } else {
@@ -75,50 +69,48 @@ export abstract class BoundaryTagHeap extends PoolHeap {
       this.insert(rest, whole - size);
     }
     i32[block] = size;
-    i32[this.header + USED] += size;
+    i32[this.used] += size;
     if (this.debug) this.seal(block, size);
     return block + 1;
   }
 
   /** Hands out the first `size` words of the top. */
   private cutTop(size: number): Word {
-    const { i32, pools } = this;
-    const block = i32[pools + TOP];
+    const { i32 } = this;
+    const block = i32[this.top];
     const end = block + size;
-    if (end > i32[pools + TOP_END]) {
-      const tight = this.findTight(size);
+    if (end > i32[this.topEnd]) {
+      const tight = this.takeTight(size);
       return tight === 0 ? 0 : this.cut(tight, size);
     }
-    i32[pools + TOP] = end;
+    i32[this.top] = end;
     i32[end] = 0;
-    if (end > i32[pools + TOP_MARK]) this.mark(end);
+    if (end > i32[this.topMark]) this.mark(end);
     i32[block] = size;
-    i32[this.header + USED] += size;
+    i32[this.used] += size;
     if (this.debug) this.seal(block, size);
     return block + 1;
   }
 
   /** The top has risen to where it never was: what lies below counts as touched. */
   private mark(top: Word): void {
-    const { i32, pools } = this;
-    i32[this.header + TOUCHED] += top - i32[pools + TOP_MARK];
-    i32[pools + TOP_MARK] = top;
+    const { i32 } = this;
+    i32[this.header + Field.touched] += top - i32[this.topMark];
+    i32[this.topMark] = top;
   }
 
   protected override allocateAligned(bytes: number, align: number): Word {
-    const { i32, pools } = this;
+    const { i32 } = this;
     const size = this.wordsFor(bytes);
-    const found = this.findAligned(size, align >>> 2);
-    const hole = found !== 0 ? found : i32[pools + TOP];
+    const found = this.takeAligned(size, align >>> 2);
+    const hole = found !== 0 ? found : i32[this.top];
     // What lies in front of the payload stays free. It is a whole number of granules, so it is never too small to be a block.
     const gap = -(hole + 1) & ((align >>> 2) - 1);
     const block = hole + gap;
     if (found !== 0) {
-      const whole = i32[hole] & SIZE;
-      this.remove(hole, whole);
-      this.freeRest(block + size, whole - gap - size);
+      this.freeRest(block + size, (i32[hole] & SIZE) - gap - size);
     } else {
-      if (block + size > i32[pools + TOP_END]) return 0;
+      if (block + size > i32[this.topEnd]) return 0;
       this.raiseTop(block + size);
     }
     const payload = this.handOut(block, size, gap === 0 ? 0 : PREV_FREE);
@@ -144,17 +136,17 @@ export abstract class BoundaryTagHeap extends PoolHeap {
   }
 
   private raiseTop(top: Word): void {
-    const { i32, pools } = this;
-    i32[pools + TOP] = top;
+    const { i32 } = this;
+    i32[this.top] = top;
     i32[top] = 0;
-    if (top > i32[pools + TOP_MARK]) this.mark(top);
+    if (top > i32[this.topMark]) this.mark(top);
   }
 
   /** Writes the header of a block in use, counts it, and returns its payload. */
   private handOut(block: Word, size: number, flags: number): Word {
     const { i32 } = this;
     i32[block] = size | flags;
-    i32[this.header + USED] += size;
+    i32[this.used] += size;
     if (this.debug) this.seal(block, size);
     return block + 1;
   }
@@ -169,7 +161,7 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     const block = payload - 1;
     const size = this.liveSize(block);
     if (size === 0) return false;
-    this.i32[this.header + USED] -= size;
+    this.i32[this.used] -= size;
     this.coalesce(block, size);
     return true;
   }
@@ -179,20 +171,20 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     const next = block + size;
     let start = block;
     let whole = size;
-    if ((i32[block] & PREV_FREE) !== 0) {
+    if (i32[block] & PREV_FREE) {
       start = i32[block - 1];
       i32[block] = 0; // this header is inside a free stretch now and must not look like one in use
       const prevSize = i32[start] & SIZE;
       this.remove(start, prevSize);
       whole += prevSize;
     }
-    if (next === i32[this.pools + TOP]) {
+    if (next === i32[this.top]) {
       i32[start] = 0;
-      i32[this.pools + TOP] = start;
+      i32[this.top] = start;
       return;
     }
     const nextHeader = i32[next];
-    if ((nextHeader & FREE) !== 0) {
+    if (nextHeader & FREE) {
       this.remove(next, nextHeader & SIZE);
       whole += nextHeader & SIZE;
     }
@@ -206,14 +198,14 @@ export abstract class BoundaryTagHeap extends PoolHeap {
   // ── Resizing in place ──
 
   protected override resize(payload: Word, bytes: number): boolean {
-    const { i32, pools } = this;
+    const { i32 } = this;
     const block = payload - 1;
     const size = this.wordsFor(bytes);
     const old = i32[block] & SIZE;
     if (size === old) return true;
     const next = block + old;
-    if (size > old && next === i32[pools + TOP]) {
-      if (block + size > i32[pools + TOP_END]) return false;
+    if (size > old && next === i32[this.top]) {
+      if (block + size > i32[this.topEnd]) return false;
       this.raiseTop(block + size);
     } else if (size > old) {
       const nextSize = this.freeSize(next);
@@ -221,7 +213,7 @@ export abstract class BoundaryTagHeap extends PoolHeap {
       this.remove(next, nextSize);
       this.freeRest(block + size, old + nextSize - size);
     }
-    i32[this.header + USED] -= old;
+    i32[this.used] -= old;
     this.handOut(block, size, i32[block] & PREV_FREE);
     if (size < old) {
       i32[block + size] = old - size;
@@ -240,12 +232,11 @@ export abstract class BoundaryTagHeap extends PoolHeap {
    * program wrote into a block may look like a header. In debug the seal decides.
    */
   private liveSize(block: Word): number {
-    const { i32, highest } = this;
-    if (block < this.lowest || block >= highest || (block & 3) !== 3) return 0;
-    const size = i32[block] & ~PREV_FREE;
+    const { i32 } = this;
+    if (block < this.lowest || (block & 3) !== 3) return 0;
+    const size = i32[block] & ~PREV_FREE; // odd for a free block, 0 for what ends a pool's blocks
     const next = block + size;
-    // A free block's size is odd here, and what ends a pool has none.
-    if ((size & FREE) !== 0 || size <= 0 || next >= highest || (i32[next] & PREV_FREE) !== 0) return 0;
+    if (size & FREE || next <= block || next >= this.highest || i32[next] & PREV_FREE) return 0;
     return this.debug && i32[next - 1] !== block_.sealOf(block, size) ? 0 : size;
   }
 }

@@ -6,13 +6,8 @@
 
 export { demand, NEXT_FREE, PREV_LINK } from './block.ts';
 export { BoundaryTagHeap } from './boundary-tags.ts';
+export { attachHeap, createHeap, type HeapClass, type HeapOptions } from './create.ts';
 export type { HeapLayout, LockKind, Word } from './header.ts';
-export {
-  attachHeap,
-  createHeap,
-  type HeapClass,
-  type HeapOptions,
-  type HeapStats,
-  LockedHeap,
-} from './locked-heap.ts';
+export { LockedHeap } from './locked-heap.ts';
 export { type BlockVisitor, BOUNDARY_TAG_STATE_WORDS, PoolHeap } from './pools.ts';
+export type { HeapStats } from './stats.ts';

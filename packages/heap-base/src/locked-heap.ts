@@ -22,69 +22,16 @@ import {
   AllocError,
   type ByteAllocator,
   checkAlign,
-  checkChoice,
   checkInteger,
   type GlobalAllocator,
   type Handle,
-  type RegionOptions,
-  SharedMemory,
+  MAX_BYTES,
+  type SharedMemory,
 } from '@shmalloc/allocator-api';
 import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';
-import {
-  Field,
-  type HeapLayout,
-  LOCK_KINDS,
-  type LockKind,
-  openHeader,
-  publishHeader,
-  type Word,
-  writeHeader,
-} from './header.ts';
-
-/**
- * Where the region comes from and what stands around each operation.
- * @public
- */
-export interface HeapOptions extends RegionOptions {
-  /** Default `'none'`: one thread. */
-  lock?: LockKind | undefined;
-  /** Detect every wrong free exactly and every write past a block's end, for 4 bytes a block. Default false. */
-  debug?: boolean | undefined;
-}
-
-/**
- * What {@link LockedHeap.stats} tells.
- * @public
- */
-export interface HeapStats {
-  readonly algorithm: string;
-  readonly lock: LockKind;
-  /** Bytes under management. */
-  readonly totalBytes: number;
-  /** Bytes in blocks that are handed out, headers and rounding included. */
-  readonly usedBytes: number;
-  readonly availableBytes: number;
-  /** Bytes of the region that were ever touched, the allocator's state included: what the system had to back with memory. */
-  readonly footprintBytes: number;
-  readonly pools: number;
-  /** Requests answered with 0. */
-  readonly failures: number;
-  /** Wrong frees that were reported. */
-  readonly errors: number;
-}
-
-/**
- * A class that {@link createHeap} and {@link attachHeap} can make instances of.
- * @public
- */
-export interface HeapClass<H extends LockedHeap> {
-  readonly layout: HeapLayout;
-  new (memory: SharedMemory, header: Word): H;
-}
-
-// Copies that the compiler folds on the paths of malloc and free, as in `boundary-tags.ts`.
-const EPOCH = Field.epoch;
-const FAILURES = Field.failures;
+import type { HeapClass } from './create.ts';
+import { Field, type HeapLayout, LOCK_KINDS, type LockKind, type Word } from './header.ts';
+import type { HeapStats } from './stats.ts';
 
 /** Requests above this cannot be met by any region; it also keeps rounding up within 32 bits. */
 const MAX_REQUEST = 2 ** 32 - 128;
@@ -108,6 +55,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   private readonly layout: HeapLayout;
   private readonly lockKind: LockKind;
   private lock: Lock | null;
+  /** Where the epoch stands. */
+  private readonly epochWord: Word;
   /** The epoch that this thread's views and caches belong to; −1 makes the first operation look. */
   private epoch = -1;
   private onError: (error: AllocError) => void = (error) =>
@@ -119,6 +68,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
     this.memory = memory;
     this.i32 = i32;
     this.header = header;
+    this.epochWord = header + Field.epoch;
     this.debug = i32[header + Field.debug] === 1;
     this.layout = (this.constructor as unknown as HeapClass<LockedHeap>).layout;
     this.lockKind = LOCK_KINDS[i32[header + Field.lockKind]];
@@ -162,11 +112,10 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
    * @throws TypeError or RangeError when `size` is no non-negative integer
    */
   malloc(size: number): Address {
-    // One comparison lets every usual size through; what is left is wrong or too large.
-    if (size >>> 0 !== size || size > MAX_REQUEST) return this.refuse(checkInteger('size', size));
+    if (!isRequest(size)) return this.refuse(size);
     this.enter();
     const block = this.allocate(size);
-    if (block === 0) this.i32[this.header + FAILURES]++;
+    if (block === 0) this.failed();
     this.leave();
     return (block << 2) >>> 0;
   }
@@ -179,7 +128,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
    */
   calloc(count: number, size: number): Address {
     const bytes = checkInteger('count', count) * checkInteger('size', size);
-    if (bytes > MAX_REQUEST) return this.refuse(bytes);
+    if (bytes > MAX_REQUEST) return this.refuse(MAX_BYTES);
     const address = this.malloc(bytes);
     // The block is this thread's own by now: it is zeroed outside the lock.
     if (address !== 0) this.i32.fill(0, address >>> 2, (address >>> 2) + Math.ceil(bytes / 4));
@@ -194,7 +143,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
    */
   realloc(address: Address, size: number): Address {
     if (address === 0) return this.malloc(size);
-    if (size >>> 0 !== size || size > MAX_REQUEST) return this.refuse(checkInteger('size', size));
+    if (!isRequest(size)) return this.refuse(size);
     const block = this.blockAt(address);
     this.enter();
     const old = block === 0 ? -1 : this.usable(block);
@@ -224,10 +173,10 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   alignedAlloc(align: number, size: number): Address {
     checkAlign('align', align);
     if (align <= 16) return this.malloc(size);
-    if (size >>> 0 !== size || size > MAX_REQUEST) return this.refuse(checkInteger('size', size));
+    if (!isRequest(size)) return this.refuse(size);
     this.enter();
     const block = this.allocateAligned(size, align);
-    if (block === 0) this.i32[this.header + FAILURES]++;
+    if (block === 0) this.failed();
     this.leave();
     return (block << 2) >>> 0;
   }
@@ -252,7 +201,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   usableSize(address: Address): number {
     if (address === 0) return 0;
     const block = this.blockAt(address);
-    if (this.i32[this.header + EPOCH] !== this.epoch) this.refresh();
+    if (this.i32[this.epochWord] !== this.epoch) this.refresh();
     const bytes = block === 0 ? -1 : this.usable(block);
     if (bytes >= 0) return bytes;
     this.report('usableSize', address);
@@ -384,7 +333,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   /** Takes the lock and sees to it that this thread's views are current. */
   protected enter(): void {
     if (this.lock !== null) this.lock.lock();
-    if (this.i32[this.header + EPOCH] !== this.epoch) this.refresh();
+    if (this.i32[this.epochWord] !== this.epoch) this.refresh();
   }
 
   /** Gives the lock back. */
@@ -403,17 +352,23 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
 
   // ── The edge ──
 
-  /** A request that no region can meet: counted, answered with 0. */
-  private refuse(_bytes: number): Address {
+  /** A request that was answered with 0. */
+  private failed(): void {
+    this.i32[this.header + Field.failures]++;
+  }
+
+  /** What is no size is an error; a size that no region can meet is counted and answered with 0. */
+  private refuse(size: number): Address {
+    checkInteger('size', size);
     this.enter();
-    this.i32[this.header + FAILURES]++;
+    this.failed();
     this.leave();
     return 0;
   }
 
   /** The word of a block's address; 0 when no block can have that address. */
   private blockAt(address: Address): Word {
-    return address >>> 0 === address && (address & 7) === 0 ? address >>> 2 : noBlock(address);
+    return isWord(address) && (address & 7) === 0 ? address >>> 2 : noBlock(address);
   }
 
   private report(operation: string, address: Address): void {
@@ -465,34 +420,17 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   }
 }
 
+/** Whether a value is an unsigned 32-bit integer. The type is asked first, because `>>>` on a bigint throws an error that names no value. */
+function isWord(value: number): boolean {
+  return typeof value === 'number' && value >>> 0 === value;
+}
+
+function isRequest(size: number): boolean {
+  return isWord(size) && size <= MAX_REQUEST;
+}
+
 /** What is no address is an error; an address that no block can have is word 0. */
 function noBlock(address: Address): 0 {
   checkInteger('address', address);
   return 0;
-}
-
-/**
- * Makes a heap of this class: a region, its header, and all of the rest as the first pool.
- * @throws TypeError, RangeError or AllocError, naming the option
- * @public
- */
-export function createHeap<H extends LockedHeap>(heapClass: HeapClass<H>, options: HeapOptions): H {
-  const lock = checkChoice('lock', options.lock ?? 'none', LOCK_KINDS);
-  const memory = SharedMemory.create(options);
-  const header = writeHeader(memory, heapClass.layout, lock, options.debug === true);
-  const heap = new heapClass(memory, header);
-  const start = memory.i32[header + Field.end] * 4;
-  heap.init(start, memory.end - start);
-  publishHeader(memory, header);
-  return heap;
-}
-
-/**
- * Attaches to the heap that a handle names, in any thread.
- * @throws TypeError or AllocError `InvalidParam` when no such heap lies there
- * @public
- */
-export function attachHeap<H extends LockedHeap>(heapClass: HeapClass<H>, handle: Handle): H {
-  const { memory, header } = openHeader(handle, heapClass.layout);
-  return new heapClass(memory, header);
 }

@@ -42,8 +42,12 @@ export type BlockVisitor = (address: number, bytes: number, used: boolean) => vo
  * @public
  */
 export abstract class PoolHeap extends LockedHeap {
-  /** First word of the pools' state, in the header. */
+  /** Where the state's words lie in the region: one load and no sum on the way to each. */
   protected readonly pools: Word;
+  protected readonly top: Word;
+  protected readonly topEnd: Word;
+  protected readonly topMark: Word;
+  protected readonly used: Word;
   /** First word of the algorithm's own state. */
   protected readonly state: Word;
   /** Blocks lie in `[lowest, highest)`: this thread's cache, renewed when pools change. */
@@ -53,8 +57,13 @@ export abstract class PoolHeap extends LockedHeap {
   /** @internal */
   constructor(memory: SharedMemory, header: Word) {
     super(memory, header);
-    this.pools = this.header + Field.own;
-    this.state = this.pools + BOUNDARY_TAG_STATE_WORDS;
+    const state = header + Field.own;
+    this.pools = state + FIRST_POOL;
+    this.top = state + TOP;
+    this.topEnd = state + TOP_END;
+    this.topMark = state + TOP_MARK;
+    this.used = header + Field.used;
+    this.state = state + BOUNDARY_TAG_STATE_WORDS;
   }
 
   /** Takes a free block out of the algorithm's set. Its links are still as they were when it entered. */
@@ -82,8 +91,8 @@ export abstract class PoolHeap extends LockedHeap {
 
   /** Words of the top. */
   protected topSize(): number {
-    const { i32, pools } = this;
-    return i32[pools + TOP_END] - i32[pools + TOP];
+    const { i32 } = this;
+    return i32[this.topEnd] - i32[this.top];
   }
 
   protected override format(): void {
@@ -95,7 +104,7 @@ export abstract class PoolHeap extends LockedHeap {
     const { i32 } = this;
     let lowest = 2 ** 30;
     let highest = 0;
-    for (let pool = i32[this.pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+    for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
       lowest = Math.min(lowest, pool + FIRST_BLOCK);
       highest = Math.max(highest, i32[pool + POOL_END] + 1);
     }
@@ -104,7 +113,7 @@ export abstract class PoolHeap extends LockedHeap {
   }
 
   protected override addPool(from: Word, to: Word): AllocError | null {
-    const { i32, pools, header } = this;
+    const { i32, header } = this;
     const first = alignUp(from, GRANULE);
     const end = to & ~(GRANULE - 1);
     const smallest = FIRST_BLOCK + GRANULE + 1;
@@ -114,7 +123,7 @@ export abstract class PoolHeap extends LockedHeap {
     }
     let before = 0; // the pool that ends where this one starts
     let after = 0; //  the pool that starts where this one ends
-    for (let pool = i32[pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+    for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
       const poolEnd = i32[pool + POOL_END] + 1;
       if (pool < end && poolEnd > first) {
         const range = `[${from * 4}, ${to * 4}) overlaps the pool [${pool * 4}, ${poolEnd * 4})`;
@@ -127,8 +136,8 @@ export abstract class PoolHeap extends LockedHeap {
     // The new words run from the end of the pool before (or a new pool's first block) to the first block of the pool behind (or a new end).
     const block = before !== 0 ? i32[before + POOL_END] : first + FIRST_BLOCK;
     const last = after !== 0 ? after + FIRST_BLOCK : end - 1;
-    const oldEnd = i32[pools + TOP_END];
-    const oldMark = i32[pools + TOP_MARK];
+    const oldEnd = i32[this.topEnd];
+    const oldMark = i32[this.topMark];
     this.#closeTop();
     if (after !== 0) this.#unlinkPool(after);
     if (before === 0) this.#linkPool(first);
@@ -167,22 +176,22 @@ export abstract class PoolHeap extends LockedHeap {
    * @param mark - up to where it counts as touched
    */
   #openTop(end: Word, mark: Word): void {
-    const { i32, pools } = this;
+    const { i32 } = this;
     const size = this.#tailSize(end);
     const top = end - size;
     if (size !== 0) this.remove(top, size);
     i32[top] = 0;
-    i32[pools + TOP] = top;
-    i32[pools + TOP_END] = end;
-    i32[pools + TOP_MARK] = mark;
+    i32[this.top] = top;
+    i32[this.topEnd] = end;
+    i32[this.topMark] = mark;
   }
 
   /** Makes the top an ordinary free block at the end of its pool. */
   #closeTop(): void {
-    const { i32, pools } = this;
-    const top = i32[pools + TOP];
-    const end = i32[pools + TOP_END];
-    i32[pools + TOP] = 0;
+    const { i32 } = this;
+    const top = i32[this.top];
+    const end = i32[this.topEnd];
+    i32[this.top] = 0;
     if (top === end) return;
     i32[end] = 0;
     i32[top] = end - top;
@@ -190,15 +199,15 @@ export abstract class PoolHeap extends LockedHeap {
   }
 
   #linkPool(pool: Word): void {
-    const { i32, pools, header } = this;
-    i32[pool + NEXT_POOL] = i32[pools + FIRST_POOL];
-    i32[pools + FIRST_POOL] = pool;
+    const { i32, header } = this;
+    i32[pool + NEXT_POOL] = i32[this.pools];
+    i32[this.pools] = pool;
     i32[header + Field.pools]++;
   }
 
   #unlinkPool(pool: Word): void {
-    const { i32, pools, header } = this;
-    let link = pools + FIRST_POOL;
+    const { i32, header } = this;
+    let link = this.pools;
     while (i32[link] !== pool) link = i32[link] + NEXT_POOL;
     i32[link] = i32[pool + NEXT_POOL];
     i32[header + Field.pools]--;
@@ -213,8 +222,8 @@ export abstract class PoolHeap extends LockedHeap {
   walk(visit: BlockVisitor): void {
     this.enter();
     try {
-      const { i32, pools } = this;
-      for (let pool = i32[pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+      const { i32 } = this;
+      for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
         let block = pool + FIRST_BLOCK;
         for (; (i32[block] & SIZE) !== 0; block += i32[block] & SIZE) {
           visit((block + 1) * 4, ((i32[block] & SIZE) - 1) * 4, (i32[block] & FREE) === 0);
@@ -240,9 +249,9 @@ export abstract class PoolHeap extends LockedHeap {
   }
 
   protected override checkAll(): void {
-    const { i32, header, pools } = this;
+    const { i32, header } = this;
     const found = { blocks: 0, free: 0, used: 0, pools: 0, top: 0 };
-    for (let pool = i32[pools + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+    for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
       demand(++found.pools <= i32[header + Field.pools], 'the pool list holds more pools than were added');
       this.#checkPool(pool, found);
     }
@@ -258,16 +267,16 @@ export abstract class PoolHeap extends LockedHeap {
       total === i32[header + Field.total],
       `pools hold ${total} words, counted are ${this.totalBytes() / 4}`,
     );
-    demand(i32[pools + TOP_MARK] <= i32[pools + TOP_END], 'the top was handed out beyond its end');
+    demand(i32[this.topMark] <= i32[this.topEnd], 'the top was handed out beyond its end');
     this.checkSet(found.blocks, free);
   }
 
   /** Checks the blocks of one pool and adds them up. */
   #checkPool(pool: Word, found: { blocks: number; free: number; used: number; top: number }): void {
-    const { i32, pools } = this;
+    const { i32 } = this;
     const poolEnd = i32[pool + POOL_END];
-    const hasTop = i32[pools + TOP_END] === poolEnd;
-    const end = hasTop ? i32[pools + TOP] : poolEnd;
+    const hasTop = i32[this.topEnd] === poolEnd;
+    const end = hasTop ? i32[this.top] : poolEnd;
     const at = (block: Word): string => `block ${(block + 1) * 4} of the pool at ${pool * 4}`;
     let block = pool + FIRST_BLOCK;
     let prevFree = 0;

@@ -46,19 +46,20 @@ export class StackHeap extends BoundaryTagHeap {
     this.i32[this.state] = 0;
   }
 
-  protected override find(size: number): Word {
-    return this.findAligned(size, 4);
+  protected override take(size: number): Word {
+    return this.takeAligned(size, 4);
   }
 
-  protected override findTight(): Word {
+  protected override takeTight(): Word {
     return 0;
   }
 
-  protected override findAligned(size: number, align: number): Word {
+  protected override takeAligned(size: number, align: number): Word {
     let block = this.i32[this.state];
     while (block !== 0 && this.freeSize(block) - (-(block + 1) & (align - 1)) < size) {
       block = this.i32[block + NEXT_FREE];
     }
+    if (block !== 0) this.remove(block);
     return block;
   }
 

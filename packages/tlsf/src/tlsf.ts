@@ -32,7 +32,15 @@ import {
   PREV_LINK,
   type Word,
 } from '@shmalloc/heap-base';
-import { FIRST_COUNT, LIST_COUNT, mapCeil, mapFloor, SECOND_BITS, SECOND_COUNT } from './mapping.ts';
+import {
+  EXACT_SIZES,
+  FIRST_COUNT,
+  LIST_COUNT,
+  mapCeil,
+  mapFloor,
+  SECOND_BITS,
+  SECOND_COUNT,
+} from './mapping.ts';
 
 // Copies of imports that the compiler folds (see `boundary-tags.ts` of heap-base).
 const floor: typeof mapFloor = mapFloor;
@@ -42,6 +50,7 @@ const FIRSTS: number = FIRST_COUNT;
 const NEXT = NEXT_FREE;
 const PREV = PREV_LINK;
 
+const EXACT: number = EXACT_SIZES;
 const { clz32 } = Math;
 
 const SECOND_MAPS = 1;
@@ -99,34 +108,42 @@ export class Tlsf extends BoundaryTagHeap {
     this.i32.fill(0, this.state, this.state + STATE_WORDS);
   }
 
-  /** Good fit: any block of the first non-empty list in which all are large enough. */
-  protected override find(size: number): Word {
-    const { i32 } = this;
-    const list = ceil(size);
+  /** Good fit: the first block of the first non-empty list in which all are large enough. */
+  protected override take(size: number): Word {
+    const { i32, secondMaps } = this;
+    const list = size < EXACT ? size >>> 2 : ceil(size);
     let first = list >>> SECOND;
     if (first >= FIRSTS) return 0;
-    let seconds = i32[this.secondMaps + first] & (-1 << list);
+    let seconds = i32[secondMaps + first] & (-1 << list);
     if (seconds === 0) {
       const firsts = i32[this.state] & (-2 << first);
       if (firsts === 0) return 0;
-      first = lowestBit(firsts);
-      seconds = i32[this.secondMaps + first];
+      first = 31 - clz32(firsts & -firsts);
+      seconds = i32[secondMaps + first];
     }
-    return i32[this.heads + (first << SECOND) + lowestBit(seconds)];
+    const head = this.heads + (first << SECOND) + 31 - clz32(seconds & -seconds);
+    const block = i32[head];
+    const next = i32[block + NEXT];
+    i32[head] = next;
+    if (next !== 0) i32[next + PREV] = 0;
+    else this.clearBits(head - this.heads);
+    return block;
   }
 
   /**
    * No list promises a fit, but the first block of the list that holds sizes around this one may still be large enough. One look, which
    * lets a request take what is left of a nearly full heap.
    */
-  protected override findTight(size: number): Word {
+  protected override takeTight(size: number): Word {
     const block = this.i32[this.heads + floor(size)];
-    return block !== 0 && this.freeSize(block) >= size ? block : 0;
+    if (block === 0 || this.freeSize(block) < size) return 0;
+    this.remove(block, this.freeSize(block));
+    return block;
   }
 
-  protected override findAligned(size: number, align: number): Word {
+  protected override takeAligned(size: number, align: number): Word {
     // Payloads lie at multiples of 4 words, so the gap in front is at most `align − 4`.
-    return this.find(size + align - 4);
+    return this.take(size + align - 4);
   }
 
   protected override insert(block: Word, size: number): void {
@@ -137,13 +154,8 @@ export class Tlsf extends BoundaryTagHeap {
     i32[block + NEXT] = next;
     i32[block + PREV] = 0;
     i32[head] = block;
-    if (next !== 0) {
-      i32[next + PREV] = block;
-      return;
-    }
-    const first = list >>> SECOND;
-    i32[this.secondMaps + first] |= 1 << list;
-    i32[this.state] |= 1 << first;
+    if (next !== 0) i32[next + PREV] = block;
+    else this.setBits(list);
   }
 
   protected override remove(block: Word, size: number): void {
@@ -157,10 +169,21 @@ export class Tlsf extends BoundaryTagHeap {
     }
     const list = floor(size);
     i32[this.heads + list] = next;
-    if (next !== 0) return;
-    const first = list >>> SECOND;
-    const map = this.secondMaps + first;
-    if ((i32[map] &= ~(1 << list)) === 0) i32[this.state] &= ~(1 << first);
+    if (next === 0) this.clearBits(list);
+  }
+
+  /** A list has got its first block. */
+  private setBits(list: number): void {
+    const { i32 } = this;
+    i32[this.secondMaps + (list >>> SECOND)] |= 1 << list;
+    i32[this.state] |= 1 << (list >>> SECOND);
+  }
+
+  /** A list has lost its last block. */
+  private clearBits(list: number): void {
+    const { i32 } = this;
+    const map = this.secondMaps + (list >>> SECOND);
+    if ((i32[map] &= ~(1 << list)) === 0) i32[this.state] &= ~(1 << (list >>> SECOND));
   }
 
   protected override checkSet(blocks: number, words: number): void {
@@ -192,9 +215,4 @@ export class Tlsf extends BoundaryTagHeap {
     }
     demand(seen === blocks && seenWords === words, `the lists hold ${seen} of ${blocks} free blocks`);
   }
-}
-
-/** The position of the lowest bit that is set. */
-function lowestBit(bits: number): number {
-  return 31 - clz32(bits & -bits);
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { LIST_COUNT, mapCeil, mapFloor, SECOND_COUNT } from '../dist/mapping.js';
+import { EXACT_SIZES, LIST_COUNT, mapCeil, mapFloor, SECOND_COUNT } from '../dist/mapping.js';
 
 const GRANULE = 4;
 const LARGEST = 2 ** 30 - GRANULE;
@@ -49,4 +49,12 @@ test('a good fit wastes at most 1/32', (t) => {
   }
   t.true(worst <= 1 / 32, `${worst}`);
   t.true(worst > 1 / 40);
+});
+
+test('below EXACT_SIZES a list holds one size, and its number is the size in granules', (t) => {
+  for (let size = GRANULE; size < EXACT_SIZES; size += GRANULE) {
+    t.is(mapFloor(size), size / GRANULE);
+    t.is(mapCeil(size), size / GRANULE);
+  }
+  t.is(mapFloor(EXACT_SIZES), mapFloor(EXACT_SIZES + GRANULE));
 });

@@ -91,7 +91,7 @@ function adversary(heap: Tlsf | Basic, counter: StepCounter, count: number): Ste
 }
 
 /** No operation may access more words than this. */
-const BOUND = 64;
+const BOUND = 40;
 
 test('no operation takes more than a fixed number of steps in 10^6 of them on a ragged heap', (t) => {
   const counter = new StepCounter();
