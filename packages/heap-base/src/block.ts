@@ -59,8 +59,15 @@ export const NEXT_POOL = 0;
 export const POOL_END = 1;
 export const FIRST_BLOCK = 3;
 
-/** Where the algorithm's links stand in a free block. */
+/**
+ * Where the algorithm's link to the next free block stands, in words from a free block's header.
+ * @public
+ */
 export const NEXT_FREE = 1;
+/**
+ * Where the algorithm's link back stands, in words from a free block's header.
+ * @public
+ */
 export const PREV_LINK = 2;
 
 /** Makes the seals of neighbouring blocks differ in every bit (the 32-bit golden ratio, as in Fibonacci hashing). */
@@ -71,7 +78,11 @@ export function sealOf(block: number, size: number): number {
   return Math.imul(block ^ (size << 8), SEAL_FACTOR) | 1;
 }
 
-/** @throws Error with `broken` unless `holds` */
+/**
+ * For walkers that check invariants.
+ * @throws Error with `broken` unless `holds`
+ * @public
+ */
 export function demand(holds: boolean, broken: string): asserts holds {
   if (!holds) throw new Error(`heap invariant broken: ${broken}`);
 }

@@ -28,7 +28,10 @@
 
 import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
 
-/** An index into the region's 32-bit words: an address divided by 4, which stays below 2^30 and so a small integer. */
+/**
+ * An index into the region's 32-bit words: an address divided by 4, which stays below 2^30 and so a small integer.
+ * @public
+ */
 export type Word = number;
 
 /** Lines of cache and header alike, in bytes. */
@@ -56,7 +59,10 @@ export const Field = {
   own: 48,
 } as const;
 
-/** What a lock-based algorithm can put around its operations; the position is what the header records. */
+/**
+ * What a lock-based algorithm can put around its operations; the position is what the header records.
+ * @public
+ */
 export const LOCK_KINDS = ['none', 'spin', 'mutex'] as const;
 
 /**
