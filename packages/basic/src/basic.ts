@@ -32,16 +32,17 @@ import {
   type Word,
 } from '@shmalloc/heap-base';
 
-/** Which free block a request takes; the position is what the state records. */
-const POLICIES = ['first', 'best', 'worst'] as const;
-
 /**
  * Which free block a request takes: the first that is large enough, the smallest that is, or the largest.
  * @public
  */
-export type Policy = (typeof POLICIES)[number];
+export type Policy = 'first' | 'best' | 'worst';
+
+/** The position is what the state records. */
+const POLICIES: readonly Policy[] = ['first', 'best', 'worst'];
 
 /**
+ * Where the region comes from, what stands around each operation, and which block a request takes.
  * @public
  */
 export interface BasicOptions extends HeapOptions {

@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import test from 'ava';
+
+/** Runs an example as its header says, and returns the lines that it prints. */
+async function run(name: string): Promise<string[]> {
+  const file = fileURLToPath(new URL(`../dist/${name}.js`, import.meta.url));
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [file]);
+  if (stderr !== '') throw new Error(stderr);
+  return stdout.trimEnd().split('\n');
+}
+
+test('share-a-heap reads every sentence and leaves nothing behind', async (t) => {
+  t.deepEqual(await run('share-a-heap'), ['2000 sentences, 53780 characters; 0 bytes still in use']);
+});
+
+test('choose-an-algorithm runs on every algorithm, with two CPUs each', async (t) => {
+  const lines = await run('choose-an-algorithm');
+  t.true(lines.length >= 8);
+  for (const line of lines)
+    t.regex(line, /^[\w-]+ +cpu [01] of 2: 20000 rounds, 0 requests without an answer$/);
+});
+
+test('borrow-flag names the holder, and two threads that insist both come through', async (t) => {
+  const [named, counted] = await run('borrow-flag');
+  t.regex(named, /thread 1/);
+  t.regex(counted, /^two threads, 50000 blocks each: \d+ times somebody else was inside$/);
+});
