@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -36,6 +36,22 @@ function run(command, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+/** Removes compiled files whose source is gone: the compiler leaves them, and the test runner would find them. */
+function prune(folder, output, source) {
+  const from = path.join(root, folder, output);
+  if (!existsSync(from)) return;
+  for (const file of readdirSync(from, { recursive: true })) {
+    const stem = file.match(/^(.+?)(\.d\.ts|\.js)(\.map)?$/)?.[1];
+    if (stem && !existsSync(path.join(root, folder, source, `${stem}.ts`))) rmSync(path.join(from, file));
+  }
+}
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`shmalloc needs Node 20.19 or later, this is ${process.versions.node}`);
+  process.exit(1);
+}
+
 const digest = manifestDigest();
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   const frozen = existsSync(path.join(root, 'pnpm-lock.yaml')) && !process.env.SHMALLOC_UPDATE_LOCK;
@@ -44,3 +60,10 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   writeFileSync(stamp, manifestDigest());
 }
 run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+for (const folder of [
+  'examples',
+  ...readdirSync(path.join(root, 'packages')).map((name) => path.join('packages', name)),
+]) {
+  prune(folder, 'dist', 'src');
+  prune(folder, 'dist-test', 'test');
+}

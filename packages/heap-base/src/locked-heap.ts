@@ -59,6 +59,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   private readonly epochWord: Word;
   /** The epoch that this thread's views and caches belong to; −1 makes the first operation look. */
   private epoch = -1;
+  /** The epoch at which an operation may begin at once: without a lock this thread's, with one never. */
+  private open = -1;
   private onError: (error: AllocError) => void = (error) =>
     console.error(`${error.name} ${error.code}: ${error.message}`);
 
@@ -195,13 +197,18 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   }
 
   /**
-   * Bytes that may be used at a live block's address. Takes no lock: a live block's size is its owner's alone to change.
+   * Bytes that may be used at a live block's address. Takes no lock (unless memory was added
+   * just now): a live block's size is its owner's alone to change.
    * @returns at least the size asked for; 0 for 0 and for an address that is not handed out, which goes to the error hook
    */
   usableSize(address: Address): number {
     if (address === 0) return 0;
     const block = this.blockAt(address);
-    if (this.i32[this.epochWord] !== this.epoch) this.refresh();
+    if (this.i32[this.epochWord] !== this.epoch) {
+      // Memory has come since this thread looked last: it looks again, under the lock.
+      this.enter();
+      this.leave();
+    }
     const bytes = block === 0 ? -1 : this.usable(block);
     if (bytes >= 0) return bytes;
     this.report('usableSize', address);
@@ -332,6 +339,10 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
 
   /** Takes the lock and sees to it that this thread's views are current. */
   protected enter(): void {
+    if (this.i32[this.epochWord] !== this.open) this.enterSlowly();
+  }
+
+  private enterSlowly(): void {
     if (this.lock !== null) this.lock.lock();
     if (this.i32[this.epochWord] !== this.epoch) this.refresh();
   }
@@ -346,7 +357,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
       throw new AllocError('InvalidParam', `this ${this.layout.algorithm} heap is detached`);
     this.memory.refresh();
     this.i32 = this.memory.i32;
-    this.epoch = this.i32[this.header + Field.epoch];
+    this.epoch = this.i32[this.epochWord];
+    if (this.lock === null) this.open = this.epoch;
     this.poolsChanged();
   }
 
