@@ -284,17 +284,26 @@ async function recordOne(workload) {
   workload.prepare?.();
   const [command, ...args] = workload.command;
   let driven;
+  let failure;
   const { traces, exitCode, problems } = await record({
     command,
     args,
     cwd: work,
     env: { ...env, ...workload.env },
     stdio: 'ignore',
-    onStart: () => {
-      driven = workload.drive?.();
+    onStart: (pid) => {
+      driven = workload.drive?.().catch((error) => {
+        failure = error;
+        try {
+          process.kill(pid); // else it would wait for its driver for ever
+        } catch {
+          // It has ended, and that may be why its driver failed.
+        }
+      });
     },
   });
   await driven;
+  if (failure !== undefined) throw failure;
   if (exitCode !== 0) throw new Error(`${workload.name}: exit code ${exitCode}`);
   const wanted =
     workload.process === undefined ? traces[0] : traces.find((one) => one.process === workload.process);
@@ -384,20 +393,26 @@ function writeTable(entries) {
   run(['npx', 'biome', 'check', '--write', file], { cwd: here, env: process.env });
 }
 
-const names = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const INSTALL = '--install';
+const words = process.argv.slice(2);
+const names = words.filter((word) => word !== INSTALL);
 const unknown = names.filter((name) => !workloads.some((workload) => workload.name === name));
 if (unknown.length > 0) {
   console.error(
-    `no such recording: ${unknown.join(', ')}; there are ${workloads.map(({ name }) => name).join(', ')}`,
+    `no such recording: ${unknown.join(', ')}; there are ${workloads.map(({ name }) => name).join(', ')}; or ${INSTALL}`,
   );
+  rmSync(work, { recursive: true });
   process.exit(2);
 }
 const chosen = workloads.filter(({ name }) => names.length === 0 || names.includes(name));
-if (process.argv.includes('--install')) {
+if (words.includes(INSTALL)) {
   const packages = new Set(
     chosen.flatMap((workload) => workload.packages).filter((name) => name !== 'nodejs'),
   );
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', ...packages], { stdio: 'inherit' });
+  const { status } = spawnSync('apt-get', ['install', '-y', '--no-install-recommends', ...packages], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) console.error('apt-get failed: going on with what is installed');
 }
 try {
   const known = names.length === 0 ? [] : await presentList();

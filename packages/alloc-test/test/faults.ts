@@ -2,6 +2,8 @@
  * Allocators that are broken on purpose, each in one way.
  */
 
+import { isMainThread } from 'node:worker_threads';
+import { AllocError } from '@shmalloc/allocator-api';
 import { Reference } from './reference.ts';
 
 /** Counts calls, so that a fault shows now and then and the rest is as it should be. */
@@ -215,6 +217,92 @@ export class Ungrateful extends Faulty {
   }
 }
 
+/** Takes a range that starts at address 0 for none. */
+export class Squeamish extends Faulty {
+  override addMemory(start: number, size: number): void {
+    if (start !== 0) super.addMemory(start, size);
+  }
+}
+
+/** Forgets its blocks before it looks at the range that is to replace them. */
+export class Hasty extends Faulty {
+  override init(start: number, size: number): void {
+    super.init(this.memory.end - 4096, 4096);
+    super.init(start, size);
+  }
+}
+
+/** Remembers where a range ended when another one has long continued it, and hands out nothing that ends there. */
+export class Seamed extends Faulty {
+  readonly #ends = new Set<number>();
+
+  override addMemory(start: number, size: number): void {
+    super.addMemory(start, size);
+    this.#ends.add(start + size - 8);
+  }
+
+  override free(address: number): void {
+    if (!this.#ends.has(address + super.usableSize(address))) super.free(address);
+  }
+}
+
+/** Adds memory for itself, and not for those who have attached. */
+export class Selfish extends Faulty {
+  override addMemory(start: number, size: number): void {
+    if (start + size <= this.memory.byteLength / 7 || this.memory.byteLength < 2 ** 17) {
+      super.addMemory(start, size);
+    }
+  }
+}
+
+/** Reports every second free, and does it. */
+export class Slandering extends Faulty {
+  #hook: (error: AllocError) => void = () => {};
+
+  override registerError(hook: (error: AllocError) => void): void {
+    this.#hook = hook;
+  }
+
+  override free(address: number): void {
+    super.free(address);
+    if (this.every(2)) this.#hook(new AllocError('NotAllocated', `free(${address})`));
+  }
+}
+
+/** Puts off every free; `collect(true)` does them all. */
+export class Deferring extends Faulty {
+  readonly #deferred: number[] = [];
+
+  override free(address: number): void {
+    if (address === 0 || !this.isLive(address)) super.free(address);
+    else this.#deferred.push(address);
+  }
+
+  override malloc(size: number): number {
+    const address = super.malloc(size);
+    if (address !== 0) return address;
+    this.collect(true);
+    return super.malloc(size);
+  }
+
+  collect(force = false): void {
+    if (force) for (const address of this.#deferred.splice(0)) super.free(address);
+  }
+}
+
+/** The same, but nobody can make it. */
+export class Hoarding extends Deferring {
+  override collect(): void {}
+}
+
+/** Leaves its thread without a word. */
+export class Deserting extends Faulty {
+  override malloc(size: number): number {
+    if (!isMainThread) process.exit(7);
+    return super.malloc(size);
+  }
+}
+
 /** Zeroes a little beyond its region. */
 export class Spilling extends Faulty {
   override malloc(size: number): number {
@@ -255,6 +343,14 @@ export const FAULTS = {
   Immortal,
   Miscounting,
   Ungrateful,
+  Squeamish,
+  Hasty,
+  Seamed,
+  Selfish,
+  Slandering,
+  Deferring,
+  Hoarding,
+  Deserting,
   Spilling,
   Circling,
 } as const;

@@ -10,7 +10,7 @@ import * as contract from '../dist/kit/contract.js';
 import * as exhaustion from '../dist/kit/exhaustion.js';
 import { anySequence, play } from '../dist/kit/property.js';
 import * as regions from '../dist/kit/regions.js';
-import { multiThreadTest, raceWithoutLock, randomCrew } from '../dist/kit/threads.js';
+import { growingCrew, multiThreadTest, raceWithoutLock, randomCrew } from '../dist/kit/threads.js';
 import { FAULTS } from './faults.js';
 import { Reference } from './reference.js';
 
@@ -36,7 +36,15 @@ const CAUGHT: [fault: keyof typeof FAULTS, check: (bench: Bench) => void, senten
   ['Leaking', refill, /filled the memory with \d+ blocks, and after all were freed with \d+/],
   ['Leaking', alignTest, /with everything freed \d+ bytes are in use/],
   ['Leaking', vectorTest, /with everything freed/],
-  ['Overmerging', anySmallSequence, /overlaps/],
+  ['Overlapping', anySmallSequence, /overlaps/],
+  ['Overmerging', anySmallSequence, /overlaps|proper use was reported 1 times: free\(\d+\)/],
+  ['Slandering', contract.zeroSizes, /proper use was reported 30 times: free\(\d+\)/],
+  ['Hoarding', contract.reallocToZero, /with everything freed \d+ bytes are in use/],
+  ['Seamed', bytes.everyOrder, /was never freed|with everything freed \d+ bytes are in use/],
+  ['Leaking', bytes.everyOrder, /with everything freed \d+ bytes are in use/],
+  ['Squeamish', bytes.fromZero, /gave only 0 blocks/],
+  ['Hasty', bytes.refuseRanges, /init .* was refused and changed the total/],
+  ['Trusting', badInput.freeForgotten, /was reported 0 times/],
   ['Forgetful', contract.reallocContents, /byte 0 of the block .* it was/],
   ['Forgetful', sortTest, /not those that were pushed/],
   ['Impatient', contract.reallocFailure, /changed the bytes in use/],
@@ -125,6 +133,53 @@ test.serial('a worker that goes round in circles is stopped', async (t) => {
   });
 });
 
+test.serial('a worker that exits without an answer fails the test, with its code', async (t) => {
+  await t.throwsAsync(randomCrew(benchFor('Deserting'), { lock: 'spin' }, 2, 100), {
+    message: /it exited with code 7 and without an answer/,
+  });
+});
+
+test.serial('memory that never reaches the workers is found out', async (t) => {
+  await t.throwsAsync(growingCrew(benchFor('Selfish'), { lock: 'spin' }, 2, 1000), {
+    message: /no worker got a block in memory that was added/,
+  });
+});
+
+test('an algorithm that puts off frees passes when it can be made to do them', (t) => {
+  const bench = benchFor('Deferring');
+  t.notThrows(() => contract.reallocToZero(bench));
+  t.notThrows(() => contract.zeroSizes(bench));
+  t.notThrows(() => exhaustion.fillTwice(bench, 'shuffled'));
+  t.notThrows(() => bytes.totals(benchFor('Deferring')));
+});
+
+test('options that cannot be are refused by name', (t) => {
+  const refused = (options: object, message: RegExp): void => {
+    t.throws(() => conformance(collect().register, subject, options as never), { message });
+  };
+  refused({ scale: 'fast' }, /scale must be one of quick, full; got "fast"/);
+  refused({ workers: [4, 0] }, /workers must be at least 1, got 0/);
+  refused({ workers: [1.5] }, /workers must be a non-negative integer, got 1\.5/);
+  refused({ maxAlign: 48 }, /maxAlign must be a power of two .*got 48/);
+  refused({ heapBytes: '1 MiB' }, /heapBytes must be a number, got "1 MiB"/);
+  refused({ seed: -1 }, /seed must be a non-negative integer, got -1/);
+  refused({ omit: { byte: 'a slip' } }, /omit must be one of contract, .*got "byte"/);
+});
+
+test.serial('the seed of the environment is taken, and that of the options before it', (t) => {
+  const { SEED } = process.env;
+  try {
+    process.env.SEED = '77';
+    t.is(new Bench(subject).seed, 77);
+    t.is(new Bench(subject, { seed: 5 }).seed, 5);
+    process.env.SEED = 'lucky';
+    t.throws(() => new Bench(subject), { message: /seed .*NaN/ });
+  } finally {
+    if (SEED === undefined) delete process.env.SEED;
+    else process.env.SEED = SEED;
+  }
+});
+
 /** Collects what the kit registers. */
 function collect(): {
   serial: [string, (t: TestContext) => unknown][];
@@ -186,7 +241,15 @@ test('what an algorithm cannot do shows as skipped', (t) => {
   ]);
   const titles = serial.map(([title]) => title);
   t.true(titles.some((title) => title.includes('every alignment 1 … 64')));
-  t.false(titles.some((title) => /lock '/.test(title)));
+  t.false(titles.some((title) => /lock '|without a lock/.test(title)));
+  t.true(
+    titles.some((title) => /4 workers, 300000 operations/.test(title)),
+    'threads run all the same',
+  );
+  t.false(
+    titles.some((title) => /memory that is added/.test(title)),
+    'what rests on addMemory goes with it',
+  );
 });
 
 test('a check that throws fails its test', async (t) => {

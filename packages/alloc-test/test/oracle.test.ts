@@ -163,6 +163,66 @@ test('a block that is not live cannot be given back', (t) => {
   t.regex(oracle.violations()[1].message, /free of 4096 with 8 bytes: no such block is live/);
 });
 
+test('a free beside a live block is named, and the block stays live', (t) => {
+  const { oracle, checked } = watch(Reference);
+  const block = checked.malloc(100);
+  for (const wrong of [block + 4, block + 8, block + 2 ** 32]) checked.free(wrong, 100);
+  t.deepEqual(
+    oracle.violations().map(({ kind }) => kind),
+    ['not-live', 'not-live', 'not-live'],
+  );
+  checked.free(block, 100);
+  t.is(oracle.violationCount, 3);
+});
+
+test('memory outside the region counts as outside, unless it is said to be the allocator’s', (t) => {
+  const memory = SharedMemory.create({ bytes: 1 << 20 });
+  const region = SharedMemory.from(memory.source, 65536, 131072);
+  for (const [address, range, outside] of [
+    [65536, {}, false],
+    [65528, {}, true],
+    [131064, {}, true],
+    [65528, { start: 0 }, false],
+    [131064, { end: 1 << 20 }, false],
+    [131064, { start: 0 }, true],
+    [(1 << 20) - 8, { end: 1 << 21 }, true],
+  ] as const) {
+    const oracle = Oracle.create({ bytes: 1 << 20 });
+    new CheckedAllocator({ ...stub(region), malloc: () => address }, oracle, 0, range).malloc(15);
+    const kinds = oracle.violations().map(({ kind }) => kind);
+    t.deepEqual(kinds, outside ? ['outside'] : [], `${address} ${JSON.stringify(range)}`);
+  }
+});
+
+test('a block of 0 bytes has an address inside the region too', (t) => {
+  const memory = SharedMemory.create({ bytes: 65536 });
+  const oracle = Oracle.create({ bytes: 65536 });
+  new CheckedAllocator({ ...stub(memory), malloc: () => 65528 }, oracle, 0).malloc(0);
+  t.is(oracle.violationCount, 0);
+  new CheckedAllocator({ ...stub(memory), malloc: () => 65536 }, oracle, 0).malloc(0);
+  t.is(oracle.violations()[0].kind, 'outside');
+});
+
+test('a usable size of one byte less than asked for, or of nothing, is named', (t) => {
+  const memory = SharedMemory.create({ bytes: 65536 });
+  for (const usable of [99, 0, Number.NaN, undefined]) {
+    const oracle = Oracle.create({ bytes: 65536 });
+    const usableSize = () => usable as number;
+    new CheckedAllocator({ ...stub(memory), malloc: () => 64, usableSize }, oracle, 0).malloc(100);
+    t.is(oracle.violations()[0].kind, 'usable', `${usable}`);
+  }
+});
+
+test('a block beyond what the oracle was made for is outside, and the message says how far that is', (t) => {
+  const memory = SharedMemory.create({ bytes: 1 << 17 });
+  const oracle = Oracle.create({ bytes: 1 << 16 });
+  new CheckedAllocator({ ...stub(memory), malloc: () => 1 << 16 }, oracle, 0).malloc(8);
+  t.regex(
+    oracle.violations()[0].message,
+    /gave \[65536, 65544\), which is not inside the region \[0, 65536\)/,
+  );
+});
+
 test('a block that was refused is not reported again when it is freed', (t) => {
   const { heap, oracle, checked } = watch(Reference);
   const block = checked.malloc(100);

@@ -168,9 +168,7 @@ export class Reference implements GlobalAllocator, ByteAllocator {
   }
 
   addMemory(start: number, size: number): void {
-    this.#checkRange(start, size);
-    const first = alignUp(start + HEAD, UNIT) - HEAD;
-    const end = first + Math.floor((start + size - first) / UNIT) * UNIT;
+    const [first, end] = this.#checkRange(start, size);
     this.#locked(() => {
       for (const [from, to] of this.#pools()) {
         if (first < to && end > from)
@@ -280,27 +278,37 @@ export class Reference implements GlobalAllocator, ByteAllocator {
     ]);
   }
 
-  #checkRange(start: number, size: number): void {
+  /** Where the blocks of a range start and end. */
+  #checkRange(start: number, size: number): [first: number, end: number] {
     const end = checkInteger('start', start) + checkInteger('size', size);
+    this.memory.refresh();
     if (end > this.memory.byteLength)
       throw new AllocError('InvalidParam', `[${start}, ${end}) is outside the memory`);
     const state = this.#header * 4;
     if (start < state + HEADER_BYTES && end > state) {
       throw new AllocError('MemoryOverlap', `[${start}, ${end}) covers the header`);
     }
+    const first = alignUp(start + HEAD, UNIT) - HEAD;
+    const units = Math.floor((end - first) / UNIT);
+    if (units < 1) throw new AllocError('InvalidParam', `[${start}, ${end}) is too small`);
+    return [first, first + units * UNIT];
   }
 
   #locked<T>(run: () => T): T {
     if (!this.#attached) throw new AllocError('InvalidParam', 'this heap is detached');
     const { i32 } = this.memory;
     const lock = this.#header + LOCK;
-    if (i32[this.#header + LOCK_KIND] === 0) return run();
-    while (Atomics.compareExchange(i32, lock, 0, 1) !== 0) Atomics.wait(i32, lock, 1, 1);
+    const locks = i32[this.#header + LOCK_KIND] !== 0;
+    while (locks && Atomics.compareExchange(i32, lock, 0, 1) !== 0) Atomics.wait(i32, lock, 1, 1);
     try {
+      // Another thread may have added memory.
+      this.memory.refresh();
       return run();
     } finally {
-      Atomics.store(i32, lock, 0);
-      Atomics.notify(i32, lock, 1);
+      if (locks) {
+        Atomics.store(i32, lock, 0);
+        Atomics.notify(i32, lock, 1);
+      }
     }
   }
 }

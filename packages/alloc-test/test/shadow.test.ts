@@ -6,7 +6,10 @@ const BYTES = 8 << 20;
 
 /** Addresses and sizes near the borders that matter: granules, words of bits (256), pages (4096), long records (1 MiB). */
 const borders = fc
-  .tuple(fc.nat(BYTES / 4096 - 1), fc.constantFrom(0, 8, 248, 256, 264, 2048, 4080, 4088))
+  .tuple(
+    fc.oneof(fc.nat(2), fc.nat(BYTES / 4096 - 1)),
+    fc.constantFrom(0, 8, 248, 256, 264, 2048, 4080, 4088),
+  )
   .map(([page, offset]) => page * 4096 + offset);
 const sizes = fc.oneof(
   fc.nat(40),
@@ -69,6 +72,39 @@ test('a claim that fails leaves nothing behind', (t) => {
   t.is(shadow.claim(2, 8, 100_000), 40_960);
   t.true(shadow.release(40_960, 8));
   t.is(shadow.claim(3, 0, BYTES), -1);
+});
+
+test('a claim that fails inside a page leaves no bit set, in the word where it fails and in those before', (t) => {
+  const shadow = Shadow.create(BYTES);
+  // Granules 40 … 43, in the second word of 32 bits.
+  t.is(shadow.claim(1, 320, 32), -1);
+  t.is(shadow.claim(2, 288, 96), 320, 'bits on both sides in the same word');
+  t.is(shadow.claim(2, 0, 352), 320, 'all bits of the word before');
+  t.true(shadow.release(320, 32));
+  for (let address = 0; address < 512; address += 8) t.is(shadow.claim(3, address, 8), -1, `${address}`);
+});
+
+test('only where a block starts is it in the set: not inside, not between granules, not 4 GiB further', (t) => {
+  const shadow = Shadow.create(BYTES);
+  // The size's lower 20 bits are 48: what stands behind the first word of the long record reads like a block of 48 bytes.
+  const size = (2 << 20) + 48;
+  shadow.claim(1, 4096, size);
+  for (const [address, bytes] of [
+    [4096 + 8, 48],
+    [4096 + 4, size],
+    [4096.5, size],
+    [4096 + 2 ** 32, size],
+    [4096 - 2 ** 32, size],
+    [BYTES + 4096, size],
+    [Number.NaN, size],
+    [4096, size + 2 ** 32],
+  ]) {
+    t.false(shadow.has(address, bytes), `${address}`);
+    t.false(shadow.release(address, bytes), `${address}`);
+  }
+  t.deepEqual([...shadow.blocks()], [{ thread: 1, address: 4096, size }]);
+  t.true(shadow.release(4096, size));
+  t.is(shadow.claim(2, 0, BYTES), -1);
 });
 
 test('no owner is found where there is none', (t) => {

@@ -1,6 +1,7 @@
 /**
  * The interfaces that make algorithms interchangeable. The first four are those of ArceOS's `allocator` crate;
- * `GlobalAllocator` is C's `malloc` family.
+ * `GlobalAllocator` is C's `malloc` family. What an operation costs, and whether it may wait for other threads, each algorithm
+ * says itself.
  */
 
 import type { Address } from './address.ts';
@@ -11,7 +12,7 @@ import type { Address } from './address.ts';
  */
 export interface BaseAllocator {
   /**
-   * Forgets everything and manages `[start, start + size)` alone.
+   * Forgets everything and manages `[start, start + size)` alone. A range that is refused changes nothing.
    * @param start - bytes into the region
    * @param size - bytes
    * @throws AllocError `InvalidParam` when the range does not fit, `MemoryOverlap` when it covers the allocator's own state
@@ -19,7 +20,7 @@ export interface BaseAllocator {
   init(start: Address, size: number): void;
 
   /**
-   * Manages `[start, start + size)` as well.
+   * Manages `[start, start + size)` as well. A range that is refused changes nothing.
    * @param start - bytes into the region
    * @param size - bytes
    * @throws AllocError `InvalidParam` when the range does not fit, `MemoryOverlap` when some of it is managed already
@@ -33,6 +34,7 @@ export interface BaseAllocator {
  */
 export interface ByteAllocator extends BaseAllocator {
   /**
+   * Hands out a block.
    * @param size - bytes
    * @param align - bytes, a power of two
    * @returns the block's address, a multiple of `align`
@@ -41,6 +43,7 @@ export interface ByteAllocator extends BaseAllocator {
   alloc(size: number, align: number): Address;
 
   /**
+   * Takes a block back.
    * @param address - what `alloc` returned
    * @param size - bytes, what `alloc` was given
    * @param align - bytes, what `alloc` was given
@@ -65,6 +68,7 @@ export interface PageAllocator extends BaseAllocator {
   readonly pageSize: number;
 
   /**
+   * Hands out pages in a row.
    * @param count - pages
    * @param align - bytes, a power of two and a multiple of the page size
    * @returns the address of the first page
@@ -81,6 +85,7 @@ export interface PageAllocator extends BaseAllocator {
   allocPagesAt(base: Address, count: number, align: number): Address;
 
   /**
+   * Takes pages back.
    * @param address - the first page
    * @param count - pages
    * @throws AllocError `NotAllocated`
@@ -96,11 +101,12 @@ export interface PageAllocator extends BaseAllocator {
 }
 
 /**
- * Allocates small integers (process ids, descriptors).
+ * Allocates small integers (process ids, descriptors). For `init` and `addMemory` a range is one of ids, not of bytes.
  * @public
  */
 export interface IdAllocator extends BaseAllocator {
   /**
+   * Takes ids in a row.
    * @param count - how many in a row
    * @param align - a power of two that the first is a multiple of
    * @returns the first of them
@@ -113,6 +119,7 @@ export interface IdAllocator extends BaseAllocator {
    */
   allocFixedId(id: number): void;
   /**
+   * Gives ids back.
    * @param first - the first id
    * @param count - how many in a row
    * @throws AllocError `NotAllocated`
@@ -137,12 +144,14 @@ export interface IdAllocator extends BaseAllocator {
  */
 export interface GlobalAllocator {
   /**
+   * Hands out a block.
    * @param size - bytes; 0 gives a unique address
    * @returns the block, aligned to 16 (to 8 below 16 bytes), or 0
    */
   malloc(size: number): Address;
 
   /**
+   * Hands out a zeroed block.
    * @param count - how many elements
    * @param size - bytes of one
    * @returns a zeroed block of `count * size` bytes, or 0, also when the product exceeds the address space
@@ -158,6 +167,7 @@ export interface GlobalAllocator {
   realloc(address: Address, size: number): Address;
 
   /**
+   * Hands out a block at a multiple of `align`.
    * @param align - bytes, a power of two
    * @param size - bytes, not necessarily a multiple of `align`
    * @returns the block, or 0
@@ -171,6 +181,7 @@ export interface GlobalAllocator {
   free(address: Address): void;
 
   /**
+   * How much of a block may be used.
    * @returns the bytes that may be used at `address`, at least the size asked for; 0 for 0
    */
   usableSize(address: Address): number;

@@ -6,15 +6,16 @@
 import { isPowerOfTwo } from './address.ts';
 import { AllocError } from './error.ts';
 
-/** How a value reads in a message: strings quoted, everything else as JavaScript prints it. */
+/** How a value reads in a message: strings quoted, objects and functions by their kind, everything else as JavaScript prints it. */
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return `${value}n`;
-  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
+  const composed = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  return composed ? Object.prototype.toString.call(value) : String(value);
 }
 
 /**
- * Demands a non-negative integer.
+ * Demands a non-negative integer, however large: whether anything has so many bytes is the caller's question.
  * @param name - what the caller calls the argument
  * @param value - the argument
  * @returns `value`

@@ -16,6 +16,7 @@ export type AllocErrorCode = 'InvalidParam' | 'MemoryOverlap' | 'NoMemory' | 'No
  * @public
  */
 export class AllocError extends Error {
+  /** What went wrong, for programs; the message is for people. */
   readonly code: AllocErrorCode;
 
   constructor(code: AllocErrorCode, message: string) {

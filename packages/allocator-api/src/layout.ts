@@ -36,6 +36,7 @@ export class Layout {
    * The layout of an array of machine values.
    * @param type - the element, as in {@link SharedMemory.view}
    * @param length - how many
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the argument
    */
   static of(type: ScalarType, length = 1): Layout {
     const bytes = SCALAR_BYTES[checkChoice('type', type, SCALAR_TYPES)];
@@ -49,18 +50,26 @@ export class Layout {
 
   /**
    * The layout of `count` such blocks side by side, each aligned.
-   * @throws AllocError `InvalidParam` when the whole exceeds 4 GiB
+   * @throws TypeError or RangeError when `count` is no non-negative integer, AllocError `InvalidParam` when the whole exceeds 4 GiB
    */
   repeat(count: number): Layout {
     return new Layout(this.paddedSize * checkInteger('count', count), this.align);
   }
 
-  /** The same size with at least this alignment. */
+  /**
+   * The same size with at least this alignment.
+   * @param align - bytes, a power of two
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the argument
+   */
   alignTo(align: number): Layout {
     return new Layout(this.size, Math.max(this.align, checkAlign('align', align)));
   }
 
-  /** The size rounded up to a multiple of `align` (a power of two, in bytes), with at least that alignment. */
+  /**
+   * The size rounded up to a multiple of `align`, with at least that alignment.
+   * @param align - bytes, a power of two
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the argument or a whole above 4 GiB
+   */
   padTo(align: number): Layout {
     const aligned = this.alignTo(align);
     return new Layout(aligned.paddedSize, aligned.align);

@@ -21,6 +21,9 @@ import { SCALAR_BYTES, SCALAR_TYPES, type ScalarType } from './layout.ts';
 /** Bytes in a page of WebAssembly memory; a `WebAssembly.Memory` comes in these. */
 const WASM_PAGE = 65536;
 
+/** A region of which nothing is said. */
+const DEFAULT_BYTES = 16 * 1024 * 1024;
+
 /**
  * What a region can lie in. Both can be posted to a worker.
  * @public
@@ -32,7 +35,7 @@ export type MemorySource = SharedArrayBuffer | WebAssembly.Memory;
  * @public
  */
 export interface RegionOptions {
-  /** Size of a new region in bytes. Rounded up to 64 KiB for WebAssembly memory. Default 16 MiB. */
+  /** Size of a new region in bytes. Rounded up to 64 KiB for WebAssembly memory. Default 16 MiB, or `maxBytes` if that is less. */
   bytes?: number | undefined;
   /** How far a new region may grow, in bytes. Default: `bytes`. */
   maxBytes?: number | undefined;
@@ -51,15 +54,25 @@ export interface RegionOptions {
  * @public
  */
 export interface ViewTypes {
+  /** Bytes, signed. */
   i8: Int8Array<SharedArrayBuffer>;
+  /** Bytes. */
   u8: Uint8Array<SharedArrayBuffer>;
+  /** 16-bit integers, signed. */
   i16: Int16Array<SharedArrayBuffer>;
+  /** 16-bit integers. */
   u16: Uint16Array<SharedArrayBuffer>;
+  /** 32-bit integers, signed; what `Atomics.wait` takes. */
   i32: Int32Array<SharedArrayBuffer>;
+  /** 32-bit integers. */
   u32: Uint32Array<SharedArrayBuffer>;
+  /** 64-bit integers, signed. */
   i64: BigInt64Array<SharedArrayBuffer>;
+  /** 64-bit integers. */
   u64: BigUint64Array<SharedArrayBuffer>;
+  /** 32-bit floating-point numbers. */
   f32: Float32Array<SharedArrayBuffer>;
+  /** 64-bit floating-point numbers. */
   f64: Float64Array<SharedArrayBuffer>;
 }
 
@@ -103,16 +116,25 @@ export class SharedMemory {
   readonly start: Address;
   /** The buffer as this thread last saw it. */
   buffer!: SharedArrayBuffer;
-  /** Views over the whole buffer, as this thread last saw it; `view[address / element size]`. */
+  /** The whole buffer, as this thread last saw it, as bytes, signed: `i8[address]`. */
   i8!: Int8Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as bytes: `u8[address]`. */
   u8!: Uint8Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 16-bit integers, signed: `i16[address / 2]`. */
   i16!: Int16Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 16-bit integers: `u16[address / 2]`. */
   u16!: Uint16Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 32-bit integers, signed: `i32[address / 4]`. */
   i32!: Int32Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 32-bit integers: `u32[address / 4]`. */
   u32!: Uint32Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 64-bit integers, signed: `i64[address / 8]`. */
   i64!: BigInt64Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 64-bit integers: `u64[address / 8]`. */
   u64!: BigUint64Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 32-bit floating-point numbers: `f32[address / 4]`. */
   f32!: Float32Array<SharedArrayBuffer>;
+  /** The whole buffer, as this thread last saw it, as 64-bit floating-point numbers: `f64[address / 8]`. */
   f64!: Float64Array<SharedArrayBuffer>;
 
   /** The end that was asked for; without one the region ends where the buffer does. */
@@ -196,7 +218,8 @@ export class SharedMemory {
       this.source.grow(old + bytes);
       return old;
     } catch {
-      throw new AllocError('NoMemory', `cannot grow ${this.byteLength} bytes of memory by ${bytes}`);
+      const old = bufferOf(this.source).byteLength;
+      throw new AllocError('NoMemory', `cannot grow ${old} bytes of memory by ${bytes}: see maxBytes`);
     } finally {
       this.refresh();
     }
@@ -207,8 +230,7 @@ export class SharedMemory {
    * @returns whether it had
    */
   refresh(): boolean {
-    const buffer = bufferOf(this.source);
-    if (buffer.byteLength === this.byteLength) return false;
+    if (bufferOf(this.source).byteLength === this.byteLength) return false;
     this.#makeViews();
     return true;
   }
@@ -273,8 +295,9 @@ function checkSource(source: MemorySource): MemorySource {
 
 /** Makes new memory. */
 function newSource(options: RegionOptions): MemorySource {
-  const bytes = checkInteger('bytes', options.bytes ?? 16 * 1024 * 1024);
-  const maxBytes = checkInteger('maxBytes', options.maxBytes ?? bytes);
+  const most = options.maxBytes === undefined ? MAX_BYTES : checkInteger('maxBytes', options.maxBytes);
+  const bytes = checkInteger('bytes', options.bytes ?? Math.min(DEFAULT_BYTES, most));
+  const maxBytes = options.maxBytes ?? bytes;
   const wasm = typeof WebAssembly !== 'undefined';
   const backing = checkChoice('backing', options.backing ?? (wasm ? 'wasm' : 'sab'), [
     'wasm',

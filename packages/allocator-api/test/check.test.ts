@@ -9,10 +9,11 @@ const NOT_NUMBERS: [unknown, string][] = [
   [8n, '8n (bigint)'],
   [{}, '[object Object] (object)'],
   [[8], '[object Array] (object)'],
+  [() => 8, '[object Function] (function)'],
 ];
 
 test('checkInteger hands back every non-negative integer', (t) => {
-  for (const value of [0, 1, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER])
+  for (const value of [0, 1, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER, 2 ** 53, Number.MAX_VALUE])
     t.is(checkInteger('size', value), value);
 });
 
@@ -30,7 +31,7 @@ test('checkInteger answers a wrong kind with a TypeError that names the argument
 });
 
 test('checkInteger answers a number that is no non-negative integer with a RangeError that names it', (t) => {
-  for (const value of [-1, 0.5, NaN, Infinity, -Infinity, 2 ** 53]) {
+  for (const value of [-1, -(2 ** 53), 0.5, NaN, Infinity, -Infinity]) {
     t.throws(() => checkInteger('count', value), {
       instanceOf: RangeError,
       message: `count must be a non-negative integer, got ${value}`,
@@ -40,7 +41,7 @@ test('checkInteger answers a number that is no non-negative integer with a Range
 
 test('checkAlign takes powers of two up to 2^31', (t) => {
   for (let bit = 0; bit < 32; bit++) t.is(checkAlign('align', 2 ** bit), 2 ** bit);
-  for (const value of [0, 3, 24, 2 ** 31 + 1, 2 ** 32]) {
+  for (const value of [0, 3, 24, 2 ** 31 + 1, 2 ** 32, 2 ** 53]) {
     const error = t.throws(() => checkAlign('align', value), { instanceOf: AllocError });
     t.is(error?.code, 'InvalidParam');
     t.is(error?.message, `align must be a power of two from 1 to 2^31, got ${value}`);

@@ -78,13 +78,14 @@ for (const name of GROWABLE) {
     const memory = SharedMemory.create(options);
     const error = t.throws(() => memory.grow(1024 * KIB), { instanceOf: AllocError });
     t.is(error?.code, 'NoMemory');
-    t.is(error?.message, `cannot grow ${128 * KIB} bytes of memory by ${1024 * KIB}`);
+    t.is(error?.message, `cannot grow ${128 * KIB} bytes of memory by ${1024 * KIB}: see maxBytes`);
     t.is(memory.byteLength, 128 * KIB);
     t.is(memory.grow(1024 * KIB - 128 * KIB), 128 * KIB, 'up to the maximum it can');
   });
 
   test(`${name}: growth by no non-negative integer is refused`, (t) => {
     const memory = SharedMemory.create(options);
+    t.throws(() => memory.grow(Number.MAX_VALUE), { instanceOf: AllocError, message: /^cannot grow/ });
     t.throws(() => memory.grow(-1), { instanceOf: RangeError, message: /^bytes .*-1$/ });
     t.throws(() => memory.grow('1' as never), { instanceOf: TypeError, message: /^bytes .*"1"/ });
   });

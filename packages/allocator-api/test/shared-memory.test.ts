@@ -107,6 +107,11 @@ test('the default is 16 MiB of shared WebAssembly memory that does not grow', (t
   t.throws(() => memory.grow(1), { instanceOf: AllocError });
 });
 
+test('a maximum below the default is the size', (t) => {
+  t.is(SharedMemory.create({ maxBytes: 64 * KIB }).byteLength, 64 * KIB);
+  t.is(SharedMemory.create({ maxBytes: 32 * KIB * KIB }).byteLength, 16 * KIB * KIB);
+});
+
 test('WebAssembly memory comes in 64 KiB, a SharedArrayBuffer in bytes', (t) => {
   t.is(SharedMemory.create({ bytes: 1, backing: 'wasm' }).byteLength, 64 * KIB);
   t.is(SharedMemory.create({ bytes: 0, backing: 'wasm' }).byteLength, 0);

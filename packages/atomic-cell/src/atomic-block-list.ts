@@ -17,7 +17,7 @@
 
 import { type Address, AllocError, isAligned, NULL, type SharedMemory } from '@shmalloc/allocator-api';
 import { AtomicBlockPtr } from './atomic-block-ptr.ts';
-import { WORD_BYTES } from './word.ts';
+import { toWord, WORD_BYTES } from './word.ts';
 
 /**
  * A lock-free list that any thread adds a block to and any thread takes as a whole. The links lie in the blocks, so it takes no memory.
@@ -53,7 +53,8 @@ export class AtomicBlockList {
    *
    * Progress: lock-free: a retry means that another push or take went through. Cost: one load, one plain store, one `compareExchange`.
    * @param block - bytes, a multiple of 4, not 0, not in any list
-   * @throws AllocError `InvalidParam` when it cannot be a block
+   * @throws TypeError or RangeError for what is no address, AllocError `InvalidParam` for one that cannot be a block's; the list
+   *   stays as it was
    */
   push(block: Address): void {
     const link = this.#linkOf(block);
@@ -88,7 +89,8 @@ export class AtomicBlockList {
    * Progress: wait-free. Cost: one plain load.
    * @param block - a block of the taken list
    * @returns the next block, 0 at the end
-   * @throws AllocError `InvalidParam` when it cannot be a block
+   * @throws TypeError or RangeError for what is no address, AllocError `InvalidParam` for one that cannot be a block's; the list
+   *   stays as it was
    */
   next(block: Address): Address {
     // Not in one expression: the view would be read before #linkOf may renew it.
@@ -98,14 +100,9 @@ export class AtomicBlockList {
 
   /** The index of a block's link. A block may lie in memory that another thread has added: then this thread's views are renewed. */
   #linkOf(block: Address): number {
-    const link = block >>> 2;
+    const link = toWord('block', block) >>> 2;
     if (link >= this.#memory.i32.length) this.#memory.refresh();
-    if (
-      link >= this.#memory.i32.length ||
-      block >>> 0 !== block ||
-      !isAligned(block, WORD_BYTES) ||
-      block === 0
-    ) {
+    if (link >= this.#memory.i32.length || !isAligned(block, WORD_BYTES) || block === NULL) {
       throw new AllocError(
         'InvalidParam',
         `block must be the address of a word in ${this.#memory.byteLength} bytes of memory, and not 0; got ${block}`,

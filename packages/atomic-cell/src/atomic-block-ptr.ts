@@ -13,7 +13,7 @@
  */
 
 import { type Address, SharedMemory } from '@shmalloc/allocator-api';
-import { WORD_BYTES, wordIndex } from './word.ts';
+import { toWord, WORD_BYTES, wordIndex } from './word.ts';
 
 /**
  * An address that several threads read and replace.
@@ -63,10 +63,11 @@ export class AtomicBlockPtr {
    *
    * Progress: wait-free. Cost: one atomic store (19–35 ns).
    * @param block - a block's address, or 0
+   * @throws TypeError, RangeError or AllocError `InvalidParam` for what is no address; the pointer stays as it was
    */
   store(block: Address): void {
     // Release: pairs with load, swap and compareExchange of the thread that gets it out; publishes what was written before.
-    Atomics.store(this.#words, this.#index, block | 0);
+    Atomics.store(this.#words, this.#index, toWord('block', block));
   }
 
   /**
@@ -75,10 +76,11 @@ export class AtomicBlockPtr {
    * Progress: wait-free. Cost: one `exchange`.
    * @param block - a block's address, or 0
    * @returns the pointer before
+   * @throws TypeError, RangeError or AllocError `InvalidParam` for what is no address; the pointer stays as it was
    */
   swap(block: Address): Address {
     // Acquire of what was in, release of what goes in; pairs with every other operation of this cell.
-    return Atomics.exchange(this.#words, this.#index, block | 0) >>> 0;
+    return Atomics.exchange(this.#words, this.#index, toWord('block', block)) >>> 0;
   }
 
   /**
@@ -88,10 +90,13 @@ export class AtomicBlockPtr {
    * @param expected - what it must be
    * @param block - what it becomes then
    * @returns the pointer before: the exchange took place when that is `expected`. A loop goes on with this value, not the old one.
+   * @throws TypeError, RangeError or AllocError `InvalidParam` for what is no address; the pointer stays as it was
    */
   compareExchange(expected: Address, block: Address): Address {
-    // Acquire of what was in, whether it succeeds or not; release of what goes in, if it does.
-    return Atomics.compareExchange(this.#words, this.#index, expected | 0, block | 0) >>> 0;
+    const from = toWord('expected', expected);
+    const to = toWord('block', block);
+    // Acquire of what was in, whether it succeeds or not; release of what goes in, if it does. Pairs with every operation of this cell.
+    return Atomics.compareExchange(this.#words, this.#index, from, to) >>> 0;
   }
 
   /**

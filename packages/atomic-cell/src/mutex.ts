@@ -19,6 +19,9 @@
  * HELD_WITH_WAITERS, or a thread has been woken that will make it so.** A thread that has slept cannot know whether others
  * still do, so it takes the lock as HELD_WITH_WAITERS; at worst that costs one needless wake-up. A thread that comes just then
  * may take the free word as HELD: the woken one finds it taken, marks it again and sleeps, so nobody is forgotten.
+ *
+ * One thread can break the invariant: the woken one, when it is terminated before it takes the mutex. So a sleep is bounded, and
+ * whoever sleeps looks for himself now and then.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
@@ -34,6 +37,9 @@ const HELD_WITH_WAITERS = 2;
 
 /** Pauses before the first sleep: 63 beats, ½ to 2 µs, less than a sleep and its wake-up cost. */
 const ROUNDS_BEFORE_SLEEP = 6;
+
+/** Milliseconds of a sleep at most. Too long to cost anything, short enough for a wake-up that was lost with its thread. */
+const LOOK_AGAIN_MS = 1000;
 
 /**
  * A lock that waits by sleeping. On a thread that may not block (a browser's main thread) it spins with back-off instead; both
@@ -112,7 +118,8 @@ export class Mutex implements Lock {
     // Acquire as in tryLock; as a store it says that somebody waits, and pairs with the exchange in unlock, which reads it.
     while (Atomics.exchange(this.#words, this.#index, HELD_WITH_WAITERS) !== FREE) {
       // Returns at once unless the word still says so: no wake-up between the exchange and the wait is lost.
-      Atomics.wait(this.#words, this.#index, HELD_WITH_WAITERS);
+      // Pairs with the notify in unlock.
+      Atomics.wait(this.#words, this.#index, HELD_WITH_WAITERS, LOOK_AGAIN_MS);
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Where a cell's words lie.
+ * Where a cell's words lie, and how an address stands in one.
  *
  * A cell is one or two neighbouring words of 4 bytes, anywhere in the buffer of a `SharedMemory`. Zeroed memory is a fresh cell.
  * A cell keeps the `Int32Array` of the moment it was made: memory only ever grows at its end, in place, so an old view stays
@@ -10,6 +10,23 @@ import { type Address, AllocError, checkInteger, isAligned, SharedMemory } from 
 
 /** Bytes in a word, the unit that `Atomics.wait` can wait on. */
 export const WORD_BYTES = 4;
+
+/**
+ * What a word holds for an address: the same 32 bits, as an `Int32Array` gives them.
+ * @param name - what the caller calls the argument
+ * @param address - bytes, 0 … 2^32 − 1
+ * @throws TypeError or RangeError for a wrong kind of argument, AllocError `InvalidParam` from 2^32 on
+ */
+export function toWord(name: string, address: Address): number {
+  // The type is asked first: `>>>` on a bigint throws an error that names no value.
+  if (typeof address !== 'number' || address >>> 0 !== address) refuse(name, address);
+  return address | 0;
+}
+
+function refuse(name: string, address: Address): never {
+  checkInteger(name, address);
+  throw new AllocError('InvalidParam', `${name} must be an address below 2^32, got ${address}`);
+}
 
 /**
  * Checks a cell's place.

@@ -49,6 +49,27 @@ test('a clone is a snapshot: neither sees what is done to the other', (t) => {
   t.is(new AtomicBlockPtr(memory, CELL).load(), 16, 'the same word is the same cell');
 });
 
+test('what is no address is refused by name, and the pointer stays as it was', (t) => {
+  const ptr = new AtomicBlockPtr(SharedMemory.create({ bytes: 65536 }), CELL);
+  ptr.store(64);
+  for (const [value, name] of [
+    [-16, 'RangeError'],
+    [0.5, 'RangeError'],
+    [Number.NaN, 'RangeError'],
+    [2 ** 32, 'AllocError'],
+    ['64', 'TypeError'],
+    [undefined, 'TypeError'],
+    [64n, 'TypeError'],
+  ] as const) {
+    const refused = { name, message: new RegExp(`got "?${value}`) };
+    t.throws(() => ptr.store(value as never), refused);
+    t.throws(() => ptr.swap(value as never), refused);
+    t.throws(() => ptr.compareExchange(64, value as never), refused);
+    t.throws(() => ptr.compareExchange(value as never, 0), refused);
+    t.is(ptr.load(), 64);
+  }
+});
+
 for (const backing of BACKINGS) {
   test(`a pointer in the upper half of a 4 GiB region (${backing})`, (t) => {
     const memory = SharedMemory.create({ bytes: 2 ** 32, backing });

@@ -171,7 +171,8 @@ export class Basic extends BoundaryTagHeap {
       worstSize = blockSize;
     }
     // The top is a candidate like any other.
-    return this.topSize() > worstSize ? 0 : worst;
+    const topFits = this.topSize() - gapOf(i32[this.top], align) >= size;
+    return topFits && this.topSize() > worstSize ? 0 : worst;
   }
 
   protected override insert(block: Word, size: number): void {

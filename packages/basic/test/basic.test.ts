@@ -44,6 +44,23 @@ test('each policy finds the one hole in which an aligned request fits', (t) => {
   }
 });
 
+test('worst fit takes a hole in which an aligned request fits when the larger top has no room for it', (t) => {
+  // The region ends in the middle of a page, so that a top of little more than a page holds no aligned one.
+  const heap = Basic.create({ memory: new SharedArrayBuffer(1 << 16), end: (1 << 16) - 512, policy: 'worst' });
+  let first = 0;
+  heap.walk((address) => (first = address));
+  heap.malloc(4096 - first - 4);
+  const page = heap.malloc(4000);
+  t.is(page, 4096);
+  heap.malloc(16);
+  heap.malloc(heap.availableBytes() - 4 - 4400);
+  t.is(heap.alignedAlloc(4096, 4000), 0);
+  heap.free(page);
+  t.true(heap.availableBytes() - 4000 > 4100);
+  t.is(heap.alignedAlloc(4096, 4000), page);
+  heap.validate();
+});
+
 test('the list stays in the order of addresses in whatever order blocks are freed', (t) => {
   const orders = [
     [0, 1, 2, 3, 4, 5, 6, 7],

@@ -20,7 +20,10 @@ import type { LockedHeap } from './locked-heap.ts';
 export interface HeapOptions extends RegionOptions {
   /** Default `'none'`: one thread. */
   lock?: LockKind | undefined;
-  /** Detect every wrong free exactly and every write past a block's end, for 4 bytes a block. Default false. */
+  /**
+   * Detect every wrong free exactly and every write past a block's end, for 4 bytes a block. Clears, and so touches, all memory that the heap
+   * is given. Default false.
+   */
   debug?: boolean | undefined;
 }
 
@@ -40,8 +43,10 @@ export interface HeapClass<H extends LockedHeap> {
  */
 export function createHeap<H extends LockedHeap>(heapClass: HeapClass<H>, options: HeapOptions): H {
   const lock = checkChoice('lock', options.lock ?? 'none', LOCK_KINDS);
+  const { debug = false } = options;
+  if (typeof debug !== 'boolean') throw new TypeError(`debug must be true or false, got ${debug}`);
   const memory = SharedMemory.create(options);
-  const header = writeHeader(memory, heapClass.layout, lock, options.debug === true);
+  const header = writeHeader(memory, heapClass.layout, lock, debug);
   const heap = new heapClass(memory, header);
   const start = memory.i32[header + Field.end] * 4;
   heap.init(start, memory.end - start);

@@ -85,9 +85,11 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
 
   /** Makes the algorithm's own state that of an empty heap without pools. */
   protected abstract format(): void;
+  /** Why `[first, end)` can never be a pool, or null. Changes nothing. */
+  protected abstract checkPool(first: Word, end: Word): AllocError | null;
   /**
-   * Takes `[first, end)` as a pool.
-   * @returns why it cannot, or null
+   * Takes `[first, end)`, which can be one, as a pool.
+   * @returns why it cannot now, or null; then nothing has changed
    */
   protected abstract addPool(first: Word, end: Word): AllocError | null;
   /** Forgets what this thread knows of the pools, because they have changed. */
@@ -410,6 +412,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
         `[${start}, ${end}) does not fit into memory of ${this.memory.byteLength} bytes`,
       );
     }
+    const refused = this.checkPool(Math.ceil(start / 4), Math.floor(end / 4));
+    if (refused !== null) throw refused;
     const state = this.header * 4;
     const stateEnd = this.i32[this.header + Field.end] * 4;
     if (start < stateEnd && end > state) {

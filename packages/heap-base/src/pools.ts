@@ -22,6 +22,9 @@ export const TOP = 1;
 export const TOP_END = 2;
 export const TOP_MARK = 3;
 
+/** Words of the smallest pool: its head, one block, its end. */
+const SMALLEST = FIRST_BLOCK + GRANULE + 1;
+
 /**
  * Words of state that every boundary-tag heap has, ahead of its algorithm's.
  * @public
@@ -112,15 +115,16 @@ export abstract class PoolHeap extends LockedHeap {
     this.highest = highest;
   }
 
+  protected override checkPool(from: Word, to: Word): AllocError | null {
+    const [first, end] = poolIn(from, to);
+    if (end - first >= SMALLEST) return null;
+    const range = `[${from * 4}, ${to * 4}) is too small for a pool of at least ${SMALLEST * 4} bytes`;
+    return new AllocError('InvalidParam', range);
+  }
+
   protected override addPool(from: Word, to: Word): AllocError | null {
     const { i32, header } = this;
-    const first = alignUp(from, GRANULE);
-    const end = to & ~(GRANULE - 1);
-    const smallest = FIRST_BLOCK + GRANULE + 1;
-    if (end - first < smallest) {
-      const range = `[${from * 4}, ${to * 4}) is too small for a pool of at least ${smallest * 4} bytes`;
-      return new AllocError('InvalidParam', range);
-    }
+    const [first, end] = poolIn(from, to);
     let before = 0; // the pool that ends where this one starts
     let after = 0; //  the pool that starts where this one ends
     for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
@@ -150,9 +154,14 @@ export abstract class PoolHeap extends LockedHeap {
     this.coalesce(block, last - block);
 
     // The larger of two tails is the top: the former top, or the new words, which may have prolonged it.
-    if (after !== 0) {
+    if (after !== 0 && block === oldEnd) {
+      // The top's pool goes on into the pool behind, whose words count as touched: so do those of the former top now.
+      const newEnd = i32[before + POOL_END];
+      i32[header + Field.touched] += last - oldMark;
+      this.#openTop(newEnd, newEnd);
+    } else if (after !== 0) {
       i32[header + Field.touched] += last - block;
-      if (oldEnd !== 0) this.#openTop(oldEnd, oldMark);
+      this.#openTop(oldEnd, oldMark);
     } else if (block === oldEnd) {
       this.#openTop(last, oldMark);
     } else if (this.#tailSize(last) > this.#tailSize(oldEnd)) {
@@ -302,4 +311,9 @@ export abstract class PoolHeap extends LockedHeap {
     demand(!hasTop || prevFree === 0, `${at(block)}: a free block lies before the top`);
     if (hasTop) found.top += poolEnd - end;
   }
+}
+
+/** Where a pool begins and ends within a range: at granules, and never at word 0, which ends the pool list. */
+function poolIn(from: Word, to: Word): [first: Word, end: Word] {
+  return [alignUp(Math.max(from, 1), GRANULE), to & ~(GRANULE - 1)];
 }

@@ -197,3 +197,42 @@ test('a block before the top grows into it and shrinks back', (t) => {
   heap.validate();
   t.is(blocksOf(heap).length, 2);
 });
+
+test('memory that joins the pool of the top with the pool behind it moves the top to the new end', (t) => {
+  const heap = StackHeap.create({ memory: SharedMemory.create({ bytes: 512 * KIB }).source, end: 128 * KIB });
+  heap.addMemory(192 * KIB, 16 * KIB);
+  heap.addMemory(128 * KIB, 64 * KIB);
+  heap.validate();
+  t.is(heap.stats().pools, 1);
+  const blocks = [100, 20, 60].map((size) => heap.malloc(size * KIB));
+  t.false(blocks.includes(0));
+  for (const block of blocks) heap.free(block);
+  heap.validate();
+  t.is(blocksOf(heap).length, 1);
+});
+
+test('a pool may start at address 0, which is still handed to nobody', (t) => {
+  const heap = StackHeap.create({
+    memory: SharedMemory.create({ bytes: 256 * KIB }).source,
+    start: 128 * KIB,
+  });
+  heap.init(0, 64 * KIB);
+  const block = heap.malloc(100);
+  t.true(block > 0 && block < 64 * KIB);
+  heap.free(block);
+  heap.validate();
+  t.is(heap.usedBytes(), 0);
+});
+
+test('an init that is refused leaves the heap as it was', (t) => {
+  const heap = heapInLargeMemory();
+  const block = heap.malloc(100);
+  t.throws(() => heap.init(128 * KIB, 16), { message: /too small for a pool/ });
+  t.throws(() => heap.init(1000 * KIB, 64 * KIB), { message: /does not fit/ });
+  heap.validate();
+  t.true(heap.usableSize(block) >= 100);
+});
+
+test('debug is true or false, nothing else', (t) => {
+  t.throws(() => StackHeap.create({ debug: 1 as never }), { instanceOf: TypeError, message: /debug .*1/ });
+});

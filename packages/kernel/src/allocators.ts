@@ -2,7 +2,7 @@
  * The allocators that a machine can boot with, by name. A thread loads the module of the one it uses and no other, so that its
  * calls of `malloc` and `free` only ever see one class.
  *
- * To add one: a line in {@link ALLOCATORS} and the dependency in the package's manifest.
+ * To add one: its name in {@link AllocatorName}, a line in {@link ALLOCATORS}, and the dependency in the package's manifest.
  */
 
 import {
@@ -27,15 +27,23 @@ export interface KernelAllocator extends GlobalAllocator {
   detach(): void;
   /** Walks everything; throws with the first broken invariant. */
   validate(): void;
-  /** Figures about it. */
+  /** Figures about it; which ones is the algorithm's affair. */
   stats(): object;
+  /** Bytes of the region that were ever touched, the allocator's own state included. Creates no garbage: it may be asked at every operation. */
+  footprintBytes(): number;
 }
 
 /**
- * How an allocator that more than one thread uses is guarded; `'none'` is for one thread.
+ * What can stand around an allocator, by name.
  * @public
  */
-export type LockKind = 'none' | 'spin' | 'mutex';
+export const LOCK_KINDS = ['none', 'spin', 'mutex'] as const;
+
+/**
+ * How an allocator that more than one thread uses is guarded. `'none'` is for one thread, or for an algorithm that needs no lock.
+ * @public
+ */
+export type LockKind = (typeof LOCK_KINDS)[number];
 
 /**
  * What the kernel asks an allocator's class to make.
@@ -66,6 +74,11 @@ export interface AllocatorEntry {
   load(): Promise<object>;
   /** What the module calls the class. */
   readonly exportName: string;
+  /**
+   * What makes it safe for several threads, the usual one first: `['spin', 'mutex']` where a lock has to stand around it, `['none']` for
+   * a lock-free algorithm.
+   */
+  readonly locks: readonly LockKind[];
   /** What `create` is given besides the region and the lock. */
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -79,6 +92,8 @@ export interface AllocatorModule {
   readonly module: string | URL;
   /** What the module calls the class; it has the static methods of {@link AllocatorClass}. */
   readonly exportName: string;
+  /** What makes it safe for several threads, the usual one first. Default `['spin', 'mutex']`; `['none']` for a lock-free algorithm. */
+  readonly locks?: readonly LockKind[] | undefined;
   /** What `create` is given besides the region and the lock. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -89,9 +104,13 @@ export interface AllocatorModule {
  */
 export type AllocatorName = 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf';
 
+/** What can stand around a single-threaded algorithm when several threads share it. */
+const LOCKED: readonly LockKind[] = ['spin', 'mutex'];
+
 const basic = (policy: string): AllocatorEntry => ({
   load: () => import('@shmalloc/basic'),
   exportName: 'Basic',
+  locks: LOCKED,
   options: { policy },
 });
 
@@ -103,7 +122,7 @@ export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
   'basic-first': basic('first'),
   'basic-best': basic('best'),
   'basic-worst': basic('worst'),
-  tlsf: { load: () => import('@shmalloc/tlsf'), exportName: 'Tlsf', options: {} },
+  tlsf: { load: () => import('@shmalloc/tlsf'), exportName: 'Tlsf', locks: LOCKED, options: {} },
 };
 
 /**
@@ -140,12 +159,22 @@ export function cloneableChoice(allocator: AllocatorName | AllocatorModule): All
   return { module: String(allocator.module), exportName: allocator.exportName };
 }
 
+/**
+ * The lock of a machine that was not told which: the allocator's usual one, and none where one CPU is alone.
+ * @param cpus - how many CPUs share it
+ */
+export function usualLock(allocator: AllocatorName | AllocatorModule, cpus: number): LockKind {
+  return cpus === 1 ? 'none' : (entryOf(allocator).locks[0] ?? 'none');
+}
+
 function entryOf(allocator: AllocatorName | AllocatorModule): AllocatorEntry {
   if (typeof allocator === 'object' && allocator !== null) {
-    const { module, exportName, options = {} } = allocator;
+    const { module, exportName, locks = LOCKED, options = {} } = allocator;
     if ((typeof module !== 'string' && !(module instanceof URL)) || typeof exportName !== 'string')
-      throw new TypeError('allocator must be a name or { module: URL, exportName: string, options? }');
-    return { load: () => import(String(module)), exportName, options };
+      throw new TypeError(
+        'allocator must be a name or { module: URL, exportName: string, locks?, options? }',
+      );
+    return { load: () => import(String(module)), exportName, locks, options };
   }
   const names = Object.keys(ALLOCATORS) as AllocatorName[];
   return ALLOCATORS[checkChoice('allocator', allocator, names)];

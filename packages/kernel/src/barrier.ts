@@ -34,6 +34,7 @@ export function waitAtBarrier(board: Board, run: number): 'open' | 'stopped' | '
   const generation = Atomics.load(words, GENERATION);
   if (!board.running) return 'stopped';
   if (Atomics.add(words, ARRIVED, 1) + 1 === board.cpus) {
+    // In this order: whoever sees the new generation may arrive again, and must count from 0.
     Atomics.store(words, ARRIVED, 0);
     Atomics.add(words, GENERATION, 1);
     Atomics.notify(words, GENERATION);
@@ -44,6 +45,8 @@ export function waitAtBarrier(board: Board, run: number): 'open' | 'stopped' | '
     const finished = Atomics.load(words, FINISHED);
     if (Atomics.load(words, GENERATION) !== generation) return board.running ? 'open' : 'stopped';
     if (((finished - run * board.cpus) | 0) > 0) return 'hopeless';
+    // Does not sleep when the generation has changed since the look, so no opening is missed. The end of a program changes another word
+    // and may ring just before the sleep: the period bounds how long that goes unnoticed.
     Atomics.wait(words, GENERATION, generation, PERIOD);
   }
 }

@@ -111,6 +111,7 @@ export class Board {
    * @returns whether the caller is
    */
   claim(who: number): boolean {
+    // Of all that ask, exactly one finds 0.
     return Atomics.compareExchange(this.words, CLAIM, 0, who) === 0;
   }
 
@@ -138,10 +139,13 @@ export class Board {
 
   /** Wakes the main thread; costs a system call only when it sleeps. */
   ringBell(): void {
+    // Pairs with the store of 0 in the bell's watch: either that one's look at the news comes after ours were written, or it finds
+    // this 1 and does not sleep.
     if (Atomics.exchange(this.words, BELL, 1) === 0) Atomics.notify(this.words, BELL);
   }
 
   #publish(state: number): void {
+    // Release: who reads this state also reads the words written before it.
     Atomics.store(this.words, STATE, state);
     // A new generation, so that nobody can fall asleep at the barrier any more; those who wake look at the state first.
     Atomics.add(this.words, GENERATION, 1);

@@ -131,6 +131,7 @@ export class ConsoleWriter {
     this.#ring.write(tail + RECORD_HEADER, text);
     // The reader looks at `lost` after the machine has stopped only, so the order of these two decides nothing.
     words[LOST] = 0;
+    // Release: pairs with the reader's load, which then finds the record whole.
     Atomics.store(words, TAIL, tail + bytes);
     this.#board.ringBell();
     return true;
@@ -140,6 +141,7 @@ export class ConsoleWriter {
     const { size, words } = this.#ring;
     let until = 0;
     for (;;) {
+      // Acquire: what the reader has let go of it has copied before.
       const head = Atomics.load(words, HEAD);
       if (size - ((tail - head) | 0) >= bytes) return true;
       if (head === this.#stuckAt) return false;
@@ -157,15 +159,22 @@ export class ConsoleWriter {
 /** The end of the main thread. Never blocks. */
 export class ConsoleReader {
   readonly #ends: readonly ReadEnd[];
+  #draining = false;
 
-  /** @param emit - gets every line */
+  /** @param emit - gets every line; it may stop the machine, and with that come back here */
   constructor(board: Board, emit: (cpu: number, line: string) => void) {
     this.#ends = Array.from({ length: board.cpus }, (_, cpu) => new ReadEnd(board, cpu, emit));
   }
 
-  /** Hands on everything that has been printed. */
+  /** Hands on everything that has been printed. Does nothing inside of `emit`: whoever called that goes on behind this line. */
   drain(): void {
-    for (const end of this.#ends) end.drain();
+    if (this.#draining) return;
+    this.#draining = true;
+    try {
+      for (const end of this.#ends) end.drain();
+    } finally {
+      this.#draining = false;
+    }
   }
 
   /** The same once no CPU runs any more: lines that were cut off or lost at the very end are told as well. */
@@ -188,7 +197,8 @@ class ReadEnd {
 
   drain(): void {
     const { words } = this.#ring;
-    // Only what is there now: a CPU that prints without end must not keep the others from being read.
+    // Acquire: pairs with the writer's store. Only what is there now: a CPU that prints without end must not keep the others from
+    // being read.
     const tail = Atomics.load(words, TAIL);
     let head = words[HEAD];
     if (head === tail) return;
@@ -197,6 +207,7 @@ class ReadEnd {
       const lost = words[this.#ring.wordAt(head + 4)];
       const text = this.#ring.read(head + RECORD_HEADER, header >> 2);
       head = (head + recordBytes(header >> 2)) | 0;
+      // The record is copied: the writer may use its room.
       Atomics.store(words, HEAD, head);
       if ((header & FIRST) !== 0) this.#cutOff();
       if (lost > 0) this.#emitLost(lost);

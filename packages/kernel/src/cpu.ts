@@ -3,7 +3,13 @@
  * without being told.
  */
 
-import { type Address, checkInteger, nextPowerOfTwo, type SharedMemory } from '@shmalloc/allocator-api';
+import {
+  type Address,
+  AllocError,
+  checkInteger,
+  nextPowerOfTwo,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
 import type { KernelAllocator } from './allocators.ts';
 import { leaveBarrier, waitAtBarrier } from './barrier.ts';
 import type { Board } from './board.ts';
@@ -140,11 +146,13 @@ export function panic(message: string): never {
  * for the rest), with another it rejects.
  * @param exitCode - 0 … 255
  * @returns never; it throws `MachineStopped`
+ * @throws TypeError, RangeError or AllocError `InvalidParam` for a wrong exit code
  * @public
  */
 export function halt(exitCode = 0): never {
   const { cpu, board, console } = mySeat('halt()');
-  checkInteger('exitCode', exitCode);
+  if (checkInteger('exitCode', exitCode) > 255)
+    throw new AllocError('InvalidParam', `exitCode must be 0 … 255, got ${exitCode}`);
   console.flush();
   declareHalt(board, cpu.id, exitCode);
   return unwind();

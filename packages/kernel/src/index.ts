@@ -14,6 +14,7 @@ export {
   attachAllocator,
   createAllocator,
   type KernelAllocator,
+  LOCK_KINDS,
   type LockKind,
 } from './allocators.ts';
 export {

@@ -1,7 +1,14 @@
 /** What `boot` takes, and the checks of it. */
 
 import { AllocError, checkChoice, checkInteger, isPowerOfTwo } from '@shmalloc/allocator-api';
-import type { AllocatorModule, AllocatorName, AllocatorOptions, LockKind } from './allocators.ts';
+import {
+  type AllocatorModule,
+  type AllocatorName,
+  type AllocatorOptions,
+  LOCK_KINDS,
+  type LockKind,
+  usualLock,
+} from './allocators.ts';
 
 /**
  * The most CPUs that a machine has.
@@ -18,7 +25,10 @@ export interface BootOptions extends AllocatorOptions {
   cpus?: number | undefined;
   /** The allocator: a name of {@link ALLOCATORS}, or a module of your own. Default `'tlsf'`. */
   allocator?: AllocatorName | AllocatorModule | undefined;
-  /** How CPUs keep out of each other's way. Default `'spin'`; `'none'` with one CPU, and then the main thread must not allocate during a run. */
+  /**
+   * How CPUs keep out of each other's way. Default: the first of the allocator's `locks` (`'spin'` where it needs one); with one CPU
+   * `'none'`, and then the main thread must not allocate during a run.
+   */
   lock?: LockKind | undefined;
   /** Gets every line of the console, without its newline. Default: `console.log`. */
   onPrint?: ((cpu: number, line: string) => void) | undefined;
@@ -26,9 +36,12 @@ export interface BootOptions extends AllocatorOptions {
   consoleBytes?: number | undefined;
   /** How long a line waits when the console is full before it is lost (and counted), in milliseconds. Default 1000. */
   consoleWaitMs?: number | undefined;
-  /** How long a CPU has to leave its program when the machine stops before it is terminated, in milliseconds. Default 200. */
+  /** How long a CPU has to leave its program when the machine stops before it is terminated, in milliseconds up to 2^31 − 1. Default 200. */
   graceMs?: number | undefined;
 }
+
+/** A timer that is to wait longer than this rings at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The options with their defaults, checked; those of the allocator apart. */
 export interface BootPlan {
@@ -69,11 +82,10 @@ export function planBoot(options: BootOptions): BootPlan {
   }
   if (typeof onPrint !== 'function') throw new TypeError(`onPrint must be a function, got ${typeof onPrint}`);
   if (options.bytes !== undefined) checkInteger('bytes', options.bytes);
-  const lock = checkChoice('lock', options.lock ?? (cpus > 1 ? 'spin' : 'none'), [
-    'none',
-    'spin',
-    'mutex',
-  ] as const);
+  const lock = checkChoice('lock', options.lock ?? usualLock(allocator, cpus), LOCK_KINDS);
+  const graceMs = checkInteger('graceMs', options.graceMs ?? 200);
+  if (graceMs > MAX_TIMER_MS)
+    throw new AllocError('InvalidParam', `graceMs must be 0 … ${MAX_TIMER_MS}, got ${graceMs}`);
   const given = ALLOCATOR_KEYS.filter((key) => options[key] !== undefined);
   return {
     cpus,
@@ -82,7 +94,7 @@ export function planBoot(options: BootOptions): BootPlan {
     onPrint,
     consoleBytes,
     consoleWaitMs: checkInteger('consoleWaitMs', options.consoleWaitMs ?? 1000),
-    graceMs: checkInteger('graceMs', options.graceMs ?? 200),
+    graceMs,
   };
 }
 

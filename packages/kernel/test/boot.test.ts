@@ -9,6 +9,7 @@ import {
   boot,
   createAllocator,
   type KernelError,
+  LOCK_KINDS,
 } from '@shmalloc/kernel';
 import { Tlsf } from '@shmalloc/tlsf';
 import test from 'ava';
@@ -19,8 +20,8 @@ import { BUMP, bootForTest, program } from './support/machines.js';
 const CLASSES: readonly AllocatorClass[] = [Basic, Tlsf];
 
 for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
-  for (const lock of ['spin', 'mutex'] as const) {
-    test(`${name} behind a ${lock} lock serves two CPUs: kalloc, kfree of the other's blocks, and all memory is back`, async (t) => {
+  for (const lock of ALLOCATORS[name].locks) {
+    test(`${name} with lock ${lock} serves two CPUs: kalloc, kfree of the other's blocks, and all memory is back`, async (t) => {
       const { machine } = await bootForTest(t, { cpus: 2, bytes: 4 << 20, allocator: name, lock });
       const { allocator } = machine;
       const sizes = Array.from({ length: 300 }, (_, i) => (i * 37) % 5000);
@@ -35,8 +36,9 @@ for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
 }
 
 test('every class that the registry names is the one that its package exports', async (t) => {
-  for (const [name, { load, exportName }] of Object.entries(ALLOCATORS)) {
+  for (const [name, { load, exportName, locks }] of Object.entries(ALLOCATORS)) {
     t.true(CLASSES.includes(((await load()) as Record<string, AllocatorClass>)[exportName]), name);
+    t.true(locks.length > 0 && locks.every((lock) => LOCK_KINDS.includes(lock)), name);
   }
 });
 
@@ -51,6 +53,31 @@ test('the lock defaults to spin, and to none with one CPU', async (t) => {
   t.like((await bootForTest(t, { cpus: 2 })).machine.allocator, { options: { lock: 'spin' } });
   t.like((await bootForTest(t)).machine.allocator, { options: { lock: 'none' } });
 });
+
+test('an allocator may name the locks that make it safe: the first is the default, and none needs none', async (t) => {
+  for (const [locks, lock] of [
+    [['mutex', 'spin'], 'mutex'],
+    [['none'], 'none'],
+    [[], 'none'],
+  ] as const) {
+    const { machine } = await bootForTest(t, { cpus: 2, allocator: { ...BUMP, locks } });
+    t.like(machine.allocator, { options: { lock } });
+    await machine.halt();
+  }
+});
+
+for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
+  test(`${name} knows its footprint: it grows with what is touched, and never shrinks`, async (t) => {
+    const allocator = await createAllocator(name, { bytes: 1 << 20 });
+    const empty = allocator.footprintBytes();
+    t.true(empty > 0 && empty < 65536, String(empty));
+    const block = allocator.malloc(100_000);
+    const full = allocator.footprintBytes();
+    t.true(full >= empty + 100_000 && full <= 1 << 20, String(full));
+    allocator.free(block);
+    t.is(allocator.footprintBytes(), full);
+  });
+}
 
 test('the physical memory is one region [heap.start, heap.end), also inside memory that exists', async (t) => {
   const memory = new SharedArrayBuffer(1 << 20);
@@ -121,6 +148,7 @@ const WRONG: readonly [name: string, options: unknown, error: { name: string; me
   ],
   ['a wrong wait', { consoleWaitMs: -5 }, { name: 'RangeError', message: /consoleWaitMs .* got -5/ }],
   ['a wrong grace', { graceMs: Number.NaN }, { name: 'RangeError', message: /graceMs .* got NaN/ }],
+  ['a grace without end', { graceMs: 2 ** 31 }, { name: 'AllocError', message: /graceMs .* got 2147483648/ }],
   ['options that are none', null, { name: 'TypeError', message: /boot options must be an object, got null/ }],
 ];
 

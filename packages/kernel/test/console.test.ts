@@ -83,6 +83,18 @@ test('a line that does not fit in pieces either is cut off and counted', (t) => 
   t.is(lines[2], 'next');
 });
 
+test('whoever gets a line may look for more: every line still comes once and in order', (t) => {
+  const board = Board.create(1, 256);
+  const lines: string[] = [];
+  const reader = new ConsoleReader(board, (_, line) => {
+    lines.push(line);
+    reader.drain();
+  });
+  new ConsoleWriter(board, 0, 0).write('a\nb\nc\n');
+  reader.drain();
+  t.deepEqual(lines, ['a', 'b', 'c']);
+});
+
 test('a writer waits for room, but not twice in vain', (t) => {
   const { writer, reader, lines } = ends(256, 20);
   const started = performance.now();
@@ -182,6 +194,23 @@ test('an error in onPrint is the host to report; the console goes on', async (t)
   await machine.run(program('printer'), { count: 3 });
   t.is(calls, 3);
   t.deepEqual(errors.map(String), ['Error: no paper']);
+});
+
+test('onPrint may halt the machine: every line comes once and in order all the same', async (t) => {
+  const lines: string[] = [];
+  let halted: Promise<void> | undefined;
+  const { machine } = await bootForTest(t, {
+    onPrint: (_, line) => {
+      lines.push(line);
+      if (lines.length === 3) halted = machine.halt();
+    },
+  });
+  await machine.run(program('printer'), { count: 10 }).catch(() => undefined);
+  await halted;
+  t.deepEqual(
+    lines,
+    Array.from({ length: 10 }, (_, i) => lineOf(0, i)),
+  );
 });
 
 test.serial('without onPrint the console is that of the main thread', async (t) => {

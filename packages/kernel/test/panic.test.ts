@@ -31,6 +31,10 @@ const CAUSES: readonly [kind: string, message: string | RegExp, frame?: RegExp][
   ['exit', 'its thread has ended (exit code 3)'],
   ['return a function', /uncaught DataCloneError: .* could not be cloned/],
   ['halt with a wrong code', /uncaught RangeError: exitCode must be a non-negative integer, got -1/],
+  ['halt with a large code', /uncaught AllocError: exitCode must be 0 … 255, got 256/],
+  ['kalloc of half a byte', /uncaught RangeError: size must be a non-negative integer, got 100.5/],
+  ['kalloc of no number', /uncaught RangeError: size must be a non-negative integer, got NaN/],
+  ['kalloc in words', /uncaught TypeError: size must be a number, got "100" \(string\)/],
   ['panic that is caught', 'caught'],
 ];
 

@@ -15,6 +15,7 @@ Examples:
   shmalloc record -o sort.trace -- sort /etc/services
   shmalloc trace info sort.trace
   shmalloc replay sort.trace --alloc tlsf,basic-best --cpus 2
+  shmalloc bench --quick                           ns for malloc + free, against other allocators for JavaScript
 
 In the repository: npm run -s shmalloc -- COMMAND …
 
@@ -47,7 +48,7 @@ function complain(error: Error, code: number): number {
 
 function program(): Command {
   const root = new Command('shmalloc')
-    .description('Memory allocators on real shared memory, from real threads: run, replay, record.')
+    .description('Memory allocators on real shared memory, from real threads: replayed, checked, measured.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')

@@ -26,6 +26,17 @@ export function userPath(name: string): string {
 }
 
 /**
+ * Where a command writes. Under npm the current folder is the root of the workspace, and what the user did not name belongs there.
+ * @param preset - where it goes when the user named nothing
+ * @param name - as the user wrote it
+ * @returns the absolute path
+ * @public
+ */
+export function outPath(preset: string, name: string | undefined): string {
+  return name === undefined ? path.resolve(preset) : userPath(name);
+}
+
+/**
  * Demands a file that can be read.
  * @param name - as the user wrote it
  * @returns its absolute path

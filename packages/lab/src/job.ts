@@ -2,10 +2,19 @@
 
 import os from 'node:os';
 import type { AllocatorName, LockKind } from '@shmalloc/kernel';
-import { type Trace, traceInfo } from '@shmalloc/trace';
+import { planReplay, type ReplayPlan, type Trace, traceInfo } from '@shmalloc/trace';
+import { median } from 'simple-statistics';
 import { describeMachine } from './machine.ts';
 import type { Progress } from './progress.ts';
-import { type Effort, makePlans, resultOf, type Subject, time, watch } from './replay/measure.ts';
+import {
+  type Effort,
+  planClosely,
+  regionFor,
+  type Timing,
+  time,
+  type Watched,
+  watch,
+} from './replay/measure.ts';
 import { sizeClasses } from './replay/sizes.ts';
 import type { Report, Result, TraceSummary } from './report/report.ts';
 
@@ -43,6 +52,16 @@ export interface JobOptions {
   progress: Progress;
 }
 
+/** A trace made ready. */
+interface Case {
+  name: string;
+  trace: Trace;
+  summary: TraceSummary;
+  regionBytes: number;
+  /** For the timed replays: CPUs wait for each other only where a block passes between them. */
+  plan: ReplayPlan;
+}
+
 /**
  * How many steps {@link runJob} tells its progress about.
  * @public
@@ -52,40 +71,99 @@ export function stepsOf(workloads: readonly Workload[], configurations: readonly
 }
 
 /**
- * Does the whole job. First a trace is replayed watched through everything, several machines at a time where there are processors for
- * them; then it is timed, one machine at a time and nothing else at work.
+ * Does the whole job. First every trace is replayed watched through everything, several machines at a time where there are processors
+ * for them; then everything is timed, one machine at a time and nothing else at work.
+ * @throws JobError when a CPU panics
  * @public
  */
 export async function runJob(
   workloads: readonly Workload[],
   configurations: readonly Configuration[],
-  { cpus, effort, command, progress }: JobOptions,
+  options: JobOptions,
 ): Promise<Report> {
   const began = performance.now();
-  const results: Result[] = [];
-  const traces: TraceSummary[] = [];
-  for (const { name, description, trace } of workloads) {
-    const summary = summarize(name, description, trace);
-    const plans = makePlans(trace, cpus);
-    const subjects = configurations.map(
-      (configuration): Subject => ({ trace: summary, plans, configuration, cpus }),
+  const cases = workloads.map((workload) => makeReady(workload, options.cpus));
+  const watched: Watched[][] = [];
+  for (const each of cases) watched.push(await watchAll(each, configurations, options));
+  const timed: Timing[][] = [];
+  for (const configuration of configurations) timed.push(await timeAll(cases, configuration, options));
+  const results = cases.flatMap(({ name, plan, regionBytes }, row) =>
+    configurations.map((configuration, column): Result => {
+      const { repetitions, failedAllocations } = timed[column][row];
+      const seen = watched[row][column];
+      return {
+        ...configuration,
+        trace: name,
+        cpus: options.cpus,
+        operations: plan.operations,
+        seconds: median(repetitions),
+        regionBytes,
+        repetitions,
+        ...seen,
+        failedAllocations: Math.max(failedAllocations, seen.failedAllocations),
+      };
+    }),
+  );
+  return {
+    schema: 1,
+    command: options.command,
+    machine: describeMachine(),
+    seconds: (performance.now() - began) / 1000,
+    traces: cases.map(({ summary }) => summary),
+    results,
+  };
+}
+
+function makeReady({ name, description, trace }: Workload, cpus: number): Case {
+  const summary = summarize(name, description, trace);
+  return {
+    name,
+    trace,
+    summary,
+    regionBytes: regionFor(summary.peakLiveBytes),
+    plan: planReplay(trace, cpus),
+  };
+}
+
+/** Watches one trace through everything. */
+function watchAll(
+  { name, trace, regionBytes }: Case,
+  configurations: readonly Configuration[],
+  { cpus, effort, progress }: JobOptions,
+): Promise<Watched[]> {
+  const plan = planClosely(trace, cpus);
+  const atOnce = Math.floor(os.availableParallelism() / Math.min(cpus, trace.threads));
+  return inParallel(configurations, atOnce, (configuration) => {
+    progress.step(label(name, configuration, effort.check ? 'checking' : 'watching'));
+    return watch({ configuration, cpus, regionBytes }, name, plan, effort.check);
+  });
+}
+
+/**
+ * Times all traces through one allocator and lock: those that have regions of one size on one machine, the shortest first. By that one
+ * the code is compiled, and all others find it warm.
+ */
+async function timeAll(
+  cases: readonly Case[],
+  configuration: Configuration,
+  { cpus, effort, progress }: JobOptions,
+): Promise<Timing[]> {
+  const timings = new Map<Case, Timing>();
+  for (const regionBytes of new Set(cases.map((each) => each.regionBytes))) {
+    const group = cases.filter((each) => each.regionBytes === regionBytes);
+    group.sort((a, b) => a.plan.operations - b.plan.operations);
+    const found = await time({ configuration, cpus, regionBytes }, group, effort, ({ name }) =>
+      progress.step(label(name, configuration, 'timing')),
     );
-    const tell = ({ configuration }: Subject, doing: string): void => {
-      progress.step(`${name} · ${configuration.allocator} · ${configuration.lock} · ${doing}`);
-    };
-    const atOnce = Math.floor(os.availableParallelism() / Math.min(cpus, trace.threads));
-    const watched = await inParallel(subjects, atOnce, (subject) => {
-      tell(subject, effort.check ? 'checking' : 'watching');
-      return watch(subject, effort.check);
+    group.forEach((each, index) => {
+      timings.set(each, found[index]);
     });
-    for (const [index, subject] of subjects.entries()) {
-      tell(subject, 'timing');
-      results.push(resultOf(subject, watched[index], await time(subject, effort)));
-    }
-    traces.push(summary);
   }
-  const seconds = (performance.now() - began) / 1000;
-  return { schema: 1, command, machine: describeMachine(), seconds, traces, results };
+  return cases.map((each) => timings.get(each) as Timing);
+}
+
+function label(trace: string, { allocator, lock }: Configuration, doing: string): string {
+  return `${trace} · ${allocator} · ${lock} · ${doing}`;
 }
 
 /**

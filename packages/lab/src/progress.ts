@@ -5,6 +5,9 @@ import { SingleBar } from 'cli-progress';
 /** Between two plain lines pass at least so many milliseconds. */
 const PLAIN_INTERVAL = 5000;
 
+/** What ends a job from outside. */
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 /**
  * What a long job tells about itself.
  * @public
@@ -43,15 +46,25 @@ function bar(total: number, stream: NodeJS.WriteStream): Progress {
     clearOnComplete: true,
     linewrap: false,
   });
+  const stop = (): void => {
+    single.stop();
+    for (const signal of SIGNALS) process.off(signal, quit);
+  };
+  /** The terminal gets its cursor and its line wrapping back before the process ends as it would have. */
+  const quit = (signal: NodeJS.Signals): void => {
+    stop();
+    process.kill(process.pid, signal);
+  };
   let steps = 0;
   single.start(total, 0, { label: '' });
+  for (const signal of SIGNALS) process.on(signal, quit);
   return {
     step: (label) => single.update(steps++, { label }),
     note: (line) => {
       stream.write(`\r\u001b[K${line}\n`);
       single.updateETA();
     },
-    done: () => single.stop(),
+    done: stop,
   };
 }
 

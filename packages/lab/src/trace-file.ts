@@ -14,19 +14,6 @@ import { readablePath } from './files.ts';
 import { formatCount, plural } from './units.ts';
 
 /**
- * The formats that a file can be in.
- * @public
- */
-export const TRACE_FORMATS: readonly TraceFormat[] = [
-  'compact',
-  'rep',
-  'mtrace',
-  'valgrind',
-  'memory-replay',
-  'ltrace',
-];
-
-/**
  * Reads a trace as a stream, so that a text of 100 MB need not fit into one string.
  * @param name - as the user wrote it
  * @param format - of the file; found out when left out

@@ -1,14 +1,14 @@
 /**
  * How figures read: bytes in binary units (1 KiB = 1024 bytes, 1 MiB = 1024 KiB), rates in millions of operations a second.
- * Three significant digits, never an exponent.
+ * Three significant digits and at most three decimals, never an exponent.
  */
 
 const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
-/** Three significant digits: `1.23`, `12.3`, `123`, `1230`. */
+/** Three significant digits: `0.123`, `1.23`, `12.3`, `123`, `1230`. */
 function threeDigits(value: number): string {
   if (value === 0) return '0';
-  const digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  const digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3;
   return value.toFixed(digits);
 }
 

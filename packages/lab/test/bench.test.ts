@@ -7,6 +7,7 @@ import { CONTESTANTS, type IsolateContestant } from '../dist/bench/contestant.js
 import { meterGarbage } from '../dist/bench/garbage.js';
 import { isolateSeat } from '../dist/bench/isolate.js';
 import type { BenchReport } from '../dist/bench/report.js';
+import { WORKLOADS } from '../dist/bench/workload.js';
 import { addBench } from '../dist/commands/bench.js';
 import { UsageError } from '../dist/errors.js';
 
@@ -18,9 +19,9 @@ function contestant(name: string): IsolateContestant {
 }
 
 for (const each of CONTESTANTS.filter(({ name }) => name !== 'boxes') as IsolateContestant[]) {
-  test(`${each.name}: an isolate of its own opens the heap and runs both workloads`, async (t) => {
+  test(`${each.name}: an isolate of its own opens the heap and runs every workload`, async (t) => {
     const prepared = await each.prepare?.();
-    for (const workload of ['pairs', 'churn']) {
+    for (const { name: workload } of WORKLOADS) {
       const seat = await isolateSeat(each, { ...ORDER, prepared, workload });
       const pairs = await seat.settle(0.001, 0.02);
       t.true(Number.isInteger(pairs) && pairs > 0);
@@ -113,6 +114,7 @@ test.serial('shmalloc bench prints a table and writes the same as JSON', async (
   const out = path.join(folder, 'deep', 'bench.json');
   const names = 'tlsf,assemblyscript,thi-ng,harness';
   const text = await bench('--quick', '--rounds', '2', '--workload', 'pairs', '--only', names, '-o', out);
+  t.true(text.endsWith(`\n${out}\n`), 'and says where that is');
   for (const title of ['Tlsf', 'AssemblyScript TLSF', '@thi.ng/malloc', 'the harness alone', 'control']) {
     t.true(text.includes(`\n${title}`), title);
   }

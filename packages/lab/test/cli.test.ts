@@ -49,7 +49,7 @@ const WRONG_USE: [string, string[], RegExp][] = [
   [
     'an unknown lock',
     ['replay', 'tiny.trace', '--lock', 'padlock'],
-    /^shmalloc: unknown lock 'padlock'; there are spin, mutex, none\n$/,
+    /^shmalloc: unknown lock 'padlock'; there are none, spin, mutex\n$/,
   ],
   [
     'no lock between two CPUs',
@@ -142,11 +142,11 @@ test('replay checks and measures traces in any format, and prints one table', as
     ...['--alloc', 'tlsf,basic-best', '--repeat', '1', '--cpus', '2'],
   ]);
   t.is(code, 0, stderr);
-  t.regex(stdout, /trace +operations +peak live +allocator +Mops\/s spin/);
+  t.regex(stdout, /peak live +Mops\/s +peak\ntrace +operations +bytes +allocator +spin +footprint +÷ live\n/);
   t.regex(stdout, /tiny +1,300/);
   t.regex(stdout, /good +4 /);
   t.regex(stdout, /\.\/tiny\.trace /, 'the same name twice is told apart');
-  t.regex(stdout, /operations checked: 0 violations, 0 failed allocations/);
+  t.regex(stdout, /operations checked: 0 violations, 0 failed allocations \(on 2 CPUs, in /);
   t.regex(stderr, /\[ 1\/12\] tiny · tlsf · spin · checking/);
 });
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { readFile, userFolder, writeFile } from '../dist/files.js';
+import { outPath, readFile, userFolder, writeFile } from '../dist/files.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-files-'));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -12,6 +12,11 @@ test('relative names start where the user stands, also when npm has gone elsewhe
   t.is(userFolder({}), here);
   t.is(userFolder({ INIT_CWD: '/tmp' }), '/tmp');
   t.is(userFolder({ INIT_CWD: '/tmp', npm_package_json: path.join(here, 'package.json') }), '/tmp');
+});
+
+test('what the user does not name is written below the current folder', (t) => {
+  t.is(outPath('out', undefined), path.resolve('out'));
+  t.is(outPath('out', '/elsewhere'), '/elsewhere');
 });
 
 test('a script that changed the folder itself means the one that it changed to', (t) => {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import test from 'ava';
 import { startProgress } from '../dist/progress.js';
@@ -27,6 +29,27 @@ test('without a terminal there is a plain line now and then', (t) => {
   progress.note('a note');
   progress.done();
   t.is(text(), '[ 1/12] one\n[ 3/12] three\na note\n');
+});
+
+test('a job that is interrupted gives the terminal its cursor back, and ends all the same', async (t) => {
+  const module = new URL('../dist/progress.js', import.meta.url).href;
+  const script = `
+    import { startProgress } from ${JSON.stringify(module)};
+    const stream = Object.assign(process.stderr, { isTTY: true, columns: 80, cursorTo() {}, clearLine() {} });
+    startProgress(2, stream).step('one');
+    process.kill(process.pid, 'SIGINT');
+    setTimeout(() => process.exit(7), 30_000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let text = '';
+  child.stderr.on('data', (chunk) => {
+    text += chunk;
+  });
+  const [code, signal] = await once(child, 'close');
+  t.is(code, null, text);
+  t.is(signal, 'SIGINT');
+  t.true(text.lastIndexOf('\u001b[?25h') > text.lastIndexOf('\u001b[?25l'), JSON.stringify(text));
 });
 
 test('on a terminal there is a bar, which is gone at the end', (t) => {

@@ -24,6 +24,8 @@ test('bytes read in binary units with three digits', (t) => {
 test('rates are millions of operations a second, and a dash where nothing was timed', (t) => {
   t.is(formatMops(1_234_000, 1), '1.23');
   t.is(formatMops(25e6, 0.5), '50.0');
+  t.is(formatMops(62_300, 1), '0.062');
+  t.is(formatMops(999_600, 1), '1.00');
   t.is(formatMops(0, 1), '0');
   t.is(formatMops(5, 0), '–');
 });
@@ -36,6 +38,7 @@ test('times, shares, quotients and counts carry their unit', (t) => {
   t.is(formatPercent(1, 0), '0 %');
   t.is(formatPercent(1, 100_000), '< 0.1 %');
   t.is(formatPercent(1, 8), '12.5 %');
+  t.is(formatPercent(1, 800), '0.125 %');
   t.is(formatRatio(5, 4), '1.25');
   t.is(formatRatio(5, 0), '–');
   t.is(formatCount(1234567), '1,234,567');

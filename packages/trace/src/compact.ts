@@ -2,11 +2,12 @@
  * The compact format: a trace as a file, two to four bytes an operation on real programs.
  *
  * ```
- *   byte 0        4         5
- *   ┌────────────┬─────────┬────────────┬─────────┬─────────┬────────────────────────┐
- *   │ "SHMT"     │ version │ operations │ threads │ blocks  │ operations, one after  │
- *   │ 53 48 4D 54│ 01      │ varint     │ varint  │ varint  │ the other, to the end  │
- *   └────────────┴─────────┴────────────┴─────────┴─────────┴────────────────────────┘
+ *   byte 0        4         5          9          13
+ *   ┌────────────┬─────────┬──────────┬──────────┬────────────┬─────────┬─────────┬────────────────────────┐
+ *   │ "SHMT"     │ version │ length   │ checksum │ operations │ threads │ blocks  │ operations, one after  │
+ *   │ 53 48 4D 54│ 02      │ of all behind, 4 │ varint     │ varint  │ varint  │ the other, to the end  │
+ *   │            │         │ bytes each, LE   │            │         │         │                        │
+ *   └────────────┴─────────┴──────────┴──────────┴────────────┴─────────┴─────────┴────────────────────────┘
  *
  *   An operation:
  *       7     5   4   3       0
@@ -26,10 +27,11 @@
  * ```
  *
  * The distance of a block is how many allocations lie between it and now: 1 for the youngest. Programs free what is young, so
- * most distances take one byte or two. A varint is LEB128: seven bits a byte, the lowest first, the top bit set on all but the
+ * most distances take one byte or two. The checksum is the CRC-32 of gzip, over everything from byte 13 on. A varint is LEB128: seven bits a byte, the lowest first, the top bit set on all but the
  * last. The thread before the first switch is 0. Blocks are numbered from 1.
  */
 
+import { crc32 } from './crc32.ts';
 import {
   MAX_SIZE,
   OP_ALIGNED,
@@ -43,7 +45,11 @@ import {
 
 /** "SHMT". */
 const MAGIC = [0x53, 0x48, 0x4d, 0x54] as const;
-const VERSION = 1;
+const VERSION = 2;
+const AT_VERSION = 4;
+const AT_LENGTH = 5;
+const AT_CHECKSUM = 9;
+const AT_BODY = 13;
 
 const KIND_SHIFT = 5;
 const MORE = 0x10;
@@ -54,7 +60,7 @@ const SWITCH = 6;
 
 /** The longest operation with the switch before it: twice a head and four more bytes of value, and five of size. */
 const MAX_OPERATION_BYTES = 16;
-const MAX_HEADER_BYTES = 20;
+const MAX_COUNTS_BYTES = 15;
 
 /**
  * Whether these bytes begin like a trace in the compact format.
@@ -72,10 +78,8 @@ export function isCompact(bytes: Uint8Array): boolean {
  */
 export function writeTrace(trace: Trace): Uint8Array {
   const { operations, op, thread, id, size, alignLog2, oldId } = trace;
-  let bytes = new Uint8Array(MAX_HEADER_BYTES + MAX_OPERATION_BYTES + 4 * operations);
-  bytes.set(MAGIC);
-  bytes[4] = VERSION;
-  let at = putVarint(bytes, 5, operations);
+  let bytes = new Uint8Array(AT_BODY + MAX_COUNTS_BYTES + MAX_OPERATION_BYTES + 4 * operations);
+  let at = putVarint(bytes, AT_BODY, operations);
   at = putVarint(bytes, at, trace.threads);
   at = putVarint(bytes, at, trace.blocks);
   let current = 0;
@@ -108,6 +112,10 @@ export function writeTrace(trace: Trace): Uint8Array {
       at = putHead(bytes, at, kind, size[index]);
     }
   }
+  bytes.set(MAGIC);
+  bytes[AT_VERSION] = VERSION;
+  putU32(bytes, AT_LENGTH, at - AT_BODY);
+  putU32(bytes, AT_CHECKSUM, crc32(bytes.subarray(AT_BODY, at)));
   return bytes.slice(0, at);
 }
 
@@ -125,6 +133,10 @@ function putHead(bytes: Uint8Array, at: number, kind: number, value: number): nu
   return putVarint(bytes, at + 1, value >>> LOW_BITS);
 }
 
+function putU32(bytes: Uint8Array, at: number, value: number): void {
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, value, true);
+}
+
 function putVarint(bytes: Uint8Array, at: number, value: number): number {
   let rest = value >>> 0;
   while (rest > 0x7f) {
@@ -136,10 +148,11 @@ function putVarint(bytes: Uint8Array, at: number, value: number): number {
 }
 
 /**
- * Reads a trace in the compact format.
+ * Reads a trace in the compact format. Cost: some 20 ns an operation, 18 bytes each of columns and one a block meanwhile.
  * @param bytes - the whole file
  * @returns the trace, every invariant of the normal form checked
- * @throws TraceError `magic`, `version`, `truncated` or `corrupt`, with the offset in bytes where it shows
+ * @throws TraceError `magic`, `version`, `truncated`, `checksum` (some byte has changed) or `corrupt` (it was written like this), with the
+ *   offset in bytes where it shows
  * @public
  */
 export function readTrace(bytes: Uint8Array): Trace {
@@ -168,13 +181,13 @@ class Reader {
     const bytes = this.#bytes;
     /** The thread whose operations these are; −1 after its exit. */
     let current = 0;
-    let seen = operations === 0 ? 0 : 1;
+    let seen = 0;
     let next = 1;
     let index = 0;
     while (index < operations) {
       const start = this.#at;
       if (start >= bytes.length)
-        this.#refuse('truncated', start, `ends after ${index} of ${operations} operations`);
+        this.#refuse('corrupt', start, `ends after ${index} of ${operations} operations`);
       const head = bytes[start];
       const kind = head >>> KIND_SHIFT;
       this.#at = start + 1;
@@ -187,11 +200,12 @@ class Reader {
         if (value > seen || value >= threads || ended[value] === 1) {
           this.#refuse('corrupt', start, `switches to thread ${value}, which cannot be next`);
         }
-        if (value === seen) seen++;
         current = value;
         continue;
       }
       if (current < 0) this.#refuse('corrupt', start, 'holds an operation of a thread that has ended');
+      // A thread counts from its first operation on, not from the switch to it.
+      if (current === seen) seen++;
       op[index] = kind;
       thread[index] = current;
       if (kind < OP_FREE) {
@@ -231,28 +245,48 @@ class Reader {
   }
 
   #header(): { operations: number; threads: number; blocks: number } {
-    const bytes = this.#bytes;
-    if (!isCompact(bytes)) this.#refuse('magic', 0, 'does not begin with "SHMT": this is no compact trace');
-    if (bytes.length < 5) this.#refuse('truncated', bytes.length, 'ends before its version');
-    if (bytes[4] !== VERSION) {
-      this.#refuse('version', 4, `has version ${bytes[4]}; this reader knows version ${VERSION}`);
-    }
-    this.#at = 5;
+    this.#envelope();
+    this.#at = AT_BODY;
     const operations = this.#varint();
     const threads = this.#varint();
     const blocks = this.#varint();
     // An operation takes a byte at least, so counts beyond the file's length are known wrong before anything is allocated.
-    if (operations > bytes.length - this.#at) {
-      this.#refuse('truncated', bytes.length, `ends before the ${operations} operations announced`);
-    }
-    if (blocks > operations || threads > operations) {
+    if (operations > this.#bytes.length - this.#at || blocks > operations || threads > operations) {
       this.#refuse(
         'corrupt',
-        5,
-        `announces ${blocks} blocks and ${threads} threads in ${operations} operations`,
+        AT_BODY,
+        `announces ${operations} operations with ${blocks} blocks and ${threads} threads in ${this.#bytes.length - this.#at} bytes`,
       );
     }
     return { operations, threads, blocks };
+  }
+
+  /** Demands that this is a whole file as somebody wrote it. */
+  #envelope(): void {
+    const bytes = this.#bytes;
+    if (!isCompact(bytes)) this.#refuse('magic', 0, 'does not begin with "SHMT": this is no compact trace');
+    if (bytes.length <= AT_VERSION) this.#refuse('truncated', bytes.length, 'ends before its version');
+    if (bytes[AT_VERSION] !== VERSION) {
+      this.#refuse(
+        'version',
+        AT_VERSION,
+        `has version ${bytes[AT_VERSION]}; this reader knows version ${VERSION}`,
+      );
+    }
+    if (bytes.length < AT_BODY) this.#refuse('truncated', bytes.length, 'ends within its header');
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const end = AT_BODY + view.getUint32(AT_LENGTH, true);
+    if (bytes.length < end) this.#refuse('truncated', bytes.length, `ends here; it should have ${end} bytes`);
+    if (bytes.length > end) this.#refuse('corrupt', end, `goes on to ${bytes.length} behind its end`);
+    const written = view.getUint32(AT_CHECKSUM, true);
+    const found = crc32(bytes.subarray(AT_BODY));
+    if (written !== found) {
+      this.#refuse(
+        'checksum',
+        AT_CHECKSUM,
+        `has the checksum ${hex(written)}, but what is behind it sums to ${hex(found)}: it was damaged`,
+      );
+    }
   }
 
   /** The block at this distance, which must be live; 0 for NULL. */
@@ -272,7 +306,7 @@ class Reader {
     let value = 0;
     let scale = 1;
     for (;;) {
-      if (at >= bytes.length) this.#refuse('truncated', at, 'ends within a number');
+      if (at >= bytes.length) this.#refuse('corrupt', at, 'ends within a number');
       const byte = bytes[at++];
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) break;
@@ -287,4 +321,8 @@ class Reader {
   #refuse(reason: TraceErrorReason, offset: number, what: string): never {
     throw new TraceError(reason, `compact trace, offset ${offset}: ${what}`);
   }
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`;
 }

@@ -53,16 +53,15 @@ export class BareHeap implements ReplayHeap {
   }
 
   #touched(address: Address, size: number): Address {
-    if (!this.#touch || address === NULL) return address;
-    if (size < 4) {
-      if (size > 0) this.#memory.u8[address] = size;
-      return address;
-    }
-    const last = (address + size - 4) >>> 2;
+    if (!this.#touch || address === NULL || size === 0) return address;
+    const memory = this.#memory;
     // Another thread may have grown the region since this one looked.
-    if (last >= this.#memory.u32.length) this.#memory.refresh();
-    this.#memory.u32[address >>> 2] = size;
-    this.#memory.u32[last] = size;
+    if (address + size > memory.u8.length) memory.refresh();
+    if (size < 4) memory.u8[address] = size;
+    else {
+      memory.u32[address >>> 2] = size;
+      memory.u32[(address + size - 4) >>> 2] = size;
+    }
     return address;
   }
 }

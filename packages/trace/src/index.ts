@@ -8,7 +8,7 @@ export { TraceBuilder } from './builder.ts';
 export { isCompact, readTrace, writeTrace } from './compact.ts';
 export { foldThreads } from './fold.ts';
 export type { ReplayAllocator } from './heap.ts';
-export { type TextFormat, TRACE_FORMATS, type TraceFormat } from './import/formats.ts';
+export { TEXT_FORMATS, type TextFormat, TRACE_FORMATS, type TraceFormat } from './import/formats.ts';
 export { type ImportOptions, type ImportResult, importTrace } from './import/import.ts';
 export {
   type ImportProblem,
@@ -34,13 +34,8 @@ export {
   type TraceErrorReason,
   type TraceEvent,
 } from './normal-form.ts';
-export {
-  type PlanOptions,
-  planReplay,
-  type ReplayPlan,
-  type ReplayStream,
-  resetPlan,
-} from './plan.ts';
+export { type ReplayPlan, type ReplayStream, resetPlan, siblingPlan } from './plan.ts';
+export { type PlanOptions, planReplay } from './planner.ts';
 export {
   abortReplay,
   type ReplayOptions,

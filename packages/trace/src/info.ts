@@ -37,7 +37,7 @@ export interface TraceInfo {
 }
 
 /**
- * Describes a trace. One pass; 5 bytes for each block of the trace meanwhile.
+ * Describes a trace. Two passes; 8 bytes for each block of the trace meanwhile.
  * @public
  */
 export function traceInfo(trace: Trace): TraceInfo {

@@ -99,7 +99,7 @@ export interface Trace {
  * - `never-allocated`, `freed-twice`: of a block
  * - `thread-order` (a thread number was left out), `thread-ended`: of a thread
  * - `size`, `align`, `op`: a value that no trace can hold
- * - `magic`, `version`, `truncated`, `corrupt`: of a file in the compact format
+ * - `magic`, `version`, `truncated`, `checksum`, `corrupt`: of a file in the compact format
  * - `format`: a file in no format that is known
  * @public
  */
@@ -114,6 +114,7 @@ export type TraceErrorReason =
   | 'magic'
   | 'version'
   | 'truncated'
+  | 'checksum'
   | 'corrupt'
   | 'format';
 

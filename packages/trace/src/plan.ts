@@ -12,31 +12,17 @@
  *   └──────────────────────────┘        └──────────────────────────┘       │ size of it (realloc)        │
  *                                                                          └─────────────────────────────┘
  *   control    ┌───────┬──────────┬──────────┬──────────┬──────────┬─       a cache line each: the value, then how many sleep
- *              │ abort │ started  │ finished │ CPU 0    │ CPU 1    │ …      on it. A CPU's value is its last sync point: how
+ *              │ abort │ started  │ finished │ live     │ CPU 0    │ …      on it. A CPU's value is its last sync point: how
  *              └───────┴──────────┴──────────┴──────────┴──────────┴─       many operations it had done when it published
  *   table      ┌───┬───┬───┬───┬───┬─
  *              │ 0 │ 1 │ 2 │ 3 │ 4 │ …     block → address; 0: not allocated yet
  *              └───┴───┴───┴───┴───┴─
+ *   live       ┌──────────┬──────────┬─
+ *              │ CPU 0    │ CPU 1    │ …    a cache line each: bytes that this CPU has allocated less those it has freed
+ *              └──────────┴──────────┴─
  *   waits      (cpu, sync point) …         for each record with the flag `wait`, in the order of the stream
  * ```
- *
- * **The order across CPUs.** An operation that ends a block (free, realloc) must come after the one that began it. On one CPU the
- * stream sees to that. Across CPUs the first waits until the CPU of the second has done it. A CPU that has waited for a later sync point
- * of another needs no wait for an earlier one, so most of these waits vanish, and only operations that somebody waits for are
- * published.
- *
- * **No deadlock.** Every wait is of an operation for one that lies before it in the recorded order, and every stream is in that
- * order. Suppose that nobody can go on. Of all operations not done, take the first in the recorded order. Everything before it in
- * its stream is done, so it is its CPU's turn; what it waits for lies before it in the recorded order, so that is done too. So it
- * can run: a contradiction. The waits of `window` also point backwards only.
- *
- * **Drift.** Nothing else is kept in step: a CPU may run far ahead of the others, and blocks that were never live together in the recording
- * are then live together in the replay. `window` bounds that: no operation runs more than two windows ahead.
  */
-
-import { AllocError, checkInteger } from '@shmalloc/allocator-api';
-import { foldThreads } from './fold.ts';
-import { OP_ALIGNED, OP_EXIT, OP_FREE, OP_REALLOC, type Trace } from './normal-form.ts';
 
 /** Words of a record, by place. */
 export const RECORD_WORDS = 5;
@@ -60,21 +46,27 @@ const LINE_WORDS = 16;
 export const CONTROL_ABORT = 0;
 export const CONTROL_STARTED: number = LINE_WORDS;
 export const CONTROL_FINISHED: number = 2 * LINE_WORDS;
-/** How many threads sleep on a value: the word behind it. */
-export const CONTROL_SLEEPERS = 1;
+/** Bytes live over all CPUs, modulo 2^32, when all of them count. */
+export const CONTROL_LIVE: number = 3 * LINE_WORDS;
+/** The first CPU's line. */
+const CONTROL_CPUS: number = 4 * LINE_WORDS;
 
-/** The word of `control` with a CPU's last sync point. */
+/** Behind a value: how many threads sleep on it. */
+export const CONTROL_SLEEPERS = 1;
+/** Behind `live`, on which nobody sleeps: how many CPUs count. */
+export const CONTROL_COUNTING: number = CONTROL_LIVE + 1;
+/** In a CPU's line: whether a thread has taken this CPU. */
+export const CONTROL_TAKEN = 2;
+
+/** The word of `control` with a CPU's last sync point: the first of its line. */
 export function progressWord(cpu: number): number {
-  return (3 + cpu) * LINE_WORDS;
+  return CONTROL_CPUS + cpu * LINE_WORDS;
 }
 
 /** The element of `live` of a CPU. */
 export function liveSlot(cpu: number): number {
   return cpu * (LINE_WORDS / 2);
 }
-
-/** The most CPUs of a plan. */
-const MAX_CPUS = 1024;
 
 /**
  * What one CPU does.
@@ -91,8 +83,8 @@ export interface ReplayStream {
 }
 
 /**
- * A trace made ready for replay on a number of CPUs. Structured-cloneable; what is cloned shares its memory. One replay at a time; before another,
- * {@link resetPlan}.
+ * A trace made ready for replay on a number of CPUs. Structured-cloneable; what is cloned shares its memory. One replay at a time: before
+ * another {@link resetPlan}, and for another at the same time {@link siblingPlan}.
  * @public
  */
 export interface ReplayPlan {
@@ -114,42 +106,14 @@ export interface ReplayPlan {
   readonly live: Float64Array;
 }
 
-/**
- * How to plan.
- * @public
- */
-export interface PlanOptions {
-  /** How far CPUs may drift apart: no operation runs more than two windows of this many recorded operations ahead. 0, the default: no limit. */
-  readonly window?: number | undefined;
-}
+/** What a replay changes of a plan. */
+type PlanState = Pick<ReplayPlan, 'control' | 'table' | 'live'>;
 
-/**
- * Makes a trace ready for replay.
- * @param trace - in normal form
- * @param cpus - 1 … 1024; threads are folded onto them as {@link foldThreads} says
- * @param options - the bound on drift
- * @returns the plan, fresh
- * @throws TypeError, RangeError or AllocError `InvalidParam` for a wrong number of CPUs or a wrong window
- * @public
- */
-export function planReplay(trace: Trace, cpus: number, options: PlanOptions = {}): ReplayPlan {
-  if (checkInteger('cpus', cpus) < 1 || cpus > MAX_CPUS) {
-    throw new AllocError('InvalidParam', `cpus must be from 1 to ${MAX_CPUS}, got ${cpus}`);
-  }
-  const window = checkInteger('window', options.window ?? 0);
-  const cpuOf = foldThreads(trace, cpus);
-  const drafts = new Drafts(trace, cpus, cpuOf);
-  drafts.fill(window);
-  const streams = drafts.streams();
+/** The state of a plan that has not been replayed: all words are 0. */
+export function freshState(cpus: number, blocks: number): PlanState {
   return {
-    cpus,
-    operations: trace.operations,
-    blocks: trace.blocks,
-    syncPoints: drafts.syncPoints,
-    cpuOf: sharedU32(cpuOf),
-    streams,
     control: new Int32Array(new SharedArrayBuffer(4 * progressWord(cpus))),
-    table: new Uint32Array(new SharedArrayBuffer(4 * (trace.blocks + 1))),
+    table: new Uint32Array(new SharedArrayBuffer(4 * (blocks + 1))),
     live: new Float64Array(new SharedArrayBuffer(8 * liveSlot(cpus))),
   };
 }
@@ -164,149 +128,11 @@ export function resetPlan(plan: ReplayPlan): void {
   plan.live.fill(0);
 }
 
-/** The streams while they are written. */
-class Drafts {
-  syncPoints = 0;
-  readonly #trace: Trace;
-  readonly #cpus: number;
-  readonly #cpuOf: Uint32Array;
-  readonly #records: Uint32Array[];
-  readonly #waits: number[][];
-  /** Operations written so far, by CPU. */
-  readonly #count: Uint32Array;
-  /** `#seen[b * cpus + a]`: the latest sync point of `a` that `b` has waited for. */
-  readonly #seen: Uint32Array;
-  /** By block: which CPU begins it, its place in that stream from 1, its size, and whether anybody ends it. */
-  readonly #cpuOfBlock: Uint32Array;
-  readonly #pointOfBlock: Uint32Array;
-  readonly #sizeOfBlock: Uint32Array;
-  readonly #ended: Uint8Array;
-
-  constructor(trace: Trace, cpus: number, cpuOf: Uint32Array) {
-    this.#trace = trace;
-    this.#cpus = cpus;
-    this.#cpuOf = cpuOf;
-    const lengths = new Uint32Array(cpus);
-    for (let index = 0; index < trace.operations; index++) lengths[cpuOf[trace.thread[index]]]++;
-    this.#records = Array.from(
-      lengths,
-      (length) => new Uint32Array(new SharedArrayBuffer(4 * RECORD_WORDS * length)),
-    );
-    this.#waits = Array.from({ length: cpus }, () => []);
-    this.#count = new Uint32Array(cpus);
-    this.#seen = new Uint32Array(cpus * cpus);
-    this.#cpuOfBlock = new Uint32Array(trace.blocks + 1);
-    this.#pointOfBlock = new Uint32Array(trace.blocks + 1);
-    this.#sizeOfBlock = new Uint32Array(trace.blocks + 1);
-    this.#ended = new Uint8Array(trace.blocks + 1);
-  }
-
-  /** One pass over the trace, in the recorded order. */
-  fill(window: number): void {
-    const { operations, op, thread, id, size, alignLog2, oldId } = this.#trace;
-    const pace = window > 0 && this.#cpus > 1 ? new Pace(this.#cpus, window) : undefined;
-    for (let index = 0; index < operations; index++) {
-      const kind = op[index];
-      const cpu = this.#cpuOf[thread[index]];
-      const records = this.#records[cpu];
-      const at = this.#count[cpu] * RECORD_WORDS;
-      records[at + RECORD_HEAD] = kind;
-      if (pace?.enters(cpu, index, this.#count)) {
-        for (let other = 0; other < this.#cpus; other++) this.#wait(cpu, other, pace.behind[other]);
-      }
-      if (kind === OP_FREE) {
-        this.#end(cpu, id[index]);
-        records[at + RECORD_ID] = id[index];
-        records[at + RECORD_SIZE] = this.#sizeOfBlock[id[index]];
-      } else if (kind !== OP_EXIT) {
-        if (kind === OP_REALLOC) {
-          this.#end(cpu, oldId[index]);
-          records[at + RECORD_OLD_ID] = oldId[index];
-          records[at + RECORD_OLD_SIZE] = this.#sizeOfBlock[oldId[index]];
-        } else if (kind === OP_ALIGNED) {
-          records[at + RECORD_HEAD] |= alignLog2[index] << HEAD_ALIGN_SHIFT;
-        }
-        records[at + RECORD_ID] = id[index];
-        records[at + RECORD_SIZE] = size[index];
-        this.#begin(cpu, id[index], size[index]);
-      }
-      this.#count[cpu]++;
-    }
-  }
-
-  streams(): ReplayStream[] {
-    const leaks: number[][] = Array.from({ length: this.#cpus }, () => []);
-    for (let id = 1; id < this.#ended.length; id++) {
-      if (this.#ended[id] === 0) leaks[this.#cpuOfBlock[id]].push(id, this.#sizeOfBlock[id]);
-    }
-    return this.#records.map((records, cpu) => ({
-      operations: this.#count[cpu],
-      records,
-      waits: sharedU32(this.#waits[cpu]),
-      leaks: sharedU32(leaks[cpu]),
-    }));
-  }
-
-  #begin(cpu: number, id: number, size: number): void {
-    this.#cpuOfBlock[id] = cpu;
-    this.#pointOfBlock[id] = this.#count[cpu] + 1;
-    this.#sizeOfBlock[id] = size;
-  }
-
-  #end(cpu: number, id: number): void {
-    if (id === 0) return;
-    this.#ended[id] = 1;
-    this.#wait(cpu, this.#cpuOfBlock[id], this.#pointOfBlock[id]);
-  }
-
-  /** The record at hand of `cpu` comes after the first `point` operations of `other`. */
-  #wait(cpu: number, other: number, point: number): void {
-    const seen = cpu * this.#cpus + other;
-    if (cpu === other || this.#seen[seen] >= point) return;
-    this.#seen[seen] = point;
-    this.syncPoints++;
-    this.#records[other][(point - 1) * RECORD_WORDS + RECORD_HEAD] |= HEAD_PUBLISH;
-    const waits = this.#waits[cpu];
-    const head = this.#count[cpu] * RECORD_WORDS + RECORD_HEAD;
-    if ((this.#records[cpu][head] & HEAD_WAIT) !== 0) waits[waits.length - 2] += WAIT_MORE;
-    this.#records[cpu][head] |= HEAD_WAIT;
-    waits.push(other, point);
-  }
-}
-
-/** Keeps CPUs within two windows of each other: the first operation of a CPU in a window waits for the end of the one before the last. */
-class Pace {
-  /** By CPU: how many operations it has in all windows up to the one before the last. */
-  behind: Uint32Array;
-  readonly #window: number;
-  /** The same up to the last window. */
-  #last: Uint32Array;
-  #current = 0;
-  readonly #entered: Uint32Array;
-
-  constructor(cpus: number, window: number) {
-    this.#window = window;
-    this.behind = new Uint32Array(cpus);
-    this.#last = new Uint32Array(cpus);
-    this.#entered = new Uint32Array(cpus);
-  }
-
-  /** Whether this is the CPU's first operation in its window. `counts`: operations so far, by CPU. */
-  enters(cpu: number, index: number, counts: Uint32Array): boolean {
-    const window = Math.floor(index / this.#window);
-    if (window !== this.#current) {
-      this.#current = window;
-      this.behind = this.#last;
-      this.#last = counts.slice();
-    }
-    if (this.#entered[cpu] === window) return false;
-    this.#entered[cpu] = window;
-    return true;
-  }
-}
-
-function sharedU32(values: ArrayLike<number>): Uint32Array {
-  const shared = new Uint32Array(new SharedArrayBuffer(4 * values.length));
-  shared.set(values);
-  return shared;
+/**
+ * The same plan with a state of its own, so that both can be replayed at the same time. The streams, which are most of a plan, are shared.
+ * @returns the sibling, fresh whatever the state of `plan`; it takes 4 bytes a block and 128 a CPU
+ * @public
+ */
+export function siblingPlan(plan: ReplayPlan): ReplayPlan {
+  return { ...plan, ...freshState(plan.cpus, plan.blocks) };
 }

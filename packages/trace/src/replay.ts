@@ -6,6 +6,7 @@
 import type { Oracle } from '@shmalloc/alloc-test/oracle';
 import { AllocError, checkInteger, NULL } from '@shmalloc/allocator-api';
 import { BareHeap, CheckedHeap, type ReplayAllocator, type ReplayHeap } from './heap.ts';
+import { LiveBytes } from './live.ts';
 import { OP_ALIGNED, OP_CALLOC, OP_EXIT, OP_FREE, OP_MALLOC } from './normal-form.ts';
 import {
   CONTROL_FINISHED,
@@ -14,7 +15,6 @@ import {
   HEAD_OP_MASK,
   HEAD_PUBLISH,
   HEAD_WAIT,
-  liveSlot,
   progressWord,
   RECORD_HEAD,
   RECORD_ID,
@@ -26,7 +26,8 @@ import {
   type ReplayStream,
   WAIT_MORE,
 } from './plan.ts';
-import { arrive, publish, ReplayError, raiseAbort, waitFor } from './wait.ts';
+import { Sampler } from './sampler.ts';
+import { arrive, publish, ReplayError, raiseAbort, take, waitFor } from './wait.ts';
 
 /**
  * How to replay.
@@ -37,11 +38,18 @@ export interface ReplayOptions {
   readonly oracle?: Oracle | undefined;
   /** Without an oracle: whether the first and the last word of every block are written. Default true. */
   readonly touch?: boolean | undefined;
-  /** Bytes that the heap has touched so far. Given to one CPU, that one takes samples. */
+  /** Bytes that the heap has touched so far. Given to one CPU, that one takes samples. Called for each sample and no more often. */
   readonly footprint?: (() => number) | undefined;
-  /** Operations of this CPU between two samples. Default: so many that there are 512 samples. */
+  /** The most samples to take, at equal distances. Default 512. */
+  readonly maxSamples?: number | undefined;
+  /** Operations of this CPU between two samples, instead of `maxSamples`. 0: only one, at the end. */
   readonly sampleEvery?: number | undefined;
-  /** Milliseconds. Default `performance.now`. */
+  /**
+   * Whether to count the bytes that are live over all CPUs, so that peaks are exact. It is done when every CPU of the plan asks for it, and
+   * then costs an atomic addition an operation. On one CPU peaks are exact without it. Default: whether `footprint` is given.
+   */
+  readonly countLive?: boolean | undefined;
+  /** Milliseconds, for `seconds` and for the samples' `time`. Default `performance.now`, whose origin is another in every thread. */
   readonly clock?: (() => number) | undefined;
   /** Whether to free, once all CPUs have ended and off the clock, what the trace leaks. The heap is then empty. Default false. */
   readonly freeLeaks?: boolean | undefined;
@@ -54,8 +62,15 @@ export interface ReplayOptions {
 export interface ReplaySample {
   /** How many operations of its stream the sampling CPU had done. */
   readonly operation: number;
-  /** Bytes asked for and not freed, over all CPUs; while others run, as of a moment ago. */
+  /** What `clock` said, in milliseconds. */
+  readonly time: number;
+  /** Bytes asked for and not freed, over all CPUs; where they are not counted and others run, as of a moment ago. */
   readonly liveBytes: number;
+  /**
+   * The most of them from the sample before until now, as seen after each operation of this CPU; where they are not counted and there are
+   * other CPUs, the same as `liveBytes`.
+   */
+  readonly peakLiveBytes: number;
   /** What `footprint` said. */
   readonly footprintBytes: number;
 }
@@ -74,6 +89,12 @@ export interface ReplayResult {
   readonly failedAllocations: number;
   /** Operations left out because an earlier allocation of their block had failed. */
   readonly skipped: number;
+  /**
+   * The most bytes live over all CPUs, as asked for, right after an operation of this CPU; the largest of all CPUs' is the peak of the
+   * replay. A reallocation counts once, when it is made. Undefined on several CPUs that do not all count (`countLive`).
+   */
+  readonly peakLiveBytes: number | undefined;
+  /** In the order of the stream; the last one is at its end. None without `footprint`. */
   readonly samples: readonly ReplaySample[];
   /** What the oracle had found, on any CPU, when this one ended. 0 without an oracle. */
   readonly violations: number;
@@ -83,20 +104,18 @@ export interface ReplayResult {
 const FAILED = 0xffff_ffff;
 const NOT_YET = 0;
 
-const DEFAULT_SAMPLES = 512;
-const SAMPLE_NUMBERS = 3;
-
 /**
- * Replays one CPU's stream. Blocks until all CPUs of the plan have begun, and wherever a block must come from another.
+ * Replays one CPU's stream. Progress: blocks until all CPUs of the plan have begun, and wherever a block must come from another; a CPU
+ * that never begins is waited for until {@link abortReplay}.
  *
  * The loop makes no garbage. It is quickest in a thread that replays on one class of allocator only, since the engine then knows
  * what it calls.
  * @param plan - the plan that all CPUs share, fresh or reset
- * @param cpu - 0 … cpus − 1
+ * @param cpu - 0 … cpus − 1, each in one thread
  * @param allocator - attached in this thread
  * @param options - what to check and to measure
- * @throws what the allocator throws, after which all other CPUs stop with ReplayError `aborted`; ReplayError `order`, `stale`; AllocError
- *   `InvalidParam` for a wrong CPU
+ * @throws what the allocator throws, after which all other CPUs stop with ReplayError `aborted` where they next wait; ReplayError `order`,
+ *   `stale`; TypeError, RangeError or AllocError `InvalidParam` for a wrong CPU or option
  * @public
  */
 export function replayOn(
@@ -108,20 +127,27 @@ export function replayOn(
   if (checkInteger('cpu', cpu) >= plan.cpus) {
     throw new AllocError('InvalidParam', `cpu must be below the plan's ${plan.cpus} CPUs, got ${cpu}`);
   }
-  const { oracle, clock = () => performance.now(), freeLeaks = false } = options;
+  const { oracle, touch = true, footprint, clock = () => performance.now(), freeLeaks = false } = options;
+  const { control, cpus } = plan;
   try {
-    const heap = oracle
-      ? new CheckedHeap(allocator, oracle, cpu)
-      : new BareHeap(allocator, options.touch ?? true);
-    const sampler = new Sampler(plan, plan.streams[cpu], options);
-    const run = new Run(plan, cpu, heap, sampler);
-    arrive(plan.control, CONTROL_STARTED, plan.cpus);
+    take(control, cpu);
+    const heap = oracle ? new CheckedHeap(allocator, oracle, cpu) : new BareHeap(allocator, touch);
+    const live = new LiveBytes(plan, cpu);
+    const sampler = new Sampler(live, plan.streams[cpu].operations, options, clock);
+    const run = new Run(plan, cpu, heap, live, sampler);
+    if (options.countLive ?? footprint !== undefined) live.ask();
+    arrive(control, CONTROL_STARTED, cpus);
+    waitFor(control, CONTROL_STARTED, cpus);
+    live.begin();
     const begin = clock();
     run.stream();
     const seconds = (clock() - begin) / 1000;
     sampler.take(run.operations);
+    const peakLiveBytes = live.peak();
+    // Also for those that free no leaks: others may wait to free theirs.
+    arrive(control, CONTROL_FINISHED, cpus);
     if (freeLeaks) {
-      arrive(plan.control, CONTROL_FINISHED, plan.cpus);
+      waitFor(control, CONTROL_FINISHED, cpus);
       run.freeLeaks();
     }
     return {
@@ -130,11 +156,12 @@ export function replayOn(
       seconds,
       failedAllocations: run.failed,
       skipped: run.skipped,
+      peakLiveBytes,
       samples: sampler.samples(),
       violations: oracle?.violationCount ?? 0,
     };
   } catch (error) {
-    raiseAbort(plan.control, plan.cpus, cpu + 1);
+    raiseAbort(control, cpus, cpu + 1);
     throw error;
   }
 }
@@ -155,30 +182,29 @@ class Run {
   readonly #plan: ReplayPlan;
   readonly #cpu: number;
   readonly #heap: ReplayHeap;
+  readonly #live: LiveBytes;
   readonly #sampler: Sampler;
   readonly #stream: ReplayStream;
   /** The next pair in the stream's waits. */
   #waitAt = 0;
-  /** What this CPU has allocated less what it has freed; below 0 when it frees what others allocate. */
-  #live = 0;
 
-  constructor(plan: ReplayPlan, cpu: number, heap: ReplayHeap, sampler: Sampler) {
+  constructor(plan: ReplayPlan, cpu: number, heap: ReplayHeap, live: LiveBytes, sampler: Sampler) {
     this.#plan = plan;
     this.#cpu = cpu;
     this.#heap = heap;
+    this.#live = live;
     this.#sampler = sampler;
     this.#stream = plan.streams[cpu];
     this.operations = this.#stream.operations;
   }
 
   stream(): void {
-    const { control, live } = this.#plan;
+    const { control } = this.#plan;
     const { records } = this.#stream;
     const operations = this.operations;
     const sampler = this.#sampler;
     const sampleEvery = sampler.every;
     const progress = progressWord(this.#cpu);
-    const slot = liveSlot(this.#cpu);
     let untilSample = sampleEvery;
     for (let index = 0, at = 0; index < operations; index++, at += RECORD_WORDS) {
       const head = records[at + RECORD_HEAD];
@@ -186,7 +212,6 @@ class Run {
       const op = head & HEAD_OP_MASK;
       if (op === OP_FREE) this.#free(records[at + RECORD_ID], records[at + RECORD_SIZE]);
       else if (op !== OP_EXIT) this.#allocate(op, head >>> HEAD_ALIGN_SHIFT, records, at);
-      live[slot] = this.#live;
       // The store comes after the block's address is in the table and before any waiter looks there.
       if ((head & HEAD_PUBLISH) !== 0) publish(control, progress, index + 1);
       if (--untilSample === 0) {
@@ -198,32 +223,30 @@ class Run {
 
   freeLeaks(): void {
     const { leaks } = this.#stream;
-    const { table, live } = this.#plan;
+    const { table } = this.#plan;
     for (let at = 0; at < leaks.length; at += 2) {
       const address = table[leaks[at]];
-      if (address === FAILED) continue;
-      this.#heap.free(address, leaks[at + 1]);
-      this.#live -= leaks[at + 1];
+      if (address !== FAILED) this.#release(address, leaks[at + 1]);
     }
-    live[liveSlot(this.#cpu)] = this.#live;
   }
 
   #allocate(op: number, alignLog2: number, records: Uint32Array, at: number): void {
     const heap = this.#heap;
     const size = records[at + RECORD_SIZE];
+    const oldSize = records[at + RECORD_OLD_SIZE]; // 0 but for a reallocation
     let address: number;
     if (op === OP_MALLOC) address = heap.malloc(size);
     else if (op === OP_CALLOC) address = heap.calloc(size);
     else if (op === OP_ALIGNED) address = heap.aligned(2 ** alignLog2, size);
-    else address = this.#reallocate(records[at + RECORD_OLD_ID], records[at + RECORD_OLD_SIZE], size);
+    else address = this.#reallocate(records[at + RECORD_OLD_ID], oldSize, size);
     if (address === NULL) {
       this.failed++;
       address = FAILED;
-    } else if (address !== FAILED) this.#live += size;
+    } else if (address !== FAILED) this.#live.change(size - oldSize);
     this.#plan.table[records[at + RECORD_ID]] = address;
   }
 
-  /** NULL when the allocator could not, FAILED when there was no block to begin with. */
+  /** NULL when the allocator could not, and then the old block is freed; FAILED when there was no block to begin with. */
   #reallocate(oldId: number, oldSize: number, size: number): number {
     const old = oldId === 0 ? NULL : this.#addressOf(oldId);
     if (old === FAILED) {
@@ -231,21 +254,19 @@ class Run {
       return FAILED;
     }
     const address = this.#heap.realloc(old, oldSize, size);
-    if (old !== NULL) {
-      this.#live -= oldSize;
-      if (address === NULL) this.#heap.free(old, oldSize);
-    }
+    if (address === NULL && old !== NULL) this.#release(old, oldSize);
     return address;
   }
 
   #free(id: number, size: number): void {
     const address = id === 0 ? NULL : this.#addressOf(id);
-    if (address === FAILED) {
-      this.skipped++;
-      return;
-    }
+    if (address === FAILED) this.skipped++;
+    else this.#release(address, size);
+  }
+
+  #release(address: number, size: number): void {
+    this.#live.change(-size);
     this.#heap.free(address, size);
-    this.#live -= size;
   }
 
   #addressOf(id: number): number {
@@ -267,45 +288,5 @@ class Run {
       more = word >= WAIT_MORE;
       waitFor(this.#plan.control, progressWord(more ? word - WAIT_MORE : word), waits[this.#waitAt + 1]);
     }
-  }
-}
-
-/** Takes samples into one array made beforehand. */
-class Sampler {
-  /** Operations between two samples; 0 for none. */
-  readonly every: number;
-  readonly #plan: ReplayPlan;
-  readonly #footprint: (() => number) | undefined;
-  readonly #numbers: Float64Array;
-  #length = 0;
-
-  constructor(plan: ReplayPlan, stream: ReplayStream, options: ReplayOptions) {
-    const { footprint, sampleEvery } = options;
-    const fallback = Math.max(1, Math.ceil(stream.operations / DEFAULT_SAMPLES));
-    this.#plan = plan;
-    this.#footprint = footprint;
-    const every = checkInteger('sampleEvery', sampleEvery ?? fallback);
-    this.every = footprint === undefined ? 0 : every;
-    // One more for the end of the stream.
-    const most = this.every === 0 ? 1 : Math.floor(stream.operations / this.every) + 1;
-    this.#numbers = new Float64Array(most * SAMPLE_NUMBERS);
-  }
-
-  take(operation: number): void {
-    if (this.#footprint === undefined || this.#numbers[this.#length - SAMPLE_NUMBERS] === operation) return;
-    let bytes = 0;
-    for (let cpu = 0; cpu < this.#plan.cpus; cpu++) bytes += this.#plan.live[liveSlot(cpu)];
-    this.#numbers[this.#length++] = operation;
-    this.#numbers[this.#length++] = bytes;
-    this.#numbers[this.#length++] = this.#footprint();
-  }
-
-  samples(): ReplaySample[] {
-    const samples: ReplaySample[] = [];
-    for (let at = 0; at < this.#length; at += SAMPLE_NUMBERS) {
-      const [operation, liveBytes, footprintBytes] = this.#numbers.subarray(at, at + SAMPLE_NUMBERS);
-      samples.push({ operation, liveBytes, footprintBytes });
-    }
-    return samples;
   }
 }

@@ -7,19 +7,22 @@
  * the announcement and it wakes the sleeper. On a thread that may not block (a browser's main thread) a waiter only spins.
  */
 
-import { CONTROL_ABORT, CONTROL_FINISHED, CONTROL_SLEEPERS, CONTROL_STARTED, progressWord } from './plan.ts';
-
-/** Looks before the first sleep: some 10 µs, about what a sleep and a wake-up cost. */
-const SPINS = 400;
-/** The time limit of one sleep. It ends no wait; it bounds how long an abort can go unnoticed. */
-const SLEEP_MS = 50;
+import { backOff, MAY_BLOCK } from '@shmalloc/atomic-cell';
+import {
+  CONTROL_ABORT,
+  CONTROL_FINISHED,
+  CONTROL_SLEEPERS,
+  CONTROL_STARTED,
+  CONTROL_TAKEN,
+  progressWord,
+} from './plan.ts';
 
 /**
  * Why a replay stopped.
  *
  * - `aborted`: another CPU has failed, or `abortReplay` was called
  * - `order`: a block was to be freed before it was allocated; the plan lacks a sync point
- * - `stale`: the plan has been replayed and not been reset
+ * - `stale`: this CPU of the plan has been replayed, or is being replayed by another thread, and the plan has not been reset
  * @public
  */
 export type ReplayErrorReason = 'aborted' | 'order' | 'stale';
@@ -38,68 +41,71 @@ export class ReplayError extends Error {
   }
 }
 
-/** ES2026's `Atomics.pause`; Node has it from version 24. */
-const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
+/** How a waiter waits. */
+export interface Waiting {
+  /** Whether this thread may sleep. */
+  readonly mayBlock: boolean;
+  /** Looks before the first sleep, with a back-off between each two. */
+  readonly looks: number;
+  /** The time limit of one sleep, in milliseconds. It ends no wait; it bounds how long an abort can go unnoticed. */
+  readonly sleepMs: number;
+}
 
-/** Whether this thread may sleep, found out once by a wait that returns at once. */
-const MAY_BLOCK: boolean = /* @__PURE__ */ (() => {
-  try {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0);
-    return true;
-  } catch {
-    return false;
-  }
-})();
+/** Some 10 µs of looking before a sleep, about what a sleep and its wake-up cost. */
+export const WAITING: Waiting = { mayBlock: MAY_BLOCK, looks: 16, sleepMs: 50 };
 
 /**
- * Returns once `control[word]` has reached `target`.
+ * Returns once `control[word]` has reached `target`. Progress: blocking; whoever publishes the word never waits for a waiter.
  * @throws ReplayError `aborted`
  */
-export function waitFor(
-  control: Int32Array,
-  word: number,
-  target: number,
-  mayBlock: boolean = MAY_BLOCK,
-): void {
-  for (let spins = 0; ; spins++) {
-    const value = Atomics.load(control, word);
-    if (value >= target) return;
-    if (spins < SPINS) pause();
+export function waitFor(control: Int32Array, word: number, target: number, waiting: Waiting = WAITING): void {
+  const { mayBlock, looks, sleepMs } = waiting;
+  let round = 0;
+  // Acquire: pairs with the store in publish and the addition in arrive, and receives what was written before them: the block table.
+  for (let look = 1; Atomics.load(control, word) < target; look++) {
+    if (look < looks) round = backOff(round);
     else {
       checkAbort(control);
-      if (mayBlock) sleep(control, word, target);
+      if (mayBlock) sleep(control, word, target, sleepMs);
+      else round = backOff(round);
     }
   }
 }
 
-function sleep(control: Int32Array, word: number, target: number): void {
+function sleep(control: Int32Array, word: number, target: number, sleepMs: number): void {
+  // Before the last look at the value; pairs with the look for sleepers in publish.
   Atomics.add(control, word + CONTROL_SLEEPERS, 1);
   const value = Atomics.load(control, word);
   if (value < target && Atomics.load(control, CONTROL_ABORT) === 0)
-    Atomics.wait(control, word, value, SLEEP_MS);
+    Atomics.wait(control, word, value, sleepMs);
   Atomics.sub(control, word + CONTROL_SLEEPERS, 1);
 }
 
-/** Stores a new value and wakes whoever sleeps on it. */
+/** Stores a new value and wakes whoever sleeps on it. Progress: wait-free but for the engine's own lock around its wait queue. */
 export function publish(control: Int32Array, word: number, value: number): void {
+  // Release: pairs with the load in waitFor.
   Atomics.store(control, word, value);
+  // After the store; pairs with the announcement in sleep.
   if (Atomics.load(control, word + CONTROL_SLEEPERS) !== 0) Atomics.notify(control, word);
 }
 
-/**
- * Waits until all CPUs have arrived here.
- * @throws ReplayError `stale` when all of them had before, `aborted`
- */
+/** Says that this CPU has come so far; the last one wakes those that wait for all. Does not wait itself. */
 export function arrive(control: Int32Array, word: number, cpus: number): void {
-  const before = Atomics.add(control, word, 1);
-  if (before >= cpus) {
-    throw new ReplayError(
-      'stale',
-      `the plan has been replayed by all its ${cpus} CPUs: reset it before another replay`,
-    );
-  }
-  if (before + 1 === cpus) Atomics.notify(control, word);
-  else waitFor(control, word, cpus);
+  // Release: pairs with the load in waitFor. Each arrival changes the value, so no sleeper between its look and its wait misses it.
+  if (Atomics.add(control, word, 1) + 1 === cpus) Atomics.notify(control, word);
+}
+
+/**
+ * Takes a CPU for the calling thread, until the plan is reset.
+ * @throws ReplayError `stale` when it has been taken before
+ */
+export function take(control: Int32Array, cpu: number): void {
+  // Of two threads that take the same CPU exactly one finds 0 here.
+  if (Atomics.exchange(control, progressWord(cpu) + CONTROL_TAKEN, 1) === 0) return;
+  throw new ReplayError(
+    'stale',
+    `CPU ${cpu} of this plan has been replayed, or is being replayed: reset the plan before another replay`,
+  );
 }
 
 function checkAbort(control: Int32Array): void {
@@ -110,6 +116,8 @@ function checkAbort(control: Int32Array): void {
 
 /** Makes every CPU that waits, now or later, throw. `by` is a CPU's number plus one, or −1 for the caller. The first one counts. */
 export function raiseAbort(control: Int32Array, cpus: number, by: number): void {
+  // Pairs with the loads in checkAbort and sleep. A thread that has looked and not gone to sleep yet misses the notification; its
+  // time limit is for that.
   Atomics.compareExchange(control, CONTROL_ABORT, 0, by);
   Atomics.notify(control, CONTROL_STARTED);
   Atomics.notify(control, CONTROL_FINISHED);

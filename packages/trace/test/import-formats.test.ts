@@ -357,6 +357,36 @@ test('ltrace -f', async (t) => {
   });
 });
 
+test('ltrace -o FILE: the process without brackets; times and places; functions that few use', async (t) => {
+  const lines = [
+    '71 valloc(100, 0x7ffc, 0x7ffc)                  = 0x55aea3eb1000',
+    '72 01:19:50.400948 pvalloc(7)                   = 0x55aea3eb2000',
+    '72 01:19:50 reallocarray(0, 3, 10)              = 0x55aea3eb1300',
+    '71 1732150790.400948 [0x5572521c1] reallocarray(0x55aea3eb1300, 5, 1000) = 0x55aea3eb3010 <0.000082>',
+    '71   0.000129 prog->free(0x55aea3eb3010 <unfinished ...>',
+    '72 malloc(8)                                    = 0x55aea3eb3010',
+    '71 <... free resumed> )                         = <void>',
+    '71 +++ exited (status 0) +++',
+    '[0x5572521c1] malloc(9)                         = 0x10',
+    '71 [here] malloc(9)                             = 0x20',
+    '71 reallocarray(0x10, 5)                        = 0x20',
+  ];
+  t.deepEqual(await taken('ltrace', ...lines), {
+    events: [
+      '0 aligned 1:100@4096',
+      '1 aligned 2:7@4096',
+      '1 realloc 0>3:30',
+      '0 realloc 3>4:5000',
+      '0 free 4',
+      '1 malloc 5:8',
+      '0 exit',
+      '2 malloc 6:9',
+    ],
+    problems: ['10 malformed', '11 malformed'],
+    ignored: 1,
+  });
+});
+
 test('ltrace: of nested heap calls the outermost counts', async (t) => {
   const lines = [
     '[pid 7] n->_Znam(40, 4, 0 <unfinished ...>',

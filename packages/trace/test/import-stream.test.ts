@@ -2,6 +2,7 @@
 import {
   importTrace,
   problemText,
+  TEXT_FORMATS,
   TRACE_FORMATS,
   TraceBuilder,
   TraceError,
@@ -21,6 +22,10 @@ const SAMPLES = {
   'memory-replay': '1: malloc 0x10 8\n1: free 0x10\n1: thread_done 0x0\n',
   ltrace: '__libc_start_main(0x1, 2)\n[pid 1] a->malloc(8)  = 0x10\n[pid 1] a->free(0x10)  = <void>\n',
 } as const;
+
+test('every format of text has a sample here', (t) => {
+  t.deepEqual([...TEXT_FORMATS].sort(), Object.keys(SAMPLES).sort());
+});
 
 for (const [format, text] of Object.entries(SAMPLES)) {
   test(`${format} is told from its lines`, async (t) => {
@@ -46,6 +51,15 @@ test('the compact format is read too', async (t) => {
   t.deepEqual(result.trace, trace);
   const named = await importTrace(chunked(text), { name: 'a.trace', format: 'compact' });
   t.deepEqual(named.trace, trace);
+});
+
+test('a compact file that is damaged is refused by name', async (t) => {
+  const bytes = writeTrace(churn(3, 300, seedOf(t)));
+  bytes[100] ^= 1;
+  const text = Buffer.from(bytes).toString('latin1');
+  const error = await t.throwsAsync(importText(text, { name: 'a.trace' }), { instanceOf: TraceError });
+  t.is(error?.reason, 'checksum');
+  t.regex(error?.message ?? '', /^a.trace: compact trace, offset 9: has the checksum 0x[0-9a-f]{8}, but /);
 });
 
 test('a file longer than the sample is imported whole, a trace written as memory_replay comes back', async (t) => {
@@ -91,6 +105,32 @@ test('chunks that are strings are refused', async (t) => {
     { instanceOf: TypeError },
   );
   t.regex(error?.message ?? '', /Uint8Arrays, got string; was an encoding set/);
+});
+
+test('a stream that cannot be imported is closed', async (t) => {
+  let closed = false;
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) yield Buffer.from('hello, world\n'.repeat(1000));
+    } finally {
+      closed = true;
+    }
+  }
+  await t.throwsAsync(importTrace(endless(), { name: 'x' }), { instanceOf: TraceError });
+  t.true(closed);
+});
+
+test('a stream may use the memory of a chunk again', async (t) => {
+  const trace = churn(3, 60_000, seedOf(t));
+  const file = Buffer.from(writeTrace(trace));
+  const memory = Buffer.alloc(1000);
+  async function* reusing(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < file.length; at += memory.length) {
+      const length = file.copy(memory, 0, at, at + memory.length);
+      yield memory.subarray(0, length);
+    }
+  }
+  t.deepEqual((await importTrace(reusing(), { name: 'x' })).trace, trace);
 });
 
 test('a problem names file, line, reason and text; all are counted, the first are kept', async (t) => {
@@ -151,13 +191,14 @@ test('lines come out whole, however the chunks are cut, without \\n and \\r\\n',
   );
 });
 
-test('a line that is longer than any line is cut off, not kept', (t) => {
-  const seen: number[] = [];
-  const splitter = new LineSplitter((_, start, end) => seen.push(end - start));
-  const chunk = new Uint8Array(MAX_LINE_BYTES).fill(0x61);
-  for (let count = 0; count < 5; count++) splitter.push(chunk);
-  splitter.push(Uint8Array.of(0x0a, 0x62, 0x0a));
-  t.deepEqual(seen, [MAX_LINE_BYTES, 1]);
+test('a line that is longer than any line is cut off, not kept, however the chunks are cut', (t) => {
+  const text = Buffer.concat([Buffer.alloc(5 * MAX_LINE_BYTES, 0x61), Buffer.from('\nb\n')]);
+  for (const cut of [1000, MAX_LINE_BYTES, text.length]) {
+    const seen: number[] = [];
+    const splitter = new LineSplitter((_, start, end) => seen.push(end - start));
+    for (let at = 0; at < text.length; at += cut) splitter.push(text.subarray(at, at + cut));
+    t.deepEqual(seen, [MAX_LINE_BYTES, 1]);
+  }
 });
 
 test('the address map does what a Map does', (t) => {

@@ -1,4 +1,11 @@
-import { foldThreads, planReplay, type ReplayPlan, resetPlan, TraceBuilder } from '@shmalloc/trace';
+import {
+  foldThreads,
+  planReplay,
+  type ReplayPlan,
+  resetPlan,
+  siblingPlan,
+  TraceBuilder,
+} from '@shmalloc/trace';
 import test from 'ava';
 import fc from 'fast-check';
 import {
@@ -162,8 +169,23 @@ test('a plan made fresh is as it was made', (t) => {
   t.deepEqual(plan, planReplay(churn(3, 500, 1), 2));
 });
 
+test('a sibling has the same streams and a state of its own', (t) => {
+  const plan = planReplay(churn(3, 500, 1), 2);
+  plan.control.fill(7);
+  plan.table.fill(7);
+  plan.live.fill(7);
+  const sibling = siblingPlan(plan);
+  t.deepEqual(sibling, planReplay(churn(3, 500, 1), 2), 'it is fresh');
+  sibling.control.fill(8);
+  sibling.table.fill(8);
+  sibling.live.fill(8);
+  t.true([...plan.control, ...plan.table, ...plan.live].every((word) => word === 7));
+  t.is(sibling.streams, plan.streams);
+});
+
 test('a wrong number of CPUs and a wrong window are refused', (t) => {
   const trace = churn(1, 100, 1);
+  t.throws(() => foldThreads(trace, 0), { message: /cpus must be from 1 to 1024, got 0/ });
   t.throws(() => planReplay(trace, 0), { message: /cpus must be from 1 to 1024, got 0/ });
   t.throws(() => planReplay(trace, 1025), { message: /got 1025/ });
   t.throws(() => planReplay(trace, 1.5), { instanceOf: RangeError });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { events } from '@shmalloc/trace';
+import { RecordError } from '@shmalloc/trace/record';
 import test from 'ava';
 import { type Converted, convertRaw, REASON } from '../dist/record/convert.js';
 import { KIND, type RawHeader, readRawHeader } from '../dist/record/raw.js';
@@ -165,6 +166,19 @@ const wrong: [string, Entry[], keyof typeof REASON, number, string[]][] = [
     ['0 realloc 0 → 1 9', '0 free 1 0'],
   ],
   [
+    'a block beyond 4 GiB that realloc frees',
+    [
+      ['malloc', 0, 0x1000, 2 ** 32],
+      ['reallocBegin', 0, 0x1000],
+      ['reallocEnd', 0, 0, 0],
+      ['malloc', 0, 0x1000, 9],
+    ],
+    'tooLarge',
+    1,
+    ['0 malloc 1 9'],
+  ],
+  ['an alignment beyond 2 GiB', [['aligned', 0, 0x1000, 9, 32]], 'align', 1, ['0 aligned 1 9']],
+  [
     'records that were claimed and not written, also the first half of a realloc',
     [
       ['unfinished', 0, 0],
@@ -192,6 +206,13 @@ for (const [title, entries, reason, count, expected] of wrong) {
     t.deepEqual(lines(converted), expected);
   });
 }
+
+test('a file that ends before its records is refused', async (t) => {
+  const file = rawFile([['malloc', 0, 0x1000, 1]]);
+  const header = { ...((await readRawHeader(file)) as RawHeader), records: 3 };
+  const error = await t.throwsAsync(convertRaw(file, header), { instanceOf: RecordError });
+  t.regex(error?.message ?? '', /ends after 1 of 3 records$/);
+});
 
 test('what did not fit is counted', async (t) => {
   const converted = await convert([['malloc', 0, 0x1000, 1]], 11);

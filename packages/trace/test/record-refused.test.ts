@@ -65,6 +65,30 @@ test('a program that cannot be recorded is named, and what it starts is recorded
   t.is(countOf(traces[0].trace, 'malloc', 4321), 1);
 });
 
+test('what a program starts that cannot be recorded itself is numbered from 1, each in a file of its own', async (t) => {
+  const output = path.join(directory, 'unseen.trace');
+  const child = compile('int main(void) { return malloc(4324) == NULL; }');
+  const source = `int main(int n, char **words) {
+    for (int i = 0; i < 3; i++) {
+      if (fork() == 0) { execv(words[1], words + 1); _exit(1); }
+      wait(NULL);
+    }
+    return 0;
+  }`;
+  const command = compile(source, ['-static']);
+  const { traces } = await record({ command, args: [child], stdio: 'ignore', cache, output });
+  const name = path.basename(child).slice(0, 15);
+  t.deepEqual(
+    traces.map(({ file }) => path.basename(file as string)),
+    [1, 2, 3].map((number) => `unseen.${number}-${name}.trace`),
+  );
+});
+
+test('a recording without room is refused', async (t) => {
+  await t.throwsAsync(record({ command: 'true', room: 0, cache }), { message: /room must be 1 operation/ });
+  await t.throwsAsync(record({ command: 'true', room: 1.5, cache }), { instanceOf: RangeError });
+});
+
 test('a program that allocates nothing, and one that outlives its parent, are said', async (t) => {
   const output = path.join(directory, 'static.trace');
   const sleeper = compile('int main(void) { malloc(4322); sleep(1); return 0; }');

@@ -1,9 +1,17 @@
 /** The replayer on real threads: order, contents, failure. */
+import { Worker } from 'node:worker_threads';
 import { Oracle } from '@shmalloc/alloc-test/oracle';
 import { Basic } from '@shmalloc/basic';
-import { planReplay, type ReplayPlan, resetPlan, type Trace, TraceBuilder } from '@shmalloc/trace';
+import { planReplay, type ReplayPlan, resetPlan, type Trace, TraceBuilder, traceInfo } from '@shmalloc/trace';
 import test from 'ava';
-import { HEAD_ALIGN_SHIFT, HEAD_OP_MASK, HEAD_PUBLISH, RECORD_WORDS } from '../dist/plan.js';
+import {
+  CONTROL_LIVE,
+  HEAD_ALIGN_SHIFT,
+  HEAD_OP_MASK,
+  HEAD_PUBLISH,
+  progressWord,
+  RECORD_WORDS,
+} from '../dist/plan.js';
 import { PlainAllocator } from './helpers/plain-allocator.ts';
 import { replayWithWorkers } from './helpers/replay-workers.ts';
 import { churn, seedOf } from './helpers/traces.ts';
@@ -36,7 +44,7 @@ for (const cpus of [2, 3, 4]) {
     t.true(plan.syncPoints > 300, `${plan.syncPoints} sync points`);
     const allocator = PlainAllocator.create(1 << 26, 2 * trace.operations);
     const plain = { source: allocator.memory.source, log: allocator.log };
-    const outcomes = await replayWithWorkers(plan, { plain });
+    const outcomes = await replayWithWorkers(plan, { plain, options: { countLive: true } });
     t.is(
       outcomes.reduce((sum, { result }) => sum + (result?.operations ?? 0), 0),
       trace.operations,
@@ -51,6 +59,7 @@ for (const cpus of [2, 3, 4]) {
       plan.live.reduce((sum, bytes) => sum + bytes, 0),
       0,
     );
+    t.is(plan.control[CONTROL_LIVE], 0, 'no count is lost');
   });
 }
 
@@ -125,4 +134,73 @@ test('on a real heap the oracle finds nothing, the heap is empty at the end, and
     t.is(heap.usedBytes(), empty);
     heap.validate();
   }
+});
+
+/** Two threads that allocate and free apart from each other and hand a token to and fro, which puts all of it into one order. */
+function inTurns(rounds: number): Trace {
+  const builder = new TraceBuilder();
+  let token = builder.malloc(0, 1);
+  const live: number[][] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    const thread = round % 2;
+    token = builder.realloc(thread, token, 1);
+    const mine = live[thread];
+    // One grows while the other shrinks, so that neither's own peak is that of both.
+    if (round % 100 < 50 === (thread === 0)) mine.push(builder.malloc(thread, 100 + ((round * 37) % 1000)));
+    else if (mine.length > 0) builder.free(thread, mine.pop() as number);
+    token = builder.realloc(thread, token, 1);
+  }
+  return builder.build();
+}
+
+test('the peak over all CPUs is exact when all of them count, and not told when one does not', async (t) => {
+  const trace = inTurns(1000);
+  const { peakLiveBytes } = traceInfo(trace);
+  const others = { optionsOf: { 1: { countLive: false } } };
+  const plan = planReplay(trace, 2);
+  for (const all of [true, false]) {
+    resetPlan(plan);
+    const allocator = PlainAllocator.create(1 << 22, 10_000);
+    const plain = { source: allocator.memory.source, log: allocator.log };
+    const outcomes = await replayWithWorkers(plan, {
+      plain,
+      options: { countLive: true },
+      ...(!all && others),
+    });
+    const peaks = outcomes.map(({ result }) => result?.peakLiveBytes);
+    if (all) t.is(Math.max(...(peaks as number[])), peakLiveBytes);
+    else t.deepEqual(peaks, [undefined, undefined]);
+  }
+});
+
+test('a CPU that frees leaks waits for one that does not, and only for its stream', async (t) => {
+  const builder = new TraceBuilder();
+  for (let count = 0; count < 10; count++) for (const thread of [0, 1]) builder.malloc(thread, 100);
+  const allocator = PlainAllocator.create(1 << 20, 100);
+  const plain = { source: allocator.memory.source, log: allocator.log };
+  const setting = { plain, optionsOf: { 0: { freeLeaks: true } } };
+  const outcomes = await replayWithWorkers(planReplay(builder.build(), 2), setting);
+  t.true(outcomes.every(({ result }) => result?.operations === 10));
+  const frees = allocator.entries().map(({ what }) => what === 'free');
+  t.deepEqual(frees, [...new Array(20).fill(false), ...new Array(10).fill(true)]);
+});
+
+test('no wake-up is lost: threads that sleep without a time limit are woken every time', async (t) => {
+  const { control } = planReplay(pingPong(1), 2);
+  const rounds = 5000;
+  await Promise.all(
+    [0, 1].map(
+      (me) =>
+        new Promise<void>((resolve, reject) => {
+          const url = new URL('./helpers/wait-worker.js', import.meta.url);
+          new Worker(url, { workerData: { control, me, rounds } })
+            .on('error', reject)
+            .on('exit', () => resolve());
+        }),
+    ),
+  );
+  t.deepEqual(
+    [0, 1].map((me) => control[progressWord(me)]),
+    [rounds, rounds],
+  );
 });

@@ -1,9 +1,18 @@
 /** The replayer in one thread: what it calls, counts and measures. */
 import { Oracle } from '@shmalloc/alloc-test/oracle';
-import { abortReplay, planReplay, ReplayError, replayOn, resetPlan, TraceBuilder } from '@shmalloc/trace';
+import { SharedMemory } from '@shmalloc/allocator-api';
+import {
+  abortReplay,
+  planReplay,
+  ReplayError,
+  replayOn,
+  resetPlan,
+  TraceBuilder,
+  traceInfo,
+} from '@shmalloc/trace';
 import test from 'ava';
-import { CONTROL_ABORT, CONTROL_STARTED, progressWord } from '../dist/plan.js';
-import { publish, waitFor } from '../dist/wait.js';
+import { CONTROL_ABORT, CONTROL_STARTED, CONTROL_TAKEN, progressWord } from '../dist/plan.js';
+import { publish, WAITING, waitFor } from '../dist/wait.js';
 import { PlainAllocator } from './helpers/plain-allocator.ts';
 import { churn, seedOf } from './helpers/traces.ts';
 
@@ -68,6 +77,23 @@ test('the first and the last word of every block are written, and nothing beyond
   }
 });
 
+test('blocks in memory that another thread has added are written too', (t) => {
+  for (const size of [3, 100]) {
+    const source = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true });
+    const builder = new TraceBuilder();
+    builder.malloc(0, size);
+    const allocator = new PlainAllocator(
+      SharedMemory.from(source),
+      new Uint32Array(new SharedArrayBuffer(40)),
+    );
+    const before = allocator.memory.byteLength;
+    source.grow(1);
+    allocator.malloc = () => before + 16;
+    replayOn(planReplay(builder.build(), 1), 0, allocator);
+    t.is(new Uint8Array(source.buffer)[before + 16], size);
+  }
+});
+
 test('an allocation that fails is counted, later operations on its block are left out', (t) => {
   const builder = new TraceBuilder();
   const a = builder.malloc(0, 999); //            fails
@@ -95,32 +121,68 @@ test('an allocation that fails is counted, later operations on its block are lef
   t.is(plan.live[0], 0);
 });
 
-test('samples say how much is live and how much is touched', (t) => {
+test('samples say how much is live, how much was since the last one, how much is touched, and when', (t) => {
   let footprint = 0;
-  const options = { footprint: () => (footprint += 4096), sampleEvery: 3 };
-  const result = replayOn(
-    planReplay(everything().build(), 1),
-    0,
-    PlainAllocator.create(1 << 20, 100),
-    options,
-  );
+  let now = 0;
+  const result = replayOn(planReplay(everything().build(), 1), 0, PlainAllocator.create(1 << 20, 100), {
+    footprint: () => (footprint += 4096),
+    sampleEvery: 3,
+    clock: () => now++,
+  });
   t.deepEqual(result.samples, [
-    { operation: 3, liveBytes: 1124, footprintBytes: 4096 },
-    { operation: 6, liveBytes: 1055, footprintBytes: 8192 },
-    { operation: 9, liveBytes: 1007, footprintBytes: 12288 },
+    { operation: 3, time: 1, liveBytes: 1124, peakLiveBytes: 1124, footprintBytes: 4096 },
+    { operation: 6, time: 2, liveBytes: 1055, peakLiveBytes: 1155, footprintBytes: 8192 },
+    { operation: 9, time: 3, liveBytes: 1007, peakLiveBytes: 1055, footprintBytes: 12288 },
   ]);
+  t.is(result.peakLiveBytes, 1155);
+});
+
+test('on one CPU the peak is that of the recording, whether samples are taken or not', (t) => {
+  const trace = churn(4, 5000, seedOf(t));
+  const { peakLiveBytes } = traceInfo(trace);
+  const plan = planReplay(trace, 1);
+  t.is(replayOn(plan, 0, PlainAllocator.create(1 << 23, 20_000)).peakLiveBytes, peakLiveBytes);
+  for (const maxSamples of [1, 7, 100, 5000, 9999]) {
+    resetPlan(plan);
+    let calls = 0;
+    const options = { maxSamples, footprint: () => ++calls };
+    const { samples, ...result } = replayOn(plan, 0, PlainAllocator.create(1 << 23, 20_000), options);
+    t.is(result.peakLiveBytes, peakLiveBytes);
+    t.is(Math.max(...samples.map((sample) => sample.peakLiveBytes)), peakLiveBytes, 'no stretch is missed');
+    t.true(samples.length <= maxSamples && samples.length >= Math.min(maxSamples, plan.operations) / 2);
+    t.is(calls, samples.length);
+  }
+  resetPlan(plan);
+  t.throws(() => replayOn(plan, 0, PlainAllocator.create(1 << 23, 20_000), { maxSamples: 0 }), {
+    message: /maxSamples must be 1 at least, got 0/,
+  });
+});
+
+test('the peak counts a reallocation once, and nothing of what failed', (t) => {
+  const builder = new TraceBuilder();
+  const a = builder.malloc(0, 100);
+  const b = builder.malloc(0, 999); //     fails
+  const c = builder.realloc(0, a, 150); // 150, never 250
+  builder.realloc(0, c, 999); //           fails; the old block is freed
+  builder.free(0, b);
+  builder.malloc(0, 149);
+  const allocator = PlainAllocator.create(1 << 16, 100);
+  allocator.fails = (size) => size === 999;
+  t.is(replayOn(planReplay(builder.build(), 1), 0, allocator).peakLiveBytes, 150);
 });
 
 test('without a number there are about 512 samples, and one at the end', (t) => {
   const plan = planReplay(churn(1, 3000, seedOf(t)), 1);
   const allocator = (): PlainAllocator => PlainAllocator.create(1 << 22, 10_000);
-  const { samples } = replayOn(plan, 0, allocator(), { footprint: () => 1 });
-  t.true(samples.length > 400 && samples.length <= 513);
+  const { samples, peakLiveBytes } = replayOn(plan, 0, allocator(), { footprint: () => 1 });
+  t.true(samples.length > 400 && samples.length <= 512);
   t.is(samples.at(-1)?.operation, plan.operations);
   t.is(samples.at(-1)?.liveBytes, 0);
   resetPlan(plan);
-  const last = replayOn(plan, 0, allocator(), { footprint: () => 1, sampleEvery: 0 }).samples;
-  t.deepEqual(last, [{ operation: plan.operations, liveBytes: 0, footprintBytes: 1 }]);
+  const last = replayOn(plan, 0, allocator(), { footprint: () => 1, sampleEvery: 0, clock: () => 7 }).samples;
+  t.deepEqual(last, [
+    { operation: plan.operations, liveBytes: 0, footprintBytes: 1, time: 7, peakLiveBytes },
+  ]);
 });
 
 test('what the trace leaks is freed at the end when asked for', (t) => {
@@ -152,9 +214,21 @@ test('a plan is replayed once; after a reset, again', (t) => {
   const plan = planReplay(everything().build(), 1);
   const run = () => replayOn(plan, 0, PlainAllocator.create(1 << 20, 100));
   run();
-  t.is(t.throws(run, { instanceOf: ReplayError })?.reason, 'stale');
+  const error = t.throws(run, { instanceOf: ReplayError });
+  t.is(error?.reason, 'stale');
+  t.regex(error?.message ?? '', /^CPU 0 of this plan has been replayed.* reset the plan/);
   resetPlan(plan);
   t.is(run().operations, 9);
+});
+
+test('a CPU that two threads take is refused to the second, and the first is not left waiting', (t) => {
+  const plan = planReplay(everything().build(), 2);
+  plan.control[progressWord(1) + CONTROL_TAKEN] = 1; // another thread has it
+  const error = t.throws(() => replayOn(plan, 1, PlainAllocator.create(1 << 20, 100)), {
+    instanceOf: ReplayError,
+  });
+  t.is(error?.reason, 'stale');
+  t.is(plan.control[CONTROL_ABORT], 2);
 });
 
 test('a CPU that the plan does not have is refused', (t) => {
@@ -178,10 +252,11 @@ test('who waits when a replay is aborted throws, before, during and after', (t) 
 test('a thread that may not block spins, and leaves when the replay is aborted', (t) => {
   const plan = planReplay(everything().build(), 1);
   const word = progressWord(0);
+  const spinning = { ...WAITING, mayBlock: false };
   publish(plan.control, word, 5);
-  t.notThrows(() => waitFor(plan.control, word, 5, false));
+  t.notThrows(() => waitFor(plan.control, word, 5, spinning));
   plan.control[CONTROL_ABORT] = 3;
-  const error = t.throws(() => waitFor(plan.control, word, 6, false), { instanceOf: ReplayError });
+  const error = t.throws(() => waitFor(plan.control, word, 6, spinning), { instanceOf: ReplayError });
   t.is(error?.message, 'CPU 2 has failed');
 });
 

@@ -4,7 +4,7 @@
 
 import { isAligned } from '@shmalloc/allocator-api';
 import { type Bench, type Check, expect, expectBlock, expectEmpty } from './bench.ts';
-import { ArceosRandom, type HeldBlock } from './random.ts';
+import { type AlignedBlock, ArceosRandom } from './random.ts';
 
 /** The largest alignment that the kit asks for. */
 export const KIT_MAX_ALIGN = 4096;
@@ -59,7 +59,7 @@ export function mixedAlignments(bench: Bench): void {
   bench.log(`seed ${bench.seed}`);
   const top = Math.log2(Math.min(bench.maxAlign, KIT_MAX_ALIGN));
   for (let round = 0; round < 10; round++) {
-    const held: HeldBlock[] = [];
+    const held: AlignedBlock[] = [];
     for (let index = 0; index < 100; index++) {
       const align = 2 ** random.below(top + 1);
       const size = random.below(1000);

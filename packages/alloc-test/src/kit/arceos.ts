@@ -5,7 +5,8 @@
 
 import { basicChecks } from './arceos-basic.ts';
 import { type Bench, type Check, expect, expectBlock, expectEmpty } from './bench.ts';
-import { ArceosRandom, type HeldBlock, takeAt } from './random.ts';
+import { freeAll } from './churn.ts';
+import { type AlignedBlock, ArceosRandom, takeAt } from './random.ts';
 
 const MIB = 1024 * 1024;
 
@@ -30,7 +31,7 @@ export function alignTest(bench: Bench): void {
   const { heap, checked } = watched;
   const before = heap.usedBytes();
   const random = new ArceosRandom();
-  const held: HeldBlock[] = [];
+  const held: AlignedBlock[] = [];
   for (let step = 0; step < bench.amounts.alignSteps; step++) {
     if (random.below(3) !== 0 || held.length === 0) {
       const size = Math.floor(2 ** (random.next() & 15) * (1 + random.real()));
@@ -43,8 +44,7 @@ export function alignTest(bench: Bench): void {
     }
   }
   heap.validate();
-  for (const { address, size } of held) checked.free(address, size);
-  expectEmpty(watched, before);
+  freeAll(watched, held, before);
 }
 
 /** The requests with which the single-threaded mimalloc of ArceOS was tried out. */
@@ -113,7 +113,7 @@ export function mallocLarge(bench: Bench): void {
   const { heap, checked } = watched;
   const before = heap.usedBytes();
   const random = new ArceosRandom();
-  const held: HeldBlock[] = [];
+  const held: AlignedBlock[] = [];
   for (let turn = 0; turn < bench.amounts.largeReplacements; turn++) {
     if (held.length === 10) {
       const { address, size } = takeAt(held, random.below(10));
@@ -122,6 +122,5 @@ export function mallocLarge(bench: Bench): void {
     const size = 2 * MIB + random.below(3 * MIB + 1);
     held.push({ address: expectBlock(checked.malloc(size), `malloc(${size})`), size, align: 16 });
   }
-  for (const { address, size } of held) checked.free(address, size);
-  expectEmpty(watched, before);
+  freeAll(watched, held, before);
 }

@@ -3,12 +3,15 @@
  * plain functions of a bench, so that they run, and can be seen to fail, without a test runner.
  */
 
-import { CheckedAllocator } from '../oracle/checked-allocator.ts';
+import { type AllocError, checkAlign, checkChoice, checkInteger } from '@shmalloc/allocator-api';
+import { CheckedAllocator, type CheckedRange } from '../oracle/checked-allocator.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import {
   type Amounts,
   type ConformanceOptions,
   type CreateOptions,
+  type Group,
+  SCALE_NAMES,
   SCALES,
   type Subject,
   type TestedHeap,
@@ -32,6 +35,8 @@ const DIRT = 0xa5;
 /** A heap with a witness. */
 export interface WatchedHeap {
   readonly heap: TestedHeap;
+  /** What the heap has reported as wrong, unless a check has taken the error hook for itself. */
+  readonly reports: readonly AllocError[];
   readonly oracle: Oracle;
   /** Thread 0's view. */
   readonly checked: CheckedAllocator;
@@ -46,19 +51,25 @@ export class Bench {
   readonly maxAlign: number;
   readonly heapBytes: number;
   readonly largestShare: number;
+  readonly omit: Readonly<Partial<Record<Group, string>>>;
   readonly seed: number;
   /** Where a check says what it did; seeds go here. */
   log: (line: string) => void = () => {};
 
   constructor(subject: Subject, options: ConformanceOptions = {}) {
     this.subject = subject;
-    this.amounts = SCALES[options.scale ?? 'quick'];
+    this.amounts = SCALES[checkChoice('scale', options.scale ?? 'quick', SCALE_NAMES)];
     this.workers = options.workers ?? [1, 4];
     this.locks = options.locks ?? ['spin', 'mutex'];
-    this.maxAlign = options.maxAlign ?? 4096;
-    this.heapBytes = options.heapBytes ?? 1024 * 1024;
+    this.maxAlign = checkAlign('maxAlign', options.maxAlign ?? 4096);
+    this.heapBytes = checkInteger('heapBytes', options.heapBytes ?? 1024 * 1024);
     this.largestShare = options.largestShare ?? 0.8;
-    this.seed = options.seed ?? Date.now() % 2 ** 31;
+    this.omit = options.omit ?? {};
+    this.seed = checkInteger('seed', options.seed ?? Number(process.env.SEED ?? Date.now() % 2 ** 31));
+    // A crew of nobody would pass everything.
+    for (const workers of this.workers) {
+      if (checkInteger('workers', workers) === 0) throw new RangeError('workers must be at least 1, got 0');
+    }
   }
 
   /** A heap with the subject's own options. */
@@ -66,11 +77,16 @@ export class Bench {
     return this.subject.allocator.create({ ...this.subject.options, ...options } as never);
   }
 
-  /** A small heap on memory that was used before: nothing may be taken for zero. */
-  small(options: CreateOptions = {}): TestedHeap {
-    const memory = new SharedArrayBuffer(this.heapBytes);
+  /** Memory that was used before: nothing may be taken for zero. */
+  memory(bytes: number): SharedArrayBuffer {
+    const memory = new SharedArrayBuffer(bytes);
     new Uint8Array(memory).fill(DIRT);
-    return this.create({ memory, ...options });
+    return memory;
+  }
+
+  /** A small heap on used memory. */
+  small(options: CreateOptions = {}): TestedHeap {
+    return this.create({ memory: this.memory(this.heapBytes), ...options });
   }
 
   /** The 512 MiB heap of the ArceOS tests. Only for synchronous checks: they take turns on the same memory. */
@@ -85,10 +101,15 @@ export class Bench {
     return { bytes: BIG_BYTES };
   }
 
-  /** Sets an oracle beside a heap. */
-  watch(heap: TestedHeap): WatchedHeap {
-    const oracle = Oracle.create({ bytes: heap.memory.byteLength });
-    return { heap, oracle, checked: new CheckedAllocator(heap, oracle, 0) };
+  /**
+   * Sets an oracle beside a heap.
+   * @param range - where blocks may lie, if not just in the heap's region
+   */
+  watch(heap: TestedHeap, range: CheckedRange = {}): WatchedHeap {
+    const oracle = Oracle.create({ bytes: range.end ?? heap.memory.byteLength });
+    const reports: AllocError[] = [];
+    heap.registerError((error) => reports.push(error));
+    return { heap, reports, oracle, checked: new CheckedAllocator(heap, oracle, 0, range) };
   }
 }
 
@@ -107,14 +128,21 @@ export function expectNoViolations(oracle: Oracle): void {
   );
 }
 
+/** Bytes in use when everything has been given back that an algorithm may put off giving back. */
+export function bytesInUse(heap: TestedHeap): number {
+  heap.collect?.(true);
+  return heap.usedBytes();
+}
+
 /** Demands that the heap is sound and, with everything freed, as empty as it was. */
-export function expectEmpty({ heap, oracle }: WatchedHeap, usedBefore: number): void {
+export function expectEmpty({ heap, reports, oracle }: WatchedHeap, usedBefore: number): void {
   expectNoViolations(oracle);
+  expect(reports.length === 0, `proper use was reported ${reports.length} times: ${reports[0]?.message}`);
   heap.validate();
   for (const { address, size } of oracle.liveBlocks()) {
     throw new Error(`the block [${address}, ${address + size}) was never freed`);
   }
-  const used = heap.usedBytes();
+  const used = bytesInUse(heap);
   expect(
     used === usedBefore,
     `with everything freed ${used} bytes are in use, at the start it were ${usedBefore}`,

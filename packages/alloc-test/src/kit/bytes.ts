@@ -3,8 +3,9 @@
  */
 
 import { AllocError, type AllocErrorCode, isAligned } from '@shmalloc/allocator-api';
-import { type Bench, type Check, expect } from './bench.ts';
-import { ArceosRandom, type HeldBlock, takeAt } from './random.ts';
+import { type Bench, bytesInUse, type Check, expect } from './bench.ts';
+import { churn, fill, freeAll } from './churn.ts';
+import { type AlignedBlock, ArceosRandom, takeAt } from './random.ts';
 import type { TestedHeap } from './subject.ts';
 
 /** Everything that `BaseAllocator` and `ByteAllocator` say. */
@@ -12,7 +13,12 @@ export function bytesChecks(): Check[] {
   return [
     { title: 'init manages the new range alone', run: initAlone },
     { title: 'addMemory adds ranges with gaps and beside each other', run: addRanges },
-    { title: 'addMemory refuses ranges outside, overlapping, or over its own state', run: refuseRanges },
+    { title: 'ranges beside each other are used in full, in whatever order they come', run: everyOrder },
+    { title: 'a range may start at address 0, which is never handed out', run: fromZero },
+    {
+      title: 'addMemory and init refuse ranges outside, overlapping, too small or over their own state',
+      run: refuseRanges,
+    },
     { title: 'alloc throws NoMemory, dealloc throws NotAllocated', run: codes },
     { title: 'used and available bytes add up after every operation', run: totals },
   ];
@@ -31,18 +37,10 @@ export function expectCode(what: string, code: AllocErrorCode, call: () => unkno
   throw new Error(`${what} gave ${result} instead of an AllocError ${code}`);
 }
 
-/** Everything that can be had in blocks of one size. */
-function drain(heap: TestedHeap, size: number): number[] {
-  const blocks: number[] = [];
-  for (let address = heap.malloc(size); address !== 0; address = heap.malloc(size)) blocks.push(address);
-  return blocks;
-}
-
 /** A heap of 4 parts that manages its second part alone. */
 function onSecondPart(bench: Bench): { heap: TestedHeap; part: number; start: number } {
   const part = bench.heapBytes;
-  const memory = new SharedArrayBuffer(4 * part);
-  const heap = bench.create({ memory });
+  const heap = bench.create({ memory: bench.memory(4 * part) });
   heap.init(part, part);
   return { heap, part, start: part };
 }
@@ -51,17 +49,17 @@ export function initAlone(bench: Bench): void {
   const { heap, part, start } = onSecondPart(bench);
   expect(heap.totalBytes() <= part, `after init with ${part} bytes it manages ${heap.totalBytes()}`);
   expect(heap.totalBytes() > part * 0.8, `of ${part} bytes only ${heap.totalBytes()} are of use`);
-  const blocks = drain(heap, 1000);
-  for (const block of blocks) {
+  const blocks = fill(bench.watch(heap), 1000);
+  for (const { address } of blocks) {
     expect(
-      block >= start && block + 1000 <= start + part,
-      `a block lies at ${block}, outside the range of init`,
+      address >= start && address + 1000 <= start + part,
+      `a block lies at ${address}, outside the range of init`,
     );
   }
   expect(blocks.length * 1000 > part * 0.6, `${part} bytes gave only ${blocks.length} blocks of 1000`);
   heap.init(start, part);
   expect(
-    drain(heap, 1000).length === blocks.length,
+    fill(bench.watch(heap), 1000).length === blocks.length,
     'a second init has not forgotten the blocks of the first',
   );
   heap.validate();
@@ -84,38 +82,111 @@ export function addRanges(bench: Bench): void {
     heap.availableBytes() + heap.usedBytes() === total,
     'used and available bytes do not add up to the total',
   );
-  const blocks = drain(heap, 1000);
-  const inPart = (index: number): boolean => blocks.some((block) => Math.floor(block / part) === index);
+  const blocks = fill(bench.watch(heap), 1000);
+  const inPart = (index: number): boolean =>
+    blocks.some(({ address }) => Math.floor(address / part) === index);
   expect(inPart(1) && inPart(2) && inPart(3), 'some of the memory that was added gives no blocks');
-  for (const block of blocks) heap.free(block);
+  for (const { address } of blocks) heap.free(address);
   heap.validate();
   expect(
-    drain(heap, 1000).length === blocks.length,
+    fill(bench.watch(heap), 1000).length === blocks.length,
     'freed and filled again, the ranges hold another number of blocks',
   );
 }
 
+/** The six orders of three things. */
+const ORDERS = [
+  [0, 1, 2],
+  [0, 2, 1],
+  [1, 0, 2],
+  [1, 2, 0],
+  [2, 0, 1],
+  [2, 1, 0],
+];
+
+/** Three ranges without gaps, of one, two and three units in every arrangement, that come in every order. */
+export function everyOrder(bench: Bench): void {
+  bench.log(`seed ${bench.seed}`);
+  for (const arrangement of ORDERS) {
+    const unit = bench.heapBytes / 64;
+    const sizes = arrangement.map((rank) => (rank + 1) * unit);
+    const first = bench.heapBytes;
+    const starts = [first, first + sizes[0], first + sizes[0] + sizes[1]];
+    const ranges = starts.map((start, index) => [start, sizes[index]] as const);
+    for (const order of ORDERS) {
+      fillRanges(
+        bench,
+        order.map((index) => ranges[index]),
+      );
+    }
+  }
+}
+
+/**
+ * Fills ranges with the smallest blocks, so that a block ends at every seam, frees them in random order, and fills again. What an
+ * allocator notes of where a range ended must not outlive the seam.
+ */
+function fillRanges(bench: Bench, [first, ...others]: (readonly [start: number, size: number])[]): void {
+  const heap = bench.create({ memory: bench.memory(2 * bench.heapBytes) });
+  const watched = bench.watch(heap);
+  heap.init(...first);
+  for (const range of others) heap.addMemory(...range);
+  const before = heap.usedBytes();
+  const counts = [0, 1].map((round) => {
+    const blocks = fill(watched, 1);
+    heap.validate();
+    freeAll(watched, new ArceosRandom(bench.seed + round).shuffle(blocks), before);
+    return blocks.length;
+  });
+  const ranges = [first, ...others].map(([start, size]) => `[${start}, ${start + size})`).join(', then ');
+  expect(
+    counts[0] === counts[1],
+    `${ranges} gave ${counts[0]} blocks, and after all were freed ${counts[1]}`,
+  );
+}
+
+export function fromZero(bench: Bench): void {
+  const part = bench.heapBytes;
+  const heap = bench.create({ memory: bench.memory(4 * part), start: part });
+  heap.init(0, part);
+  churn(bench, bench.watch(heap, { start: 0, end: part }));
+  const blocks = fill(bench.watch(heap), 1000);
+  expect(blocks.length * 1000 > part * 0.6, `[0, ${part}) gave only ${blocks.length} blocks of 1000 bytes`);
+  heap.addMemory(3 * part, part);
+  for (const { address } of blocks) heap.free(address);
+  heap.validate();
+  expect(bytesInUse(heap) === 0, `with everything freed ${heap.usedBytes()} bytes are in use`);
+}
+
 export function refuseRanges(bench: Bench): void {
   const { heap, part, start } = onSecondPart(bench);
-  const total = heap.totalBytes();
   const end = 4 * part;
+  const state = heap.share().start;
+  const block = heap.malloc(100);
+  const total = heap.totalBytes();
+  const refused = (
+    method: 'addMemory' | 'init',
+    where: string,
+    code: AllocErrorCode,
+    at: number,
+    size: number,
+  ) => {
+    const what = `${method} ${where}`;
+    expectCode(what, code, () => heap[method](at, size));
+    expect(heap.totalBytes() === total, `${what} was refused and changed the total`);
+    expect(heap.usableSize(block) >= 100, `${what} was refused and cost a block`);
+  };
   for (const method of ['addMemory', 'init'] as const) {
-    expectCode(`${method} behind the memory`, 'InvalidParam', () => heap[method](end, part));
-    expectCode(`${method} across the end of the memory`, 'InvalidParam', () =>
-      heap[method](end - 4096, 8192),
-    );
-    const state = heap.share().start;
-    expectCode(`${method} over the heap's own state`, 'MemoryOverlap', () => heap[method](state, part));
+    refused(method, 'behind the memory', 'InvalidParam', end, part);
+    refused(method, 'across the end of the memory', 'InvalidParam', end - 4096, 8192);
+    refused(method, 'of 8 bytes', 'InvalidParam', 3 * part, 8);
+    refused(method, "over the heap's own state", 'MemoryOverlap', state, part);
   }
-  expectCode('addMemory of what is managed', 'MemoryOverlap', () => heap.addMemory(start, part));
-  expectCode('addMemory inside what is managed', 'MemoryOverlap', () => heap.addMemory(start + 4096, 4096));
-  expectCode('addMemory across the end of what is managed', 'MemoryOverlap', () =>
-    heap.addMemory(start + part - 4096, 8192),
-  );
-  expectCode('addMemory across the start of what is managed', 'MemoryOverlap', () =>
-    heap.addMemory(start - 4096, 8192),
-  );
-  expect(heap.totalBytes() === total, 'ranges that were refused changed the total');
+  refused('addMemory', 'of what is managed', 'MemoryOverlap', start, part);
+  refused('addMemory', 'inside what is managed', 'MemoryOverlap', start + 4096, 4096);
+  refused('addMemory', 'across the end of what is managed', 'MemoryOverlap', start + part - 4096, 8192);
+  refused('addMemory', 'across the start of what is managed', 'MemoryOverlap', start - 4096, 8192);
+  heap.free(block);
   heap.validate();
 }
 
@@ -142,7 +213,7 @@ export function totals(bench: Bench): void {
   const random = new ArceosRandom(bench.seed);
   const total = heap.totalBytes();
   const empty = heap.usedBytes();
-  const held: HeldBlock[] = [];
+  const held: AlignedBlock[] = [];
   let requested = 0;
   for (let step = 0; step < 1000; step++) {
     const used = heap.usedBytes();
@@ -184,6 +255,6 @@ export function totals(bench: Bench): void {
     expect(heap.usedBytes() >= requested, 'fewer bytes are in use than were requested');
   }
   for (const { address, size, align } of held) heap.dealloc(address, size, align);
-  expect(heap.usedBytes() === empty, `with everything freed ${heap.usedBytes()} bytes are in use`);
+  expect(bytesInUse(heap) === empty, `with everything freed ${heap.usedBytes()} bytes are in use`);
   heap.validate();
 }

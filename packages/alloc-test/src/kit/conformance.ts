@@ -2,6 +2,7 @@
  * The kit as ava tests: one call in an algorithm's test file.
  */
 
+import { checkChoice } from '@shmalloc/allocator-api';
 import { alignmentChecks, KIT_MAX_ALIGN } from './alignment.ts';
 import { arceosChecks } from './arceos.ts';
 import { badInputChecks } from './bad-input.ts';
@@ -19,8 +20,11 @@ import { threadChecks } from './threads.ts';
  * @public
  */
 export interface TestContext {
+  /** Shows what a check did. */
   log(...values: unknown[]): void;
+  /** Counts as an assertion. */
   pass(): unknown;
+  /** Allows a test this long. */
   timeout(milliseconds: number): void;
 }
 
@@ -66,11 +70,13 @@ const TIMEOUTS = { quick: 60_000, full: 30 * 60_000 };
  * @param test - ava's
  * @param subject - the algorithm: its class, and where workers find it
  * @param options - what it declares of itself, and the scale
+ * @throws TypeError, RangeError or AllocError `InvalidParam` for options that cannot be, naming the value
  * @public
  */
 export function conformance(test: TestFunction, subject: Subject, options: ConformanceOptions = {}): void {
   const bench = new Bench(subject, options);
   const { name } = subject;
+  for (const group of Object.keys(options.omit ?? {})) checkChoice('omit', group, Object.keys(GROUPS));
   if (bench.maxAlign < KIT_MAX_ALIGN) {
     test.skip(`${name}: alignments above ${bench.maxAlign} are not offered`, (t) => void t.pass());
   }

@@ -26,8 +26,8 @@ const POLL_MS = 20;
 /** Starts one worker for each job and waits until all have ended, or have been stopped. Never rejects. */
 export async function runCrew(jobs: readonly Job[], options: CrewOptions): Promise<Outcome[]> {
   const workers = jobs.map((job) => new Worker(new URL('./worker.js', import.meta.url), { workerData: job }));
-  const outcomes = workers.map(outcomeOf);
   let stopped = false;
+  const outcomes = workers.map((worker) => outcomeOf(worker, () => stopped));
   const stopAll = (): void => {
     if (stopped) return;
     stopped = true;
@@ -53,15 +53,18 @@ export async function runCrew(jobs: readonly Job[], options: CrewOptions): Promi
   }
 }
 
-function outcomeOf(worker: Worker): Promise<Outcome> {
+function outcomeOf(worker: Worker, wasStopped: () => boolean): Promise<Outcome> {
   return new Promise((resolve) => {
-    let outcome: Outcome = { end: 'stopped' };
+    let outcome: Outcome | undefined;
     worker.on('message', (answer: Answer) => {
       outcome = 'error' in answer ? { end: 'failed', ...answer } : { end: 'done', ...answer };
     });
     worker.on('error', (error) => {
       outcome = { end: 'failed', error: String(error) };
     });
-    worker.on('exit', () => resolve(outcome));
+    worker.on('exit', (code) => {
+      const silent = { end: 'failed', error: `it exited with code ${code} and without an answer` } as const;
+      resolve(outcome ?? (wasStopped() ? { end: 'stopped' } : silent));
+    });
   });
 }

@@ -11,6 +11,7 @@ import {
   expectNoViolations,
   type WatchedHeap,
 } from './bench.ts';
+import { fill, freeAll } from './churn.ts';
 import { ArceosRandom } from './random.ts';
 
 /** Sizes that a heap is filled with; a negative one stands for a mixture up to that size. */
@@ -37,23 +38,6 @@ export function exhaustionChecks(bench: Bench): Check[] {
   ];
 }
 
-/** Allocates until nothing more is to be had. */
-function fill(
-  { checked, heap }: WatchedHeap,
-  size: number,
-  random: ArceosRandom,
-): [address: number, size: number][] {
-  const blocks: [number, number][] = [];
-  const most = heap.totalBytes() / 8;
-  for (;;) {
-    const bytes = size > 0 ? size : random.below(-size);
-    const address = checked.malloc(bytes);
-    if (address === 0) return blocks;
-    blocks.push([address, bytes]);
-    expect(blocks.length <= most, `${heap.totalBytes()} bytes of memory gave more than ${most} blocks`);
-  }
-}
-
 export function fillTwice(bench: Bench, order: Order): void {
   bench.log(`seed ${bench.seed}`);
   for (const size of FILLS) {
@@ -62,7 +46,8 @@ export function fillTwice(bench: Bench, order: Order): void {
     const before = heap.usedBytes();
     let first = -1;
     for (let round = 0; round < 3; round++) {
-      const blocks = fill(watched, size, new ArceosRandom(bench.seed));
+      const random = new ArceosRandom(bench.seed);
+      const blocks = fill(watched, size > 0 ? size : () => random.below(-size));
       if (first === -1) first = blocks.length;
       else if (blocks.length !== first) {
         const detail = { detail: first, more: blocks.length };
@@ -77,9 +62,8 @@ export function fillTwice(bench: Bench, order: Order): void {
       }
       if (order === 'last-in-first-out') blocks.reverse();
       if (order === 'shuffled') new ArceosRandom(bench.seed + round).shuffle(blocks);
-      for (const [address, bytes] of blocks) checked.free(address, bytes);
+      for (const block of blocks) checked.free(block.address, block.size);
     }
-    expectNoViolations(oracle);
     expectEmpty(watched, before);
   }
 }
@@ -88,7 +72,7 @@ export function runOut(bench: Bench): void {
   const watched = bench.watch(bench.small());
   const { heap, oracle, checked } = watched;
   const before = heap.usedBytes();
-  const blocks = fill(watched, 1000, new ArceosRandom());
+  const blocks = fill(watched, 1000);
   expectNoViolations(oracle);
   heap.validate();
   const used = heap.usedBytes();
@@ -96,18 +80,14 @@ export function runOut(bench: Bench): void {
     expect(checked.malloc(size) === 0, `a full heap gave ${size} bytes`);
     expect(checked.calloc(1, size) === 0, `a full heap gave ${size} zeroed bytes`);
     expect(checked.alignedAlloc(16, size) === 0, `a full heap gave ${size} aligned bytes`);
-    expect(checked.realloc(blocks[0][0], 1000, 16, 10_000 + size) === 0, 'a full heap let a block grow');
+    expect(checked.realloc(blocks[0].address, 1000, 16, 10_000 + size) === 0, 'a full heap let a block grow');
   }
   expect(heap.usedBytes() === used, 'requests that failed changed the bytes in use');
   heap.validate();
-  const [address] = blocks[blocks.length >> 1];
-  checked.free(address, 1000);
-  blocks[blocks.length >> 1] = [
-    expectBlock(checked.malloc(1000), 'malloc(1000) after a free of that size'),
-    1000,
-  ];
-  for (const [block, size] of blocks) checked.free(block, size);
-  expectEmpty(watched, before);
+  const middle = blocks[blocks.length >> 1];
+  checked.free(middle.address, 1000);
+  middle.address = expectBlock(checked.malloc(1000), 'malloc(1000) after a free of that size');
+  freeAll(watched, blocks, before);
 }
 
 /** Asks for a share of what is available, and gives it back. */
@@ -123,17 +103,15 @@ export function largeRequest(bench: Bench): void {
   const watched = bench.watch(bench.small());
   const { heap, oracle, checked } = watched;
   const before = heap.usedBytes();
-  const little = [16, 64, 200, 30].map((size) => [
-    expectBlock(checked.malloc(size), `malloc(${size})`),
-    size,
-  ]);
+  const little = [16, 64, 200, 30].map((size) => {
+    return { address: expectBlock(checked.malloc(size), `malloc(${size})`), size };
+  });
   for (let share = bench.largestShare; share > 0.01; share /= 2) requestShare(watched, share);
   // The same after the heap was cut into small pieces once.
-  for (const [address, size] of fill(watched, 100, new ArceosRandom())) checked.free(address, size);
+  for (const { address, size } of fill(watched, 100)) checked.free(address, size);
   requestShare(watched, bench.largestShare);
   expectNoViolations(oracle);
-  for (const [block, bytes] of little) checked.free(block, bytes);
-  expectEmpty(watched, before);
+  freeAll(watched, little, before);
 }
 
 export function hugeRequest(bench: Bench): void {

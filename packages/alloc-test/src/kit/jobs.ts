@@ -29,6 +29,8 @@ export interface RandomJob extends JobBase {
   readonly kind: 'random';
   readonly operations: number;
   readonly seed: number;
+  /** A word; while it is 0, work goes on and is not counted. */
+  readonly hold?: SharedArrayBuffer | undefined;
 }
 
 /** One thread of multi_thread_test: of the first ten, or of those that come after them. */
@@ -129,8 +131,10 @@ function randomWork(checked: CheckedAllocator, job: RandomJob): number {
   const pass = (slot: number, address: number, size: number): void => {
     if (address !== 0 && !table.put(slot, address, size)) checked.free(address, size);
   };
+  const hold = job.hold === undefined ? undefined : new Int32Array(job.hold);
   new Barrier(job.barrier, job.parties).wait();
-  for (let operation = 0; operation < job.operations; operation++) {
+  for (let done = 0; done < job.operations; ) {
+    if (hold === undefined || Atomics.load(hold, 0) !== 0) done++;
     const slot = random.below(table.length);
     const size = randomSize(random);
     const block = table.take(slot);

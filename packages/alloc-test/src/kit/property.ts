@@ -4,8 +4,9 @@
  */
 
 import fc from 'fast-check';
-import { type Bench, type Check, expect, expectEmpty, expectNoViolations } from './bench.ts';
-import { type HeldBlock, takeAt } from './random.ts';
+import { type Bench, type Check, expect, expectNoViolations } from './bench.ts';
+import { freeAll } from './churn.ts';
+import { type AlignedBlock, takeAt } from './random.ts';
 
 /** One operation. `pick` chooses among the blocks that are held at that moment, so that a shrunk sequence stays meaningful. */
 export type Step =
@@ -63,7 +64,7 @@ export function play(bench: Bench, steps: readonly Step[]): void {
   const watched = bench.watch(bench.small());
   const { heap, oracle, checked } = watched;
   const before = heap.usedBytes();
-  const held: HeldBlock[] = [];
+  const held: AlignedBlock[] = [];
   const hold = (address: number, size: number, align: number): void => {
     if (address !== 0) held.push({ address, size, align });
   };
@@ -96,6 +97,5 @@ export function play(bench: Bench, steps: readonly Step[]): void {
     const used = heap.usedBytes();
     expect(used + heap.availableBytes() === heap.totalBytes(), 'used and available bytes do not add up');
   }
-  for (const { address, size } of held) checked.free(address, size);
-  expectEmpty(watched, before);
+  freeAll(watched, held, before);
 }

@@ -52,6 +52,10 @@ export class ArceosRandom {
 export interface HeldBlock {
   address: number;
   size: number;
+}
+
+/** The same, for a check that must know the alignment again. */
+export interface AlignedBlock extends HeldBlock {
   align: number;
 }
 

@@ -2,8 +2,8 @@
  * Where a heap can lie: any shared memory, a part of one, and the upper half of 4 GiB.
  */
 
-import { type Bench, type Check, expect, expectBlock, expectEmpty } from './bench.ts';
-import { ArceosRandom, type HeldBlock, takeAt } from './random.ts';
+import { type Bench, bytesInUse, type Check, expect, expectBlock } from './bench.ts';
+import { churn } from './churn.ts';
 import type { CreateOptions } from './subject.ts';
 
 const GIB = 2 ** 30;
@@ -16,11 +16,11 @@ export function regionChecks(): Check[] {
   return [
     {
       title: 'works in a SharedArrayBuffer',
-      run: (bench) => churn(bench, { bytes: bench.heapBytes, backing: 'sab' }),
+      run: (bench) => live(bench, { bytes: bench.heapBytes, backing: 'sab' }),
     },
     {
       title: 'works in a shared WebAssembly.Memory',
-      run: (bench) => churn(bench, { bytes: bench.heapBytes, backing: 'wasm' }),
+      run: (bench) => live(bench, { bytes: bench.heapBytes, backing: 'wasm' }),
     },
     { title: 'works in a part of a buffer and leaves the bytes outside alone', run: subRange },
     { title: 'works at a start and an end that are aligned to nothing', run: oddRange },
@@ -29,40 +29,16 @@ export function regionChecks(): Check[] {
   ];
 }
 
-/** A short random life with the oracle beside it. */
-export function churn(bench: Bench, options: CreateOptions): void {
-  const watched = bench.watch(bench.create(options));
-  const { heap, checked } = watched;
-  const before = heap.usedBytes();
-  bench.log(`seed ${bench.seed}`);
-  const random = new ArceosRandom(bench.seed);
-  const held: HeldBlock[] = [];
-  for (let step = 0; step < 2000; step++) {
-    if (held.length === 0 || random.below(5) < 3) {
-      const size = random.below(random.below(8) === 0 ? 3000 : 100);
-      const align = Math.min(2 ** random.below(9), bench.maxAlign);
-      const address = random.below(2) === 0 ? checked.malloc(size) : checked.alignedAlloc(align, size);
-      if (address !== 0) held.push({ address, size, align });
-    } else if (random.below(4) === 0) {
-      const block = held[random.below(held.length)];
-      const size = random.below(500);
-      const address = checked.realloc(block.address, block.size, block.align, size);
-      if (address !== 0) Object.assign(block, { address, size });
-    } else {
-      const { address, size } = takeAt(held, random.below(held.length));
-      checked.free(address, size);
-    }
-  }
-  heap.validate();
-  for (const { address, size } of held) checked.free(address, size);
-  expectEmpty(watched, before);
+/** A short random life in such a region. */
+export function live(bench: Bench, options: CreateOptions): void {
+  churn(bench, bench.watch(bench.create(options)));
 }
 
 /** Heaps inside a buffer whose other bytes hold a pattern. */
 function inside(bench: Bench, start: number, end: number, bytes: number): void {
   const memory = new SharedArrayBuffer(bytes);
   const u8 = new Uint8Array(memory).fill(OUTSIDE);
-  churn(bench, { memory, start, end });
+  live(bench, { memory, start, end });
   for (const [from, to] of [
     [0, start],
     [end, bytes],
@@ -90,8 +66,8 @@ export function oddRange(bench: Bench): void {
 /** The top of a buffer of 4 GiB, most of which is never touched. */
 export function upperHalf(bench: Bench): void {
   const memory = new SharedArrayBuffer(4 * GIB);
-  churn(bench, { memory, start: 4 * GIB - 2 * bench.heapBytes, end: 4 * GIB });
-  churn(bench, { memory, start: 2 * GIB - bench.heapBytes / 2, end: 2 * GIB + bench.heapBytes });
+  live(bench, { memory, start: 4 * GIB - 2 * bench.heapBytes, end: 4 * GIB });
+  live(bench, { memory, start: 2 * GIB - bench.heapBytes / 2, end: 2 * GIB + bench.heapBytes });
 }
 
 /** Blocks of 200 MiB until the region is full: some lie above 2 GiB, and all come back. */
@@ -121,5 +97,5 @@ export function wholeAddressSpace(bench: Bench): void {
   const again = expectBlock(heap.malloc(Math.floor(bench.largestShare * 3 * GIB)), 'malloc of most of 4 GiB');
   heap.free(again);
   heap.validate();
-  expect(heap.usedBytes() === before, `with everything freed ${heap.usedBytes() - before} bytes are in use`);
+  expect(bytesInUse(heap) === before, `with everything freed ${heap.usedBytes() - before} bytes are in use`);
 }

@@ -16,7 +16,9 @@ import type {
  * @public
  */
 export interface CreateOptions extends RegionOptions {
+  /** One of {@link ConformanceOptions.locks}, or `'none'`. Never given to an algorithm that declares `locks: false`. */
   lock?: string | undefined;
+  /** Whether every wrong free must be reported, and not only those that are cheap to see. Default false. */
   debug?: boolean | undefined;
 }
 
@@ -25,12 +27,23 @@ export interface CreateOptions extends RegionOptions {
  * @public
  */
 export interface TestedHeap extends GlobalAllocator, ByteAllocator {
+  /** The region. */
   readonly memory: SharedMemory;
+  /** What another thread attaches with. At its `start` stands a header whose first word is a magic, and among the next three its version. */
   share(): Handle;
+  /** Ends this thread's use of the heap; later calls throw an `AllocError`. */
   detach(): void;
+  /** The same as `detach`. */
   [Symbol.dispose](): void;
+  /** Walks everything; throws with the first broken invariant. */
   validate(): void;
+  /** Says where wrong frees go, in this thread. */
   registerError(hook: (error: AllocError) => void): void;
+  /**
+   * For an algorithm that puts off giving memory back (frees by other threads, empty pages): does it now. The kit calls
+   * `collect(true)` before it compares `usedBytes()` with what was in use at the start, and at no other time.
+   */
+  collect?(force?: boolean): void;
 }
 
 /**
@@ -38,9 +51,11 @@ export interface TestedHeap extends GlobalAllocator, ByteAllocator {
  * @public
  */
 export interface HeapClass {
+  /** The name under which workers import it. */
   readonly name: string;
-  /** Takes at least {@link CreateOptions}. Declared with `never`, so that an algorithm may name its locks and options exactly. */
+  /** Makes a heap. Takes at least {@link CreateOptions}. Declared with `never`, so that an algorithm may name its locks and options exactly. */
   create(options: never): TestedHeap;
+  /** Attaches to a heap, in any thread. */
   attach(handle: Handle): TestedHeap;
 }
 
@@ -51,6 +66,7 @@ export interface HeapClass {
 export interface Subject {
   /** How test titles call it. */
   readonly name: string;
+  /** Its class. */
   readonly allocator: HeapClass;
   /** The URL of the module that exports the class, for workers: `import.meta.resolve('@shmalloc/tlsf')`. */
   readonly module: string;
@@ -82,17 +98,20 @@ export interface ConformanceOptions {
   scale?: 'quick' | 'full' | undefined;
   /** How many workers share the heap, once for each entry. Default `[1, 4]`. */
   workers?: readonly number[] | undefined;
-  /** The locks to run threads with. `false` for an algorithm without locks, whose `create` is then given none. Default spin and mutex. */
+  /**
+   * The locks to run threads with. `false` for an algorithm without locks: its `create` is given none, its threads run once, and nothing
+   * is expected to go wrong between them. Default spin and mutex.
+   */
   locks?: readonly string[] | false | undefined;
   /** The largest alignment that the algorithm offers, in bytes. Below 4096 the rest shows as skipped. */
   maxAlign?: number | undefined;
-  /** Bytes of the small heaps that most checks work on. Default 1 MiB. */
+  /** Bytes of the small heaps that most checks work on; a 64th of it is the smallest range that `addMemory` is given. Default 1 MiB. */
   heapBytes?: number | undefined;
   /** Which part of `availableBytes` one request must get from an almost empty heap. Default 0.8. */
   largestShare?: number | undefined;
   /** Groups that the algorithm cannot stand, each with the reason; they show as skipped. */
   omit?: Partial<Record<Group, string>> | undefined;
-  /** Seed of everything random but the ArceOS tests. Default: by the clock; it is logged. */
+  /** Seed of everything random but the ArceOS tests. Default: `SEED` of the environment, or else by the clock; it is logged. */
   seed?: number | undefined;
 }
 
@@ -122,8 +141,11 @@ export interface Amounts {
   readonly propertyRuns: number;
 }
 
+/** How much can be run. */
+export const SCALE_NAMES = ['quick', 'full'] as const;
+
 /** The two scales; `full` has the numbers of the originals. */
-export const SCALES: Readonly<Record<'quick' | 'full', Amounts>> = {
+export const SCALES: Readonly<Record<(typeof SCALE_NAMES)[number], Amounts>> = {
   quick: {
     alignSteps: 5000,
     sorted: 300_000,

@@ -3,6 +3,8 @@
  * same without a lock goes wrong (so that the checks are known to see it).
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+import { alignUp } from '@shmalloc/allocator-api';
 import type { Violation } from '../oracle/violation.ts';
 import {
   type Bench,
@@ -12,8 +14,10 @@ import {
   expectNoViolations,
   type WatchedHeap,
 } from './bench.ts';
+import { fill, freeAll } from './churn.ts';
 import { type Outcome, runCrew } from './crew.ts';
 import { type Job, type RandomJob, SlotTable } from './jobs.ts';
+import type { HeldBlock } from './random.ts';
 import type { CreateOptions, TestedHeap } from './subject.ts';
 
 /** Slots of the table through which random blocks pass. */
@@ -26,6 +30,9 @@ function randomHeap(bench: Bench, options: CreateOptions): TestedHeap {
 
 /** Seconds until a crew counts as hanging. */
 const PATIENCE = { crew: 60, race: 1.2 };
+
+/** How often a heap grows under a crew, and the milliseconds in between; WebAssembly memory comes in 64 KiB. */
+const GROWTH = { times: 6, pause: 2, unit: 65536 };
 
 /** How often two workers without a lock get the chance to collide. */
 const RACES = 30;
@@ -46,6 +53,13 @@ export function threadChecks(bench: Bench): Check[] {
       checks.push({
         title: `${workers} worker${workers === 1 ? '' : 's'}, ${operations} operations, blocks freed by any of them${lock}`,
         run: (at) => randomCrew(at, options, workers, operations),
+      });
+    }
+    if (bench.omit.bytes === undefined) {
+      const workers = Math.max(...bench.workers);
+      checks.push({
+        title: `memory that is added while ${workers} workers are at work serves them${lock}`,
+        run: (at) => growingCrew(at, options, workers, Math.ceil(operations / 8)),
       });
     }
   }
@@ -123,10 +137,11 @@ function randomJobs(
   workers: number,
   operations: number,
   seed: number,
+  hold?: SharedArrayBuffer,
 ): RandomJob[] {
   const shared = jobsOn(bench, watched, workers, SLOTS);
   return Array.from({ length: workers }, (_, thread) => {
-    return { kind: 'random', ...shared, thread, seed, operations: Math.ceil(operations / workers) };
+    return { kind: 'random', ...shared, thread, seed, operations: Math.ceil(operations / workers), hold };
   });
 }
 
@@ -146,12 +161,53 @@ export async function randomCrew(
   expectNoViolations(watched.oracle);
   expectDone(outcomes, seconds);
   watched.heap.validate();
-  const table = new SlotTable(jobs[0].table);
-  for (let slot = 0; slot < table.length; slot++) {
-    const block = table.take(slot);
-    if (block !== undefined) watched.checked.free(block.address, block.size);
+  freeAll(watched, blocksOf(jobs[0].table), before);
+}
+
+/** What the workers have left in a table; none of them is at work any more. */
+function blocksOf(table: SharedArrayBuffer): HeldBlock[] {
+  const slots = new SlotTable(table);
+  return Array.from({ length: slots.length }, (_, slot) => slots.take(slot)).filter(
+    (block) => block !== undefined,
+  );
+}
+
+/**
+ * The main thread takes all memory there is; what the workers get, they get out of memory that is added after they have attached.
+ */
+export async function growingCrew(
+  bench: Bench,
+  options: CreateOptions,
+  workers: number,
+  operations: number,
+): Promise<void> {
+  bench.log(`seed ${bench.seed}`);
+  const part = alignUp(bench.heapBytes / 4, GROWTH.unit);
+  const end = part * (1 + GROWTH.times);
+  const heap = bench.create({ bytes: part, maxBytes: end, ...options });
+  const watched = bench.watch(heap, { end });
+  const before = heap.usedBytes();
+  const held = fill(watched, 1000);
+  const hold = new Int32Array(new SharedArrayBuffer(4));
+  const jobs = randomJobs(bench, watched, workers, operations, bench.seed, hold.buffer);
+  const crew = runCrew(jobs, { seconds: PATIENCE.crew });
+  try {
+    for (let times = 0; times < GROWTH.times; times++) {
+      await sleep(GROWTH.pause);
+      heap.addMemory(heap.memory.grow(part), part);
+    }
+  } finally {
+    Atomics.store(hold, 0, 1);
   }
-  expectEmpty(watched, before);
+  const outcomes = await crew;
+  expectNoViolations(watched.oracle);
+  expectDone(outcomes, PATIENCE.crew);
+  const left = blocksOf(jobs[0].table);
+  expect(
+    left.some(({ address }) => address >= part),
+    'no worker got a block in memory that was added after it had attached',
+  );
+  freeAll(watched, [...held, ...left], before);
 }
 
 /**

@@ -20,6 +20,17 @@ import { firstDamage, firstNonZero, INTACT, stamp, stampByte } from './stamp.ts'
 import type { Operation } from './violation.ts';
 
 /**
+ * Where an allocator may hand out blocks.
+ * @public
+ */
+export interface CheckedRange {
+  /** The first byte. Default: the start of the region. */
+  start?: Address | undefined;
+  /** One past the last byte. Default: the end of the region, also after it has grown. */
+  end?: Address | undefined;
+}
+
+/**
  * One thread's view of an allocator, with every answer checked. Blocks are stamped: the caller does not write into them.
  *
  * Checked are: inside the region, no overlap with any thread's block, aligned (to what was asked for, to the default of
@@ -31,16 +42,20 @@ export class CheckedAllocator {
   readonly #allocator: GlobalAllocator & { readonly memory: SharedMemory };
   readonly #oracle: Oracle;
   readonly #thread: number;
+  readonly #range: CheckedRange;
 
   /**
    * @param allocator - the allocator under test, attached in this thread
    * @param oracle - the oracle that all threads share
    * @param thread - this thread's number, 0 … 4094, for the messages
+   * @param range - where blocks may lie, for an allocator that was also given memory outside its region
+   * @throws TypeError or RangeError for a wrong number
    */
   constructor(
     allocator: GlobalAllocator & { readonly memory: SharedMemory },
     oracle: Oracle,
     thread: number,
+    range: CheckedRange = {},
   ) {
     if (checkInteger('thread', thread) >= MAX_THREADS) {
       throw new RangeError(`thread must be below ${MAX_THREADS}, got ${thread}`);
@@ -48,9 +63,11 @@ export class CheckedAllocator {
     this.#allocator = allocator;
     this.#oracle = oracle;
     this.#thread = thread;
+    this.#range = range;
   }
 
   /**
+   * Allocates, checks the answer and stamps the block.
    * @param size - bytes
    * @returns what the allocator gave, wrong or not; 0 when it cannot, or when it gave no number
    */
@@ -68,6 +85,7 @@ export class CheckedAllocator {
   }
 
   /**
+   * The same for a zeroed array: every byte must be 0.
    * @param count - elements
    * @param size - bytes of one
    * @returns as {@link CheckedAllocator.malloc}; the block's size is `count * size`
@@ -92,6 +110,7 @@ export class CheckedAllocator {
   }
 
   /**
+   * The same at a multiple of `align`.
    * @param align - bytes, a power of two
    * @param size - bytes
    * @returns as {@link CheckedAllocator.malloc}
@@ -110,9 +129,10 @@ export class CheckedAllocator {
   }
 
   /**
+   * Resizes a block: its stamp must have come along.
    * @param address - a block, or 0
    * @param oldSize - the size it has, in bytes
-   * @param _oldAlign - the alignment that it was allocated with; `realloc` owes the new block only the default
+   * @param _oldAlign - the alignment that it was allocated with; not looked at, since `realloc` owes the new block only the default
    * @param newSize - bytes
    * @returns as {@link CheckedAllocator.malloc}; after 0 the old block is still there
    */
@@ -137,6 +157,7 @@ export class CheckedAllocator {
   }
 
   /**
+   * Verifies a block's stamp and gives it back.
    * @param address - a block, or 0
    * @param size - the size it has, in bytes
    */
@@ -163,8 +184,7 @@ export class CheckedAllocator {
   /** Checks what the allocator handed out. Returns whether the block is in H now and may be written to. */
   #accept(operation: Operation, address: Address, size: number, align: number): boolean {
     if (!this.#isInside(address, size)) {
-      const { memory } = this.#allocator;
-      this.#report('outside', operation, address, size, memory.start, memory.end);
+      this.#report('outside', operation, address, size, this.#start, this.#end);
       if (asAddress(address) !== NULL) this.#oracle.refuse();
       return false;
     }
@@ -192,11 +212,19 @@ export class CheckedAllocator {
     return false;
   }
 
+  get #start(): Address {
+    return this.#range.start ?? this.#allocator.memory.start;
+  }
+
+  get #end(): Address {
+    return Math.min(this.#range.end ?? this.#allocator.memory.end, this.#oracle.bytes);
+  }
+
   #isInside(address: Address, size: number): boolean {
     const { memory } = this.#allocator;
-    if (!Number.isInteger(address) || address < memory.start) return false;
-    if (address + size > memory.end) memory.refresh();
-    return address + Math.max(size, 1) <= Math.min(memory.end, this.#oracle.bytes);
+    if (!Number.isInteger(address) || address < this.#start) return false;
+    if (address + size > memory.byteLength) memory.refresh();
+    return address + Math.max(size, 1) <= Math.min(this.#end, memory.byteLength);
   }
 
   /** Compares a block with the stamp it was given, where it was given it. */

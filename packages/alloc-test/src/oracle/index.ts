@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-export { CheckedAllocator } from './checked-allocator.ts';
+export { CheckedAllocator, type CheckedRange } from './checked-allocator.ts';
 export { Oracle, type OracleHandle, type OracleOptions } from './oracle.ts';
 export type { LiveBlock, ShadowBuffers } from './shadow.ts';
 export type { Finding, Operation, Violation, ViolationKind } from './violation.ts';

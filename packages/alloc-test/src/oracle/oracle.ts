@@ -11,7 +11,10 @@ import { type Finding, type Violation, ViolationLog } from './violation.ts';
  * @public
  */
 export interface OracleOptions {
-  /** How far addresses reach: the bytes of the whole buffer that the region lies in, at most 4 GiB. */
+  /**
+   * How far addresses reach: the bytes of the whole buffer that the region lies in, at most 4 GiB. For memory that grows, what it can
+   * grow to: a block beyond is a violation (`outside`).
+   */
   bytes: number;
   /** How many violations are kept with their details. All are counted. Default 64. */
   maxViolations?: number | undefined;
@@ -22,8 +25,11 @@ export interface OracleOptions {
  * @public
  */
 export interface OracleHandle extends ShadowBuffers {
+  /** How far addresses reach. */
   readonly bytes: number;
+  /** How many violations are kept with their details. */
   readonly maxViolations: number;
+  /** The violations. */
   readonly log: SharedArrayBuffer;
 }
 

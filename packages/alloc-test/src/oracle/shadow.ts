@@ -61,8 +61,11 @@ export interface LiveBlock {
  * @public
  */
 export interface ShadowBuffers {
+  /** A word for each page of 4 KiB. */
   readonly pages: SharedArrayBuffer;
+  /** A bit for each granule of 8 bytes. */
   readonly bits: SharedArrayBuffer;
+  /** A word for each granule, to name owners. */
   readonly records: SharedArrayBuffer;
 }
 
@@ -131,19 +134,21 @@ export class Shadow {
    * @returns whether it was there with this size; of two threads that release it at once, one gets true
    */
   release(address: Address, size: number): boolean {
-    const first = address >>> GRANULE_SHIFT;
+    if (!this.has(address, size)) return false;
+    const first = address / GRANULE;
     const record = this.#records[first];
-    if (record === 0 || this.#sizeAt(first) !== size) return false;
+    if (record === 0) return false; // another thread was faster
     if (Atomics.compareExchange(this.#records, first, record, 0) !== record) return false;
     if (size >= SIZE_MASK) this.#records[first + 1] = 0;
     this.#releaseParts(first, first + granulesOf(size));
     return true;
   }
 
-  /** Whether a block of this size that starts here is in H. */
+  /** Whether a block of this size that starts here is in H; any number may be asked for. */
   has(address: Address, size: number): boolean {
-    const first = address >>> GRANULE_SHIFT;
-    return this.#records[first] !== 0 && this.#sizeAt(first) === size;
+    const first = address / GRANULE;
+    // Between granules and outside the shadow there is no record: `undefined`.
+    return this.#records[first] !== undefined && this.#startsAt(first) && this.#sizeAt(first) === size;
   }
 
   /** The block that covers this address; waits a moment when another thread is just claiming it. */

@@ -65,6 +65,7 @@ const OPERATIONS: readonly Operation[] = ['malloc', 'calloc', 'realloc', 'aligne
  * @public
  */
 export interface Violation {
+  /** What is wrong. */
   readonly kind: ViolationKind;
   /** The thread that found it, as its caller numbered it. */
   readonly thread: number;
@@ -83,11 +84,17 @@ export interface Violation {
  * @public
  */
 export interface Finding {
+  /** What is wrong. */
   kind: ViolationKind;
+  /** During which operation. */
   operation: Operation;
+  /** The thread that found it. */
   thread: number;
+  /** The block in question, in bytes. */
   address: Address;
+  /** What was asked for, in bytes. */
   size: number;
+  /** For an overlap: the block that was there before. */
   other?: LiveBlock | undefined;
   /**
    * outside: start of the region · misaligned: what was asked for · contents, not-zeroed: offset of the byte · usable: what it said ·

@@ -1,5 +1,5 @@
 /** Everything that can go wrong in a program, by name. The CPU that is in trouble is the last one, unless the argument says otherwise. */
-import { type Cpu, cpuBarrier, halt, panic, printf } from '@shmalloc/kernel';
+import { type Cpu, cpuBarrier, halt, kalloc, panic, printf } from '@shmalloc/kernel';
 
 export interface Trouble {
   readonly kind: string;
@@ -62,6 +62,10 @@ const TROUBLES: Record<string, (cpu: Cpu, argument: Trouble) => unknown> = {
   'return a function': () => () => 0,
   halt: (_, { exitCode }) => halt(exitCode),
   'halt with a wrong code': () => halt(-1),
+  'halt with a large code': () => halt(256),
+  'kalloc of half a byte': () => kalloc(100.5),
+  'kalloc of no number': () => kalloc(Number.NaN),
+  'kalloc in words': () => kalloc('100' as unknown as number),
   'return early': () => 'early',
   'timer left behind': () => {
     setInterval(() => undefined, 1000);

@@ -46,6 +46,10 @@ export class Bump {
   detach(): void {}
   validate(): void {}
 
+  footprintBytes(): number {
+    return Atomics.load(this.memory.i32, this.memory.start / 4 + 1) - this.memory.start;
+  }
+
   stats(): { frees: number } {
     return { frees: Atomics.load(this.memory.i32, this.memory.start / 4 + 2) };
   }

@@ -37,13 +37,13 @@ export function renderReport(report: BenchReport, plan: Plan): string {
   return parts.join('\n\n');
 }
 
-function timeTable({ figures, reference }: BenchReport, { contestants, workloads }: Plan): string {
-  const columns: Column[] = [{ head: 'malloc + free', align: 'left' }];
+function timeTable({ figures }: BenchReport, { contestants, workloads }: Plan): string {
+  const columns: Column[] = [{ head: 'malloc + free, ns', align: 'left' }];
   for (const { title } of workloads) {
     columns.push(
-      { head: `${title}, ns`, align: 'right' },
+      { head: title.replace(' ', '\n'), align: 'point' },
       { head: 'spread', align: 'right' },
-      { head: `÷ ${reference}`, align: 'right' },
+      { head: 'ratio', align: 'point' },
     );
   }
   const rows: (string[] | typeof RULE)[] = [];
@@ -68,19 +68,17 @@ function figureCells(figure: Figure | undefined): string[] {
 }
 
 function garbageTable({ garbage }: BenchReport, { contestants, workloads }: Plan): string {
-  const title = (list: readonly { name: string; title: string }[], name: string): string =>
-    list.find((each) => each.name === name)?.title ?? name;
   return renderTable(
     [
       { head: 'JS garbage', align: 'left' },
       { head: 'workload', align: 'left' },
       { head: 'operations', align: 'right' },
       { head: 'collections', align: 'right' },
-      { head: 'bytes an operation', align: 'right' },
+      { head: 'bytes an operation', align: 'point' },
     ],
     garbage.map((each) => [
-      title(contestants, each.contestant),
-      title(workloads, each.workload),
+      titleOf(contestants, each.contestant),
+      titleOf(workloads, each.workload),
       formatCount(each.operations),
       formatCount(each.collections),
       each.bytesPerOperation.toFixed(4),
@@ -88,10 +86,15 @@ function garbageTable({ garbage }: BenchReport, { contestants, workloads }: Plan
   );
 }
 
+function titleOf(list: readonly { name: string; title: string }[], name: string): string {
+  return list.find((each) => each.name === name)?.title ?? name;
+}
+
 function notes({ machine, absences, figures, reference }: BenchReport, plan: Plan): string {
   const lines = plan.workloads.map((workload) => `${workload.title}: ${workload.description}`);
   lines.push(
     `Medians of ${plan.rounds} interleaved rounds of about ${plan.roundSeconds * 1000} ms; spread: half the distance between the quartiles.`,
+    `ratio: time ÷ that of ${titleOf(plan.contestants, reference)} in the same round; below 1 is quicker.`,
     `Regions of ${formatBytes(plan.bytes)}; seed ${plan.seed}; ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}.`,
   );
   if (figures.some((figure) => figure.contestant === 'harness')) {

@@ -1,5 +1,6 @@
 /** `shmalloc bench`: the allocators against others, on the same work, in one run. */
 
+import path from 'node:path';
 import type { Command } from 'commander';
 import { CONTESTANTS, type Contestant, REFERENCE } from '../bench/contestant.ts';
 import { type Garbage, meterGarbage } from '../bench/garbage.ts';
@@ -8,7 +9,7 @@ import { type BenchReport, renderReport } from '../bench/report.ts';
 import { summarize } from '../bench/summary.ts';
 import { WORKLOADS } from '../bench/workload.ts';
 import { JobError, oneLine } from '../errors.ts';
-import { userPath, writeFile } from '../files.ts';
+import { outPath, writeFile } from '../files.ts';
 import { describeMachine } from '../machine.ts';
 import { type Progress, startProgress } from '../progress.ts';
 import { checkNames, names, wholeNumber } from './options.ts';
@@ -24,8 +25,6 @@ const SCALES = {
 /** The contestant that shows that the garbage meter can see garbage. It has no row among the times. */
 const METER_CONTROL = 'boxes';
 
-const USUAL_WORKLOADS: readonly string[] = WORKLOADS.filter(({ extra }) => !extra).map(({ name }) => name);
-
 interface BenchFlags {
   only?: string[];
   workload?: string[];
@@ -34,7 +33,7 @@ interface BenchFlags {
   quick?: boolean;
   garbage: boolean;
   json?: boolean;
-  out: string;
+  out?: string;
 }
 
 const EXAMPLES = `
@@ -46,7 +45,8 @@ Examples:
 Contestants: ${timed()
   .map(({ name }) => name)
   .join(', ')}
-Workloads:   ${WORKLOADS.map(({ name }) => name).join(', ')}`;
+Workloads:
+${WORKLOADS.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).join('\n')}`;
 
 /**
  * Adds the subcommand.
@@ -57,15 +57,15 @@ export function addBench(root: Command): void {
     .command('bench')
     .description('measure the allocators against others in one run')
     .option('--only <names>', 'only these contestants, separated by commas', names)
-    .option('--workload <names>', 'these workloads, separated by commas (default: pairs,churn)', names)
+    .option('--workload <names>', 'only these workloads, separated by commas', names)
     .option('--rounds <number>', 'how many rounds (default: 15, quick: 5)', (text) =>
       wholeNumber(text, 1, 10_000),
     )
     .option('--seed <number>', 'seed of sizes and slots', (text) => wholeNumber(text, 0, 2 ** 32 - 1), 2332)
-    .option('--quick', 'a few seconds instead of about a minute; the figures are rough')
+    .option('--quick', 'a quarter of a minute instead of about two; the figures are rough')
     .option('--no-garbage', 'leave out the measurement of JavaScript garbage')
     .option('--json', 'print the results as JSON')
-    .option('-o, --out <file>', 'where the JSON goes', 'out/bench.json')
+    .option('-o, --out <file>', 'where the JSON goes (default: out/bench.json)')
     .addHelpText('after', EXAMPLES)
     .action(bench);
 }
@@ -74,7 +74,7 @@ async function bench(flags: BenchFlags): Promise<void> {
   const scale = flags.quick ? SCALES.quick : SCALES.full;
   const plan: Plan = {
     contestants: chosen('contestant', timed(), flags.only),
-    workloads: chosen('workload', WORKLOADS, flags.workload ?? USUAL_WORKLOADS),
+    workloads: chosen('workload', WORKLOADS, flags.workload),
     rounds: flags.rounds ?? scale.rounds,
     roundSeconds: scale.roundSeconds,
     settleSeconds: scale.settleSeconds,
@@ -101,9 +101,10 @@ async function bench(flags: BenchFlags): Promise<void> {
     progress.done();
   }
   const json = `${JSON.stringify(report, null, 2)}\n`;
-  writeFile(userPath(flags.out), json);
+  const file = outPath(path.join('out', 'bench.json'), flags.out);
+  writeFile(file, json);
   process.stdout.write(
-    flags.json ? json : `${renderReport(report, { ...plan, contestants: CONTESTANTS })}\n`,
+    flags.json ? json : `${renderReport(report, { ...plan, contestants: CONTESTANTS })}\n\n${file}\n`,
   );
   if (report.figures.length === 0) throw new JobError('nothing could be measured');
 }

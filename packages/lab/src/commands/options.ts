@@ -1,12 +1,16 @@
 /** Options that several commands take, checked while they are read. */
 
-import { ALLOCATORS, type AllocatorName, type LockKind } from '@shmalloc/kernel';
+import {
+  ALLOCATORS,
+  type AllocatorEntry,
+  type AllocatorName,
+  LOCK_KINDS,
+  type LockKind,
+  MAX_CPUS,
+} from '@shmalloc/kernel';
 import { InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import type { Configuration } from '../job.ts';
-
-/** More CPUs than this would measure the scheduler. */
-const MAX_CPUS = 64;
 
 /**
  * A list of names: `a,b`.
@@ -60,8 +64,6 @@ export function checkNames(what: string, given: readonly string[], known: readon
  */
 export const ALLOCATOR_NAMES: readonly AllocatorName[] = Object.keys(ALLOCATORS) as AllocatorName[];
 
-const LOCKS: readonly LockKind[] = ['spin', 'mutex', 'none'];
-
 /**
  * `--alloc`: all of them when left out.
  * @internal
@@ -74,12 +76,14 @@ export function allocOption(): Option {
 
 /**
  * `--lock`.
+ * @param preset - in words, what it is when left out
  * @internal
  */
-export function lockOption(preset: readonly LockKind[]): Option {
-  return new Option('--lock <names>', 'locks around them: spin, mutex, or none (with --cpus 1)')
-    .argParser(names)
-    .default([...preset], preset.join(','));
+export function lockOption(preset: string): Option {
+  return new Option(
+    '--lock <names>',
+    `locks around them: spin, mutex, or none with --cpus 1 (default: ${preset}); a lock-free allocator has none`,
+  ).argParser(names);
 }
 
 /**
@@ -93,17 +97,50 @@ export function cpusOption(): Option {
 }
 
 /**
- * Every allocator with every lock.
+ * What the options choose.
+ * @internal
+ */
+export interface Choice {
+  alloc: string[];
+  /** Undefined when the user did not say. */
+  lock?: string[] | undefined;
+  cpus: number;
+}
+
+/**
+ * Every chosen allocator with every chosen lock. A lock-free allocator stands there once, whatever locks are chosen.
+ * @param choice - the options
+ * @param preset - which of an allocator's locks are meant when none is chosen
+ * @param registry - the allocators that there are
  * @throws UsageError for a name that is not known, or a lock that cannot keep two CPUs apart
  * @internal
  */
-export function configurations(options: { alloc: string[]; lock: string[]; cpus: number }): Configuration[] {
-  checkNames('allocator', options.alloc, ALLOCATOR_NAMES);
-  checkNames('lock', options.lock, LOCKS);
-  if (options.lock.includes('none') && options.cpus > 1) {
-    throw new UsageError(`lock 'none' is for one CPU (--cpus 1), not for ${options.cpus}`);
+export function configurations(
+  { alloc, lock, cpus }: Choice,
+  preset: 'all' | 'usual',
+  registry: Readonly<Record<string, Pick<AllocatorEntry, 'locks'>>> = ALLOCATORS,
+): Configuration[] {
+  checkNames('allocator', alloc, Object.keys(registry));
+  if (lock !== undefined) checkNames('lock', lock, LOCK_KINDS);
+  return alloc.flatMap((allocator) => {
+    const { locks } = registry[allocator];
+    return locksOf(locks).map((kind) => ({ allocator: allocator as AllocatorName, lock: kind }));
+  });
+
+  function locksOf(own: readonly LockKind[]): readonly LockKind[] {
+    if (own.includes('none')) return ['none'];
+    if (lock === undefined) return preset === 'all' ? own : own.slice(0, 1);
+    if (lock.includes('none') && cpus > 1) {
+      throw new UsageError(`lock 'none' is for one CPU (--cpus 1), not for ${cpus}`);
+    }
+    return lock as LockKind[];
   }
-  return options.alloc.flatMap((allocator) =>
-    options.lock.map((lock) => ({ allocator: allocator as AllocatorName, lock: lock as LockKind })),
-  );
+}
+
+/**
+ * A word of a command line, in quotes where a shell would take it apart.
+ * @internal
+ */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

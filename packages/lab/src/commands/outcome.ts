@@ -2,7 +2,7 @@
 
 import { EXIT } from '../errors.ts';
 import { type Report, totalFailures, totalViolations } from '../report/report.ts';
-import { reportTable } from '../report/table.ts';
+import { reportTable, TABLE_LEGEND } from '../report/table.ts';
 import { writeReport } from '../report/write.ts';
 import { colors } from '../table.ts';
 import { formatSeconds, plural } from '../units.ts';
@@ -18,7 +18,7 @@ const SHOWN = 10;
 export function finish(report: Report, { json, folder }: { json?: boolean; folder?: string }): void {
   const files = folder === undefined ? undefined : writeReport(report, folder);
   if (json) console.log(JSON.stringify(report));
-  else console.log(`${reportTable(report)}\n\n${verdict(report)}`);
+  else console.log(`${reportTable(report)}\n\n${colors.dim(TABLE_LEGEND)}\n\n${verdict(report)}`);
   if (files !== undefined && !json) console.log(`${files.html}\n${files.json}`);
   if (totalViolations(report) === 0) return;
   for (const line of violationLines(report)) console.error(line);
@@ -36,7 +36,8 @@ function verdict(report: Report): string {
     checked.length > 0
       ? `${plural(operations, 'operation')} checked: ${paint(found)}`
       : `nothing checked, ${found}`;
-  return `${what} (in ${formatSeconds(report.seconds)})`;
+  const cpus = Math.max(...report.results.map((result) => result.cpus));
+  return `${what} (on ${plural(cpus, 'CPU')}, in ${formatSeconds(report.seconds)})`;
 }
 
 function violationLines({ results }: Report): string[] {

@@ -7,12 +7,12 @@ import { runJob, stepsOf, type Workload } from '../job.ts';
 import { startProgress } from '../progress.ts';
 import { CAREFUL, type Effort } from '../replay/measure.ts';
 import { loadTrace, printProblems } from '../trace-file.ts';
-import { allocOption, configurations, cpusOption, lockOption, wholeNumber } from './options.ts';
+import { allocOption, configurations, cpusOption, lockOption, shellWord, wholeNumber } from './options.ts';
 import { finish } from './outcome.ts';
 
 interface ReplayOptions {
   alloc: string[];
-  lock: string[];
+  lock?: string[];
   cpus: number;
   check: boolean;
   repeat?: number;
@@ -30,7 +30,7 @@ export function addReplay(root: Command): void {
     .description('replay traces through allocators, check every block, and measure')
     .argument('<file...>', 'traces, in the compact format or in any that can be imported')
     .addOption(allocOption())
-    .addOption(lockOption(['spin']))
+    .addOption(lockOption('the usual one of the allocator'))
     .addOption(cpusOption())
     .option('--no-check', 'leave out the replay that the oracle checks')
     .option('--repeat <n>', 'timed replays, 1 … 1000 (default: as many as a short while allows)', (text) =>
@@ -51,7 +51,7 @@ Examples:
 }
 
 async function replay(files: string[], options: ReplayOptions): Promise<void> {
-  const chosen = configurations(options);
+  const chosen = configurations(options, 'usual');
   const workloads: Workload[] = [];
   for (const name of files) {
     const { trace, problems, format } = await loadTrace(name);
@@ -92,6 +92,14 @@ function uniqueName(file: string, others: readonly Workload[]): string {
   return name;
 }
 
-function commandLine(files: readonly string[], { alloc, lock, cpus }: ReplayOptions): string {
-  return `npm run -s shmalloc -- replay ${files.join(' ')} --alloc ${alloc.join()} --lock ${lock.join()} --cpus ${cpus}`;
+function commandLine(files: readonly string[], { alloc, lock, cpus, check, repeat }: ReplayOptions): string {
+  const words = [
+    ...files.map(shellWord),
+    `--alloc ${alloc.join()}`,
+    ...(lock === undefined ? [] : [`--lock ${lock.join()}`]),
+    `--cpus ${cpus}`,
+    ...(check ? [] : ['--no-check']),
+    ...(repeat === undefined ? [] : [`--repeat ${repeat}`]),
+  ];
+  return `npm run -s shmalloc -- replay ${words.join(' ')}`;
 }

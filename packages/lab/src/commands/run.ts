@@ -1,11 +1,10 @@
 /** `shmalloc run`: the main job. */
 
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { type Recording, recordings } from '@shmalloc/recordings';
 import { readTrace } from '@shmalloc/trace';
 import type { Command } from 'commander';
-import { userPath } from '../files.ts';
+import { outPath } from '../files.ts';
 import { runJob, stepsOf, type Workload } from '../job.ts';
 import { startProgress } from '../progress.ts';
 import { CAREFUL, QUICK } from '../replay/measure.ts';
@@ -27,7 +26,7 @@ interface RunOptions {
   out?: string;
   traces?: string[];
   alloc: string[];
-  lock: string[];
+  lock?: string[];
   cpus: number;
   quick?: boolean;
   json?: boolean;
@@ -42,7 +41,7 @@ export function addRun(root: Command): void {
     .command('run')
     .description('replay the recorded programs through every allocator, check every block, and report')
     .addOption(allocOption())
-    .addOption(lockOption(['spin', 'mutex']))
+    .addOption(lockOption('all that the allocator can run with'))
     .option('--traces <names>', 'only these recordings', names)
     .addOption(cpusOption())
     .option('--out <folder>', 'where report.json and report.html go (default: out)')
@@ -51,8 +50,9 @@ export function addRun(root: Command): void {
     .addHelpText(
       'after',
       `
-Boots the kernel runtime with N CPUs on one shared region for every recording, allocator and lock. Each recorded thread's operations run
-on a real thread. One replay is checked: an oracle apart from the allocator watches every block. Others are timed without it.
+Boots the kernel runtime with N CPUs on one shared region for every recording, allocator and lock. Each recorded thread's
+operations run on a real thread. One replay is checked: an oracle apart from the allocator watches every block. Others are timed
+without it.
 
 Recordings: ${TRACE_NAMES.join(', ')}
 
@@ -65,7 +65,7 @@ Examples:
 }
 
 async function run(options: RunOptions): Promise<void> {
-  const chosen = configurations(options);
+  const chosen = configurations(options, 'all');
   const wanted = options.traces ?? TRACE_NAMES;
   checkNames('recording', wanted, TRACE_NAMES);
   const workloads = recordings.filter((recording) => wanted.includes(recording.name)).map(workloadOf);
@@ -78,9 +78,7 @@ async function run(options: RunOptions): Promise<void> {
       progress,
     });
     progress.done();
-    // Under npm the workspace's root is the current folder, and the report belongs there; a folder that the user names starts from hers.
-    const folder = options.out === undefined ? path.resolve('out') : userPath(options.out);
-    finish(report, { json: options.json, folder });
+    finish(report, { json: options.json, folder: outPath('out', options.out) });
   } finally {
     progress.done();
   }
@@ -94,7 +92,7 @@ function workloadOf({ name, program, description, url }: Recording): Workload {
 function commandLine({ traces, alloc, lock, cpus, quick }: RunOptions): string {
   const flags = [
     ...(alloc.join() === ALLOCATOR_NAMES.join() ? [] : [`--alloc ${alloc.join()}`]),
-    ...(lock.join() === 'spin,mutex' ? [] : [`--lock ${lock.join()}`]),
+    ...(lock === undefined ? [] : [`--lock ${lock.join()}`]),
     ...(traces === undefined ? [] : [`--traces ${traces.join()}`]),
     ...(cpus === 2 ? [] : [`--cpus ${cpus}`]),
     ...(quick ? ['--quick'] : []),

@@ -1,13 +1,13 @@
 /** `shmalloc trace`: looks at traces and converts them. */
 
-import { type TraceFormat, type TraceInfo, traceInfo, writeTrace } from '@shmalloc/trace';
+import { TRACE_FORMATS, type TraceFormat, type TraceInfo, traceInfo, writeTrace } from '@shmalloc/trace';
 import { type Command, Option } from 'commander';
 import { JobError } from '../errors.ts';
 import { userPath, writeFile } from '../files.ts';
 import { sizeClasses } from '../replay/sizes.ts';
 import { sizeRange } from '../report/page/charts.ts';
 import { colors, renderTable } from '../table.ts';
-import { loadTrace, printProblems, TRACE_FORMATS } from '../trace-file.ts';
+import { loadTrace, printProblems } from '../trace-file.ts';
 import { formatBytes, formatCount, formatPercent, plural } from '../units.ts';
 
 /** Width of the longest bar of the histogram, in characters. */
@@ -61,9 +61,9 @@ The exit code is 0 all the same, unless --strict is given.`,
 }
 
 function formatOption(): Option {
-  return new Option('-f, --format <name>', 'the format of the input; found out when left out').choices([
-    ...TRACE_FORMATS,
-  ]);
+  return new Option('-f, --format <name>', 'the format of the input; found out when left out').choices(
+    TRACE_FORMATS,
+  );
 }
 
 async function info(files: string[], options: FormatOption & { json?: boolean }): Promise<void> {

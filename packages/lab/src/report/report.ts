@@ -68,11 +68,11 @@ export interface Result {
   operations: number;
   /** Time of one replay, from the first operation of any CPU to the last of all: the median of `repetitions`. */
   seconds: number;
-  /** The most bytes that were live at once, as requested. */
+  /** The most bytes that were live at once in the checked replay, as requested. */
   peakLiveBytes: number;
   /** Bytes of the region that the allocator had ever touched by the end. */
   peakFootprintBytes: number;
-  /** Requests that were answered with 0. */
+  /** Requests that were answered with 0, in the replay that had most of them. */
   failedAllocations: number;
   /** What the oracle found in the checked replay. */
   violations: number;
@@ -96,7 +96,7 @@ export interface Result {
 export interface Samples {
   /** Operations done so far by all CPUs. */
   operations: number[];
-  /** Requested bytes in live blocks. */
+  /** Requested bytes in live blocks: the most since the sample before. */
   liveBytes: number[];
   /** Bytes of the region touched so far. */
   footprintBytes: number[];

@@ -5,15 +5,20 @@ import { type Column, colors, RULE, renderTable } from '../table.ts';
 import { formatBytes, formatCount, formatMops, formatRatio } from '../units.ts';
 import { distinct, findResult, type Report, type Result } from './report.ts';
 
+/** As good as the best: measured again, the order may be another. */
+const AS_GOOD = 0.95;
+
 /**
  * One line for each trace and allocator, with a column of throughput for each lock; the last group is the geometric mean over the
- * traces. Throughput is in millions of operations a second.
+ * traces. Throughput is in millions of operations a second. What went wrong has columns only when something did, so that the table fits
+ * into 80 characters otherwise.
  * @public
  */
 export function reportTable(report: Report): string {
   const { results } = report;
   const locks = distinct(results, 'lock');
   const allocators = distinct(results, 'allocator');
+  const faults = FAULTS.filter(({ key }) => sum(results, key) > 0);
   const rows: (string[] | typeof RULE)[] = [];
   for (const trace of distinct(results, 'trace')) {
     if (rows.length > 0) rows.push(RULE);
@@ -31,48 +36,67 @@ export function reportTable(report: Report): string {
         ...locks.map((lock) => throughputCell(findResult(row, allocator, lock, trace), best)),
         formatBytes(max(row.map((result) => result.peakFootprintBytes))),
         formatRatio(worstRatio(row), 1),
-        countCell(sum(row, 'failedAllocations')),
-        countCell(sum(row, 'violations')),
+        ...faults.map(({ key }) => countCell(sum(row, key))),
       ]);
       first = false;
     }
   }
-  if (distinct(results, 'trace').length > 1) rows.push(RULE, ...meanRows(results, allocators, locks));
-  return renderTable(columns(locks), rows);
+  if (distinct(results, 'trace').length > 1) rows.push(RULE, ...meanRows(results, allocators, locks, faults));
+  return renderTable(columns(locks, faults), rows);
 }
 
-function columns(locks: readonly string[]): Column[] {
+/** What can go wrong. */
+interface Fault {
+  key: 'failedAllocations' | 'violations';
+  head: string;
+}
+
+const FAULTS: readonly Fault[] = [
+  { key: 'failedAllocations', head: 'failed\nallocations' },
+  { key: 'violations', head: 'violations' },
+];
+
+function columns(locks: readonly string[], faults: readonly Fault[]): Column[] {
   return [
     { head: 'trace', align: 'left' },
     { head: 'operations', align: 'right' },
-    { head: 'peak live', align: 'right' },
+    { head: 'peak live\nbytes', align: 'right' },
     { head: 'allocator', align: 'left' },
-    ...locks.map((lock): Column => ({ head: `Mops/s ${lock}`, align: 'right' })),
-    { head: 'footprint', align: 'right' },
+    ...locks.map((lock): Column => ({ head: `Mops/s\n${lock}`, align: 'point' })),
+    { head: 'peak\nfootprint', align: 'right' },
     { head: '÷ live', align: 'right' },
-    { head: 'failed', align: 'right' },
-    { head: 'violations', align: 'right' },
+    ...faults.map(({ head }): Column => ({ head, align: 'right' })),
   ];
 }
+
+/**
+ * What the columns mean, and whether more is better.
+ * @public
+ */
+export const TABLE_LEGEND: string = [
+  'Mops/s: million operations a second, more is better.',
+  ...(colors.isColorSupported ? ['Green: the best of a trace, and what is within 5 % of it.'] : []),
+  'Footprint: bytes that the allocator has touched. ÷ live: less is better, 1 is ideal.',
+].join('\n');
 
 /** The geometric means, so that no single trace outweighs the others. */
 function meanRows(
   results: readonly Result[],
   allocators: readonly string[],
   locks: readonly string[],
+  faults: readonly Fault[],
 ): string[][] {
   return allocators.map((allocator, index) => {
     const row = results.filter((result) => result.allocator === allocator);
     return [
-      index === 0 ? colors.bold('geometric mean') : '',
+      index === 0 ? colors.bold('geomean') : '',
       '',
       '',
       allocator,
       ...locks.map((lock) => meanThroughput(row.filter((result) => result.lock === lock))),
       '',
       meanRatio(row),
-      countCell(sum(row, 'failedAllocations')),
-      countCell(sum(row, 'violations')),
+      ...faults.map(({ key }) => countCell(sum(row, key))),
     ];
   });
 }
@@ -115,16 +139,24 @@ export function worstRatio(results: readonly Result[]): number {
   return live.length > 0 ? max(live.map((result) => result.peakFootprintBytes / result.peakLiveBytes)) : 0;
 }
 
+/**
+ * Whether a throughput is the best of a row, or so close to it that the order may be another the next time.
+ * @public
+ */
+export function isAmongBest(figure: number, best: number): boolean {
+  return figure > 0 && figure >= AS_GOOD * best;
+}
+
 function throughputCell(result: Result | undefined, best: number): string {
   if (result === undefined) return '–';
   const text = formatMops(result.operations, result.seconds);
-  return throughput(result) === best ? colors.green(text) : text;
+  return isAmongBest(throughput(result), best) ? colors.green(text) : text;
 }
 
 function countCell(count: number): string {
   return count === 0 ? '0' : colors.red(formatCount(count));
 }
 
-function sum(results: readonly Result[], key: 'failedAllocations' | 'violations'): number {
+function sum(results: readonly Result[], key: Fault['key']): number {
   return results.reduce((total, result) => total + result[key], 0);
 }

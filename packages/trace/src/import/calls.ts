@@ -6,14 +6,27 @@ import { OP_ALIGNED, OP_CALLOC, OP_MALLOC } from '../normal-form.ts';
 import type { Outcome, Session } from './session.ts';
 
 /** What a function does to the heap, and with that what its arguments mean. */
-export type CallKind = 'malloc' | 'calloc' | 'realloc' | 'aligned' | 'sizeFirst' | 'free';
+export type CallKind =
+  | 'malloc'
+  | 'calloc'
+  | 'realloc'
+  | 'reallocArray'
+  | 'aligned'
+  | 'sizeFirst'
+  | 'pages'
+  | 'free';
+
+/** The alignment of `valloc` and `pvalloc`, in bytes: of the recorded machine nothing is known, so the most common page. */
+const PAGE_BYTES = 4096;
 
 /** The functions by name. C++'s operators come mangled: `_Zn` new, `_Zd` delete, `w` one object, `a` an array, `m` 64-bit, `j` 32-bit. */
 const KINDS: ReadonlyMap<string, CallKind> = new Map([
   ['malloc', 'malloc'],
-  ['valloc', 'malloc'],
+  ['valloc', 'pages'],
+  ['pvalloc', 'pages'],
   ['calloc', 'calloc'],
   ['realloc', 'realloc'],
+  ['reallocarray', 'reallocArray'],
   ['memalign', 'aligned'],
   ['aligned_alloc', 'aligned'],
   ['posix_memalign', 'aligned'],
@@ -56,18 +69,16 @@ export function readArguments(session: Session, kind: CallKind, call: Call): boo
   call.first = 0;
   call.second = 0;
   scanner.spaces();
-  if (kind === 'free' || kind === 'realloc') {
+  if (kind === 'free' || kind === 'realloc' || kind === 'reallocArray') {
     if (!scanner.address()) return false;
     call.hi = scanner.hi;
     call.lo = scanner.lo;
     if (kind === 'free') return true;
-    if (!comma(session) || !labelled(session)) return false;
-    call.first = scanner.value;
-    return true;
+    if (!comma(session)) return false;
   }
   if (!labelled(session)) return false;
   call.first = scanner.value;
-  if (kind === 'malloc') return true;
+  if (kind === 'malloc' || kind === 'realloc' || kind === 'pages') return true;
   if (!comma(session) || !labelled(session)) return false;
   call.second = scanner.value;
   return true;
@@ -80,6 +91,10 @@ export function applyCall(session: Session, tid: number, call: Call, hi: number,
       return session.free(tid, call.hi, call.lo);
     case 'realloc':
       return session.reallocate(tid, call.hi, call.lo, hi, lo, call.first);
+    case 'reallocArray':
+      return session.reallocate(tid, call.hi, call.lo, hi, lo, call.first * call.second);
+    case 'pages':
+      return session.allocate(OP_ALIGNED, tid, hi, lo, call.first, PAGE_BYTES);
     case 'calloc':
       return session.allocate(OP_CALLOC, tid, hi, lo, call.first * call.second, 0);
     case 'aligned':

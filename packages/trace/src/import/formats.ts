@@ -37,7 +37,10 @@ const IMPORTERS: Readonly<Record<TextFormat, (session: Session) => Importer>> = 
   ltrace: (session) => new Ltrace(session),
 };
 
-/** The formats of text by name. */
+/**
+ * The formats of text by name, in the order in which they are tried on a file.
+ * @public
+ */
 export const TEXT_FORMATS: readonly TextFormat[] = Object.keys(IMPORTERS) as TextFormat[];
 
 /**

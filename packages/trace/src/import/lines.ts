@@ -18,7 +18,7 @@ export type LineHandler = (bytes: Uint8Array, start: number, end: number) => voi
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** The longest line that is carried over from one chunk to the next, in bytes. What is beyond is cut off. */
+/** The longest line, in bytes. What is beyond is cut off, wherever the chunks are cut. */
 export const MAX_LINE_BYTES: number = 64 * 1024;
 
 /** Feeds lines to a handler as chunks come in. */
@@ -40,7 +40,7 @@ export class LineSplitter {
       if (this.#carried > 0) {
         this.#keep(chunk, start, newline);
         this.#handOverCarry();
-      } else this.#handOver(chunk, start, newline);
+      } else this.#handOver(chunk, start, Math.min(newline, start + MAX_LINE_BYTES));
       start = newline + 1;
     }
     this.#keep(chunk, start, chunk.length);

@@ -11,16 +11,19 @@
  *   [pid 71] <... _Znwm resumed> )                  = 0x55a2c0
  *   [pid 71] strlen("hello")                        = 5             another function
  *   [pid 72] +++ exited (status 0) +++
+ *   72 free(0x7f0010)                               = <void>        with `-o FILE` the pid comes without brackets
  * ```
  *
- * ltrace sees what a program calls across objects. Calls within libc are missing: an address that comes back without a free is
- * `in-use`, a free of what libc allocated `unknown-block`. What `posix_memalign` hands out is not printed: `unknown-address`. Of the
+ * There is one heap: a forked process cannot be told from a thread here. ltrace sees what a program calls across objects. Calls within
+ * libc are missing: an address that comes back without a free is `in-use`, a free of what libc allocated `unknown-block`. What `posix_memalign` hands out is not printed: `unknown-address`. Of the
  * heap calls of a thread the outermost counts. A free counts from its first half, because the memory may go to another thread before
  * the second; an allocation from its second.
  */
 
 import { applyCall, type Call, callKind, emptyCall, readArguments } from './calls.ts';
 import type { Outcome, Session } from './session.ts';
+
+const SPACE = 0x20;
 
 /** A heap call whose second half is to come. */
 interface OpenCall {
@@ -44,12 +47,8 @@ export class Ltrace {
     const session = this.#session;
     const scanner = session.scanner;
     if (scanner.done()) return 'ignored';
-    let pid = 0;
-    if (scanner.text('[pid ')) {
-      if (!scanner.number() || !scanner.text(']')) return session.malformed('"[pid N]"');
-      pid = scanner.value;
-      scanner.spaces();
-    }
+    const pid = this.#prefix();
+    if (pid < 0) return session.malformed('"[pid N] call"');
     if (scanner.text('+++ ')) return scanner.text('exited') ? this.#exited(pid) : 'ignored';
     if (scanner.text('--- ')) return 'ignored';
     if (scanner.text('<... ')) return this.#resumed(pid);
@@ -59,6 +58,28 @@ export class Ltrace {
   /** The file has ended. */
   end(): void {
     for (const pid of this.#open.keys()) this.#giveUp(pid);
+  }
+
+  /** Reads what stands before the call: a process, and with -t, -r and -i a time and a place. Returns the process, −1 where it is cut off. */
+  #prefix(): number {
+    const scanner = this.#session.scanner;
+    let pid = 0;
+    if (scanner.text('[pid ')) {
+      if (!scanner.number() || !scanner.text(']')) return -1;
+      pid = scanner.value;
+      scanner.spaces();
+    }
+    while (scanner.number()) {
+      // A number by itself is the process, as `-o` has it; in a time it is followed by a colon or a dot.
+      if (scanner.peek() === SPACE) pid = scanner.value;
+      while (scanner.text(':') || scanner.text('.')) scanner.number();
+      scanner.spaces();
+    }
+    if (scanner.text('[')) {
+      if (!scanner.address() || !scanner.text(']')) return -1;
+      scanner.spaces();
+    }
+    return pid;
   }
 
   #began(pid: number): Outcome {
@@ -126,7 +147,9 @@ export class Ltrace {
     if (this.#call.kind === 'free') return applyCall(session, pid, this.#call, 0, 0);
     if (name === 'posix_memalign')
       return session.problem('unknown-address', 'of what posix_memalign handed out');
-    if (!scanner.address() || !scanner.done()) return session.malformed(`the address that ${name} returned`);
+    // With -T the time that the call took stands behind its result.
+    if (!scanner.address() || !(scanner.done() || scanner.text('<')))
+      return session.malformed(`the address that ${name} returned`);
     return applyCall(session, pid, this.#call, scanner.hi, scanner.lo);
   }
 

@@ -19,6 +19,7 @@ export const REASON = {
   unseenFree: 'address handed out again although its free was not seen: a free was put before it',
   failed: 'allocation that the program did not get: left out',
   tooLarge: 'block of 4 GiB or more: left out',
+  align: 'alignment of 4 GiB or more: taken for one of 2 GiB',
   unfinished: 'operation that its thread did not come to write down: left out',
   openRealloc: 'realloc that had not returned at the end: left out',
   full: 'operation after the recording was full: left out',
@@ -43,6 +44,8 @@ export async function convertRaw(file: string, header: RawHeader): Promise<Conve
   return conversion.finish(header.lost);
 }
 
+/** The largest alignment that a trace can hold, as a logarithm. */
+const MAX_ALIGN_LOG2 = 31;
 /** A block that is live in the program and not in the trace. */
 const LEFT_OUT = 2 ** 32 - 1;
 const TWO_32 = 2 ** 32;
@@ -85,7 +88,7 @@ class Conversion {
         case KIND.malloc:
         case KIND.calloc:
         case KIND.aligned:
-          this.#allocate(kind, thread, hi, lo, size, 2 ** ((words[at] >>> 8) & 0xff));
+          this.#allocate(kind, thread, hi, lo, size, (words[at] >>> 8) & 0xff);
           break;
         case KIND.free:
           this.#free(thread, hi, lo);
@@ -114,14 +117,17 @@ class Conversion {
     return { trace: this.#builder.build(), problems: this.#problems };
   }
 
-  #allocate(kind: number, thread: number, hi: number, lo: number, size: number, align: number): void {
+  #allocate(kind: number, thread: number, hi: number, lo: number, size: number, alignLog2: number): void {
     if (!this.#taken(thread, hi, lo, size)) return;
     const who = this.#thread(thread);
     const builder = this.#builder;
     let block: number;
     if (kind === KIND.malloc) block = builder.malloc(who, size);
     else if (kind === KIND.calloc) block = builder.calloc(who, size);
-    else block = builder.aligned(who, align, size);
+    else {
+      if (alignLog2 > MAX_ALIGN_LOG2) this.#count('align');
+      block = builder.aligned(who, 2 ** Math.min(alignLog2, MAX_ALIGN_LOG2), size);
+    }
     this.#blocks.set(hi, lo, block);
   }
 
@@ -146,8 +152,8 @@ class Conversion {
     this.#pending.delete(thread);
     const { block } = pending;
     const old = block === LEFT_OUT ? 0 : block;
-    if (isNull(hi, lo) && size === 0 && old !== 0) {
-      this.#builder.free(this.#thread(thread), old); // realloc(block, 0) is a free in glibc
+    if (isNull(hi, lo) && size === 0 && !isNull(pending.hi, pending.lo)) {
+      if (old !== 0) this.#builder.free(this.#thread(thread), old); // realloc(block, 0) is a free in glibc
     } else if (this.#taken(thread, hi, lo, size)) {
       this.#blocks.set(hi, lo, this.#builder.realloc(this.#thread(thread), old, size));
     } else if (isNull(hi, lo)) {

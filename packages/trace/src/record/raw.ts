@@ -14,6 +14,7 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises';
+import { RecordError } from './error.ts';
 
 const HEADER_BYTES = 4096;
 const VERSION = 1;
@@ -89,16 +90,20 @@ export async function readRawHeader(file: string): Promise<RawHeader | undefined
  * @param file - the raw file
  * @param records - how many it holds, from its header
  * @returns arrays of whole records, {@link RECORD_WORDS} words each; every array is valid until the next is asked for
+ * @throws RecordError when the file ends before that
  */
 export async function* rawRecords(file: string, records: number): AsyncGenerator<Uint32Array> {
   const handle: FileHandle = await open(file);
   try {
     const words = new Uint32Array(CHUNK_RECORDS * RECORD_WORDS);
-    for (let first = 0; first < records; first += CHUNK_RECORDS) {
-      const count = Math.min(CHUNK_RECORDS, records - first);
-      const position = HEADER_BYTES + first * RECORD_BYTES;
-      const { bytesRead } = await handle.read(words, 0, count * RECORD_BYTES, position);
-      yield words.subarray(0, RECORD_WORDS * Math.floor(bytesRead / RECORD_BYTES));
+    for (let done = 0; done < records; ) {
+      const wanted = Math.min(CHUNK_RECORDS, records - done);
+      const position = HEADER_BYTES + done * RECORD_BYTES;
+      const { bytesRead } = await handle.read(words, 0, wanted * RECORD_BYTES, position);
+      const read = Math.floor(bytesRead / RECORD_BYTES);
+      if (read === 0) throw new RecordError(`${file} ends after ${done} of ${records} records`);
+      yield words.subarray(0, RECORD_WORDS * read);
+      done += read;
     }
   } finally {
     await handle.close();

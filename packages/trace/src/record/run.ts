@@ -6,6 +6,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, endianness, tmpdir } from 'node:os';
 import path from 'node:path';
+import { AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { writeTrace } from '../compact.ts';
 import type { Trace } from '../normal-form.ts';
 import { recorderLibrary } from './compile.ts';
@@ -35,7 +36,10 @@ export interface RecordOptions {
   output?: string | undefined;
   /** Operations that each process can make before the rest is left out. Default 2^27. The space is taken as it is used, 24 bytes each. */
   room?: number | undefined;
-  /** Where the raw files lie meanwhile. Default: the system's directory for temporary files. */
+  /**
+   * Where the raw files lie meanwhile, 24 bytes an operation. Default: the system's directory for temporary files. When that is full, the
+   * program dies of SIGBUS.
+   */
   directory?: string | undefined;
   /** The C compiler that compiles the recorder on first use. Default `$CC`, else `cc`. */
   compiler?: string | undefined;
@@ -89,7 +93,8 @@ export interface Recorded {
  *
  * @param options - the program, and how to record it
  * @returns when the program has ended and its recording is converted
- * @throws RecordError when this is not Linux with glibc, there is no C compiler, or the program cannot be run
+ * @throws RecordError when this is not Linux with glibc, there is no C compiler, or the program cannot be run; TypeError, RangeError or
+ *   AllocError `InvalidParam` for a wrong `room`
  *
  * @example
  * ```ts
@@ -99,6 +104,9 @@ export interface Recorded {
  * @public
  */
 export async function record(options: RecordOptions): Promise<Recorded> {
+  if (options.room !== undefined && checkInteger('room', options.room) === 0) {
+    throw new AllocError('InvalidParam', 'room must be 1 operation at least, got 0');
+  }
   const library = recorderLibrary(options.compiler, options.cache);
   if (endianness() !== 'LE') throw new RecordError('recording needs a little-endian machine');
   const parent = options.directory ?? tmpdir();
@@ -112,9 +120,10 @@ export async function record(options: RecordOptions): Promise<Recorded> {
       const reason = 'not recorded: statically linked, set-user-id, or not allowed to write the raw file';
       recorded.problems.push({ process: path.basename(options.command), pid, reason, count: 0 });
     }
+    let others = 0;
     for (const [number, image] of images.entries()) {
-      const itself = number === 0 && image.header.pid === pid;
-      await addImage(recorded, image, itself, options.output);
+      const other = number === 0 && image.header.pid === pid ? 0 : ++others;
+      await addImage(recorded, image, other, options.output);
     }
     return recorded;
   } finally {
@@ -187,13 +196,15 @@ async function findImages(directory: string, pid: number): Promise<Image[]> {
   return images.sort((a, b) => first(a) - first(b) || (a.header.started < b.header.started ? -1 : 1));
 }
 
+/** `other`: 0 for the program itself, else the number of the one that it started. */
 async function addImage(
   recorded: Recorded,
   { file, header }: Image,
-  itself: boolean,
+  other: number,
   output: string | undefined,
 ): Promise<void> {
   const { name, pid } = header;
+  const itself = other === 0;
   const { trace, problems } = await convertRaw(file, header);
   rmSync(file);
   if (itself && trace.operations === 0) {
@@ -203,7 +214,7 @@ async function addImage(
   for (const [reason, count] of problems) recorded.problems.push({ process: name, pid, reason, count });
   const entry: RecordedTrace = { trace, process: name, pid };
   if (output !== undefined) {
-    entry.file = itself ? output : beside(output, `${recorded.traces.length || 1}-${name}`);
+    entry.file = itself ? output : beside(output, `${other}-${name}`);
     writeFileSync(entry.file, writeTrace(trace));
   }
   recorded.traces.push(entry);

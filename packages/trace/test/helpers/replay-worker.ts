@@ -8,7 +8,7 @@ import { CONTROL_SLEEPERS, progressWord } from '../../dist/plan.js';
 import { PlainAllocator } from './plain-allocator.ts';
 import type { Task } from './replay-workers.ts';
 
-const { plan, cpu, basic, plain, oracle, options, misdeed, done } = workerData as Task;
+const { plan, cpu, basic, plain, oracle, options, optionsOf, misdeed, done } = workerData as Task;
 
 function plainAllocator(): PlainAllocator {
   const allocator = new PlainAllocator(SharedMemory.from(plain!.source), plain!.log);
@@ -34,6 +34,7 @@ try {
   const allocator = basic === undefined ? plainAllocator() : Basic.attach(basic);
   const result = replayOn(plan, cpu, allocator, {
     ...options,
+    ...optionsOf?.[cpu],
     oracle: oracle === undefined ? undefined : Oracle.attach(oracle),
     footprint:
       basic !== undefined && cpu === 0 ? () => (allocator as Basic).stats().footprintBytes : undefined,

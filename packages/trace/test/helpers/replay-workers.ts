@@ -4,11 +4,15 @@ import type { OracleHandle } from '@shmalloc/alloc-test/oracle';
 import type { Handle, MemorySource } from '@shmalloc/allocator-api';
 import type { ReplayOptions, ReplayPlan, ReplayResult } from '@shmalloc/trace';
 
+type CpuOptions = Pick<ReplayOptions, 'countLive' | 'freeLeaks' | 'sampleEvery' | 'touch'>;
+
 export interface Setting {
   basic?: Handle;
   plain?: { source: MemorySource; log: Uint32Array };
   oracle?: OracleHandle;
-  options?: Pick<ReplayOptions, 'freeLeaks' | 'sampleEvery' | 'touch'>;
+  options?: CpuOptions;
+  /** What some CPU is told besides. */
+  optionsOf?: Record<number, CpuOptions>;
   /** What CPU 0's allocator does wrong. */
   misdeed?: 'throw' | 'dawdle';
 }

@@ -15,7 +15,7 @@ const DRAWN = 1 << 16;
  */
 export const pairs: Workload = {
   name: 'pairs',
-  title: 'pairs',
+  title: 'pairs lifo',
   description: `${BATCH} blocks of ${MIN_BYTES}–${MAX_BYTES} B allocated, then freed last in, first out`,
   settle: 1 << 18,
   batch: BATCH,
@@ -37,9 +37,8 @@ export const pairs: Workload = {
 export const pairsFifo: Workload = {
   ...pairs,
   name: 'pairs-fifo',
-  title: 'pairs, fifo',
+  title: 'pairs fifo',
   description: `${BATCH} blocks of ${MIN_BYTES}–${MAX_BYTES} B allocated, then freed first in, first out`,
-  extra: true,
   start(subject, seed) {
     const { blocks, allocate } = batch(subject, seed);
     return (count) => {

@@ -45,11 +45,13 @@ export function renderPage(report: Report): string {
 <main>
 ${header(report)}
 <h2>Throughput</h2>
-<p class="note">Millions of operations a second (Mops/s): higher is better, the best of each row is marked. The median of several replays without checks.</p>
+<p class="note">Millions of operations a second (Mops/s): higher is better. Marked is the best of each row and what is within 5 % of it, since
+the next run may order those anew. Replays without checks: the median of several, or the only one where it is slow (point at a figure to see how many).</p>
 ${throughputTable(report)}
 <h2>Memory</h2>
 <p class="note">Peak footprint ÷ peak live bytes: lower is better, 1.00 would be no overhead at all. Footprint is every byte of the region that the
-allocator has touched, its own header included; live bytes are those that the program asked for and has not freed.</p>
+allocator has touched, its own header included; live bytes are those that the program asked for and has not freed. A region ends somewhere: what an
+allocator touches cannot exceed it.</p>
 ${ratioTable(report)}
 <h2>The traces</h2>
 ${traceTable(report, formatBytes)}

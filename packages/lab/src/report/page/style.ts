@@ -60,14 +60,15 @@ code{overflow-wrap:anywhere;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,"Dej
 .facts{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:0;font-size:14px}
 .facts dt{color:var(--dim)}.facts dd{margin:0;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;border:1px solid var(--rule);border-radius:6px;background:var(--panel);margin:8px 0 6px}
-table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;table-layout:fixed;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:5px 12px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
 th{font-weight:600;color:var(--dim)}
-th[scope=row]{color:var(--ink);text-align:left;font-weight:500;position:sticky;left:0;background:var(--panel);border-right:1px solid var(--rule)}
-thead tr:first-child th:first-child{text-align:left;position:sticky;left:0;background:var(--panel);border-right:1px solid var(--rule)}
+th[scope=row]{overflow:hidden;text-overflow:ellipsis;color:var(--ink);text-align:left;font-weight:500;position:sticky;left:0;background:var(--panel);border-right:1px solid var(--rule)}
+thead tr:first-child th:first-child{width:130px;text-align:left;position:sticky;left:0;background:var(--panel);border-right:1px solid var(--rule)}
 thead .lock{font-weight:400}
 thead tr:first-child th[colspan]{text-align:center}
 .first{border-left:1px solid var(--rule)}
+td s{visibility:hidden;text-decoration:none}
 tbody tr:last-child>*{border-bottom:0}
 tr.mean>*{border-top:2px solid var(--rule);font-weight:600}
 td.best{background:var(--best);font-weight:600}
@@ -100,10 +101,12 @@ td.best{background:var(--best);font-weight:600}
 .legend span{white-space:nowrap}
 .uplot{color:var(--ink)}
 .uplot .u-legend{text-align:left;font-size:13px;font-variant-numeric:tabular-nums;margin:4px 0 0;width:100%}
+.uplot .u-legend{table-layout:auto}
 .uplot .u-legend tr,.uplot .u-legend th,.uplot .u-legend td{border:0;width:auto;background:none;position:static}
 .uplot .u-legend th,.uplot .u-legend td{padding:1px 4px;font-weight:400;text-align:left;color:var(--ink)}
 .uplot .u-legend tr{margin-right:14px}
 .uplot .u-legend .u-marker{width:14px;height:6px;border-radius:1px}
+.uplot .u-legend tr:first-child .u-marker{display:none}
 .uplot .u-legend .u-value{min-width:7.4em;width:auto;color:var(--dim)}
 .uplot .u-legend.u-inline .u-series>*{padding:1px 3px}
 .u-cursor-x,.u-cursor-y{border-color:var(--dim)!important}

@@ -2,7 +2,7 @@
 
 import { formatCount, formatMops, formatRatio, plural } from '../../units.ts';
 import { distinct, findResult, type Report, type Result } from '../report.ts';
-import { meanRatio, meanThroughput, throughput, worstRatio } from '../table.ts';
+import { isAmongBest, meanRatio, meanThroughput, throughput, worstRatio } from '../table.ts';
 import { escapeHtml, slug } from './escape.ts';
 
 /** One column of a table: an allocator, and for throughput a lock. */
@@ -12,28 +12,33 @@ interface Configuration {
 }
 
 /**
- * Millions of operations a second, for every trace, allocator and lock; the best of a row is marked.
+ * Millions of operations a second, for every trace, allocator and lock; the best of a row is marked, and what is about as good.
  * @public
  */
 export function throughputTable(report: Report): string {
   const { results } = report;
   const columns = configurations(results);
+  const byColumn = columns.map(({ allocator, lock }) => {
+    const all = results.filter((result) => result.allocator === allocator && result.lock === lock);
+    const mean = meanThroughput(all);
+    const texts = all.map(({ operations, seconds }) => formatMops(operations, seconds));
+    return { mean, decimals: Math.max(0, ...[mean, ...texts].map(decimalsOf)) };
+  });
   const body = report.traces.map(({ name }) => {
     const row = columns.map(({ allocator, lock }) => findResult(results, allocator, lock, name));
-    const best = formatMops(Math.max(...row.map((result) => (result ? throughput(result) : 0))), 1);
+    const best = Math.max(...row.map((result) => (result ? throughput(result) : 0)));
     const cells = row.map((result, index) => {
-      const text = result === undefined ? '–' : formatMops(result.operations, result.seconds);
-      return cell(text, startsGroup(columns, index), text === best && text !== '0', result && spread(result));
+      const first = startsGroup(columns, index);
+      if (result === undefined) return cell('–', first);
+      const text = figure(formatMops(result.operations, result.seconds), byColumn[index].decimals);
+      return cell(text, first, isAmongBest(throughput(result), best), spread(result));
     });
     return tableRow(rowHead(name), cells);
   });
-  const means = columns.map(({ allocator, lock }, index) =>
-    cell(
-      meanThroughput(results.filter((result) => result.allocator === allocator && result.lock === lock)),
-      startsGroup(columns, index),
-    ),
+  const means = byColumn.map(({ mean, decimals }, index) =>
+    cell(figure(mean, decimals), startsGroup(columns, index)),
   );
-  return scrollTable(throughputHead(columns), body, means);
+  return scrollTable(throughputHead(columns), body, means, 130 + 70 * columns.length);
 }
 
 /**
@@ -58,7 +63,7 @@ export function ratioTable(report: Report): string {
   const means = allocators.map((allocator) =>
     cell(meanRatio(results.filter((result) => result.allocator === allocator))),
   );
-  return scrollTable(head, body, means);
+  return scrollTable(head, body, means, 130 + 100 * allocators.length);
 }
 
 /**
@@ -75,7 +80,12 @@ export function traceTable(report: Report, bytes: (value: number) => string): st
       cell(formatCount(trace.crossThreadFrees)),
     ]),
   );
-  return scrollTable(`<tr>${head.map((name) => `<th scope="col">${name}</th>`).join('')}</tr>`, body);
+  return scrollTable(
+    `<tr>${head.map((name) => `<th scope="col">${name}</th>`).join('')}</tr>`,
+    body,
+    [],
+    700,
+  );
 }
 
 function configurations(results: readonly Result[]): Configuration[] {
@@ -105,6 +115,17 @@ function startsGroup(columns: readonly Configuration[], index: number): boolean 
   return index === 0 || columns[index].allocator !== columns[index - 1].allocator;
 }
 
+function decimalsOf(text: string): number {
+  return text.split('.')[1]?.length ?? 0;
+}
+
+/** A figure in a column with so many decimals, where the points stand one below the other: what it lacks is there unseen. */
+function figure(text: string, decimals: number): string {
+  const own = decimalsOf(text);
+  if (own === decimals) return text;
+  return `${text}<s>${own === 0 ? '.' : ''}${'0'.repeat(decimals - own)}</s>`;
+}
+
 function cell(text: string, first = false, best = false, title = ''): string {
   const classes = [first && 'first', best && 'best'].filter(Boolean).join(' ');
   return `<td${classes && ` class="${classes}"`}${title && ` title="${title}"`}>${text}</td>`;
@@ -125,11 +146,14 @@ function tableRow(head: string, cells: readonly string[]): string {
   return `<tr>${head}${cells.join('')}</tr>`;
 }
 
-/** A single trace needs no mean. */
-function scrollTable(head: string, body: readonly string[], means: readonly string[] = []): string {
+/**
+ * A single trace needs no mean.
+ * @param width - in pixels, below which it scrolls
+ */
+function scrollTable(head: string, body: readonly string[], means: readonly string[], width: number): string {
   const mean =
     means.length > 0 && body.length > 1
-      ? `<tr class="mean"><th scope="row">geometric mean</th>${means.join('')}</tr>`
+      ? `<tr class="mean"><th scope="row">geomean</th>${means.join('')}</tr>`
       : '';
-  return `<div class="scroll"><table><thead>${head}</thead><tbody>${body.join('\n')}${mean}</tbody></table></div>`;
+  return `<div class="scroll"><table style="min-width:${width}px"><thead>${head}</thead><tbody>${body.join('\n')}${mean}</tbody></table></div>`;
 }
