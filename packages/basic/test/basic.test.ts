@@ -46,7 +46,11 @@ test('each policy finds the one hole in which an aligned request fits', (t) => {
 
 test('worst fit takes a hole in which an aligned request fits when the larger top has no room for it', (t) => {
   // The region ends in the middle of a page, so that a top of little more than a page holds no aligned one.
-  const heap = Basic.create({ memory: new SharedArrayBuffer(1 << 16), end: (1 << 16) - 512, policy: 'worst' });
+  const heap = Basic.create({
+    memory: new SharedArrayBuffer(1 << 16),
+    end: (1 << 16) - 512,
+    policy: 'worst',
+  });
   let first = 0;
   heap.walk((address) => (first = address));
   heap.malloc(4096 - first - 4);

@@ -110,7 +110,7 @@ export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: Lock
       `region [${memory.start}, ${memory.end}) is too small: ${layout.algorithm} needs ${end - memory.start} bytes for its state alone`,
     );
   }
-  const header = start / 4;
+  const header = start >>> 2;
   const { i32 } = memory;
   i32.fill(0, header, end / 4);
   i32[header + Field.algorithm] = codeWord(layout.code);
@@ -134,7 +134,7 @@ export function publishHeader(memory: SharedMemory, header: Word): void {
 export function openHeader(handle: Handle, layout: HeapLayout): { memory: SharedMemory; header: Word } {
   const { memory: source, start } = checkHandle(handle, layout.algorithm);
   const memory = SharedMemory.from(source, start);
-  const header = start / 4;
+  const header = start >>> 2;
   if (start % HEADER_ALIGN !== 0 || start + Field.own * 4 > memory.end) {
     throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
   }

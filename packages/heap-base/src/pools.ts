@@ -105,7 +105,7 @@ export abstract class PoolHeap extends LockedHeap {
 
   protected override poolsChanged(): void {
     const { i32 } = this;
-    let lowest = 2 ** 30;
+    let lowest = 0x3fffffff;
     let highest = 0;
     for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
       lowest = Math.min(lowest, pool + FIRST_BLOCK);
