@@ -69,7 +69,7 @@ export abstract class BoundaryTagHeap extends PoolHeap {
       this.insert(rest, whole - size);
     }
     i32[block] = size;
-    i32[this.used] += size;
+    i32[this.listed] -= size;
     if (this.debug) this.seal(block, size);
     return block + 1;
   }
@@ -87,7 +87,6 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     i32[end] = 0;
     if (end > i32[this.topMark]) this.mark(end);
     i32[block] = size;
-    i32[this.used] += size;
     if (this.debug) this.seal(block, size);
     return block + 1;
   }
@@ -109,9 +108,11 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     const block = hole + gap;
     if (found !== 0) {
       this.freeRest(block + size, (i32[hole] & SIZE) - gap - size);
+      i32[this.listed] -= size;
     } else {
       if (block + size > i32[this.topEnd]) return 0;
       this.raiseTop(block + size);
+      i32[this.listed] += gap;
     }
     const payload = this.handOut(block, size, gap === 0 ? 0 : PREV_FREE);
     if (gap !== 0) {
@@ -142,11 +143,10 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     if (top > i32[this.topMark]) this.mark(top);
   }
 
-  /** Writes the header of a block in use, counts it, and returns its payload. */
+  /** Writes the header of a block in use and returns its payload. */
   private handOut(block: Word, size: number, flags: number): Word {
     const { i32 } = this;
     i32[block] = size | flags;
-    i32[this.used] += size;
     if (this.debug) this.seal(block, size);
     return block + 1;
   }
@@ -161,7 +161,6 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     const block = payload - 1;
     const size = this.liveSize(block);
     if (size === 0) return false;
-    this.i32[this.used] -= size;
     this.coalesce(block, size);
     return true;
   }
@@ -181,6 +180,7 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     if (next === i32[this.top]) {
       i32[start] = 0;
       i32[this.top] = start;
+      if (whole !== size) i32[this.listed] -= whole - size;
       return;
     }
     const nextHeader = i32[next];
@@ -192,6 +192,7 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     i32[start] = whole | FREE;
     i32[behind - 1] = start;
     i32[behind] |= PREV_FREE;
+    i32[this.listed] += size;
     this.insert(start, whole);
   }
 
@@ -212,8 +213,8 @@ export abstract class BoundaryTagHeap extends PoolHeap {
       if (old + nextSize < size) return false;
       this.remove(next, nextSize);
       this.freeRest(block + size, old + nextSize - size);
+      i32[this.listed] -= size - old;
     }
-    i32[this.used] -= old;
     this.handOut(block, size, i32[block] & PREV_FREE);
     if (size < old) {
       i32[block + size] = old - size;

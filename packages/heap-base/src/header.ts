@@ -16,7 +16,7 @@
  *      …
  *  32  EPOCH      goes up whenever pools change; tells the other threads to look again
  *  33  TOTAL      words in pools                               ┐
- *  34  USED       words in blocks that are handed out          │ statistics: plain words,
+ *  34  LISTED     words in free blocks that the algorithm has │ statistics: plain words,
  *  35  TOUCHED    words of pools that were ever handed out     │ written under the lock
  *  36  POOLS      how many pools                               │
  *  37  FAILURES   requests answered with 0                     │
@@ -51,7 +51,7 @@ export const Field = {
   lock: 16,
   epoch: 32,
   total: 33,
-  used: 34,
+  listed: 34,
   touched: 35,
   pools: 36,
   failures: 37,

@@ -104,6 +104,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   protected abstract resize(block: Word, bytes: number): boolean;
   /** Bytes that may be used in a block; −1 when it is none that is handed out. */
   protected abstract usable(block: Word): number;
+  /** Free words that the header's LISTED does not count. */
+  protected abstract unlistedWords(): number;
   /** Throws with the first broken invariant. */
   protected abstract checkAll(): void;
 
@@ -249,7 +251,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
     const end = this.checkRange(start, size);
     this.enter();
     const { i32, header } = this;
-    for (const field of [Field.total, Field.used, Field.touched, Field.pools]) i32[header + field] = 0;
+    for (const field of [Field.total, Field.listed, Field.touched, Field.pools]) i32[header + field] = 0;
     this.format();
     this.addRange(start, end);
   }
@@ -268,12 +270,12 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
 
   /** Bytes in blocks that are handed out, headers and rounding included. */
   usedBytes(): number {
-    return this.bytesOf(Field.used);
+    return this.totalBytes() - this.availableBytes();
   }
 
   /** Bytes under management that are not handed out. */
   availableBytes(): number {
-    return this.totalBytes() - this.usedBytes();
+    return this.bytesOf(Field.listed) + this.unlistedWords() * 4;
   }
 
   // ── Sharing, looking, ending ──

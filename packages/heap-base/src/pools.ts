@@ -50,7 +50,7 @@ export abstract class PoolHeap extends LockedHeap {
   protected readonly top: Word;
   protected readonly topEnd: Word;
   protected readonly topMark: Word;
-  protected readonly used: Word;
+  protected readonly listed: Word;
   /** First word of the algorithm's own state. */
   protected readonly state: Word;
   /** Blocks lie in `[lowest, highest)`: this thread's cache, renewed when pools change. */
@@ -65,7 +65,7 @@ export abstract class PoolHeap extends LockedHeap {
     this.top = state + TOP;
     this.topEnd = state + TOP_END;
     this.topMark = state + TOP_MARK;
-    this.used = header + Field.used;
+    this.listed = header + Field.listed;
     this.state = state + BOUNDARY_TAG_STATE_WORDS;
   }
 
@@ -90,6 +90,10 @@ export abstract class PoolHeap extends LockedHeap {
   /** Size in words of any block; 0 for what ends a pool's blocks. */
   protected blockSize(block: Word): number {
     return this.i32[block] & SIZE;
+  }
+
+  protected override unlistedWords(): number {
+    return this.topSize();
   }
 
   /** Words of the top. */
@@ -189,6 +193,7 @@ export abstract class PoolHeap extends LockedHeap {
     const size = this.#tailSize(end);
     const top = end - size;
     if (size !== 0) this.remove(top, size);
+    i32[this.listed] -= size;
     i32[top] = 0;
     i32[this.top] = top;
     i32[this.topEnd] = end;
@@ -267,10 +272,7 @@ export abstract class PoolHeap extends LockedHeap {
     demand(found.pools === i32[header + Field.pools], 'the pool list holds fewer pools than were added');
     demand(found.top === this.topSize(), 'the top lies in no pool');
     const { used, free } = found;
-    demand(
-      used === i32[header + Field.used],
-      `${used} words are in use, counted are ${this.usedBytes() / 4}`,
-    );
+    demand(free === i32[this.listed], `${free} words are free, counted are ${i32[this.listed]}`);
     const total = used + free + found.top;
     demand(
       total === i32[header + Field.total],

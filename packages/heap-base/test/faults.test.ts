@@ -170,9 +170,9 @@ test('validate names what is broken first', (t) => {
   );
   plant('a free block that is in no list', /the footer names 0/, (heap, block) => (heap.words[block] |= 1));
   plant(
-    'the count of words in use',
-    /words are in use/,
-    (heap) => heap.words[heap.headerWord + Field.used]++,
+    'the count of free words',
+    /words are free, counted are/,
+    (heap) => heap.words[heap.headerWord + Field.listed]++,
   );
   plant('the count of all words', /pools hold/, (heap) => heap.words[heap.headerWord + Field.total]++);
   plant('too few pools counted', /more pools/, (heap) => heap.words[heap.headerWord + Field.pools]--);
