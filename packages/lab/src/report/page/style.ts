@@ -89,7 +89,7 @@ td.best{background:var(--best);font-weight:600}
 .frame{position:relative;padding-left:40px;margin-top:14px}
 .frame .lines{position:absolute;left:0;right:0;top:0;height:150px;pointer-events:none}
 .frame .lines span{position:absolute;left:40px;right:0;border-top:1px solid var(--grid)}
-.frame .lines b{position:absolute;left:0;width:34px;text-align:right;font:11px/1 system-ui,sans-serif;color:var(--dim);transform:translateY(-50%)}
+.frame .lines b{position:absolute;left:0;width:34px;text-align:right;font:11px/1 system-ui,sans-serif;white-space:nowrap;color:var(--dim);transform:translateY(-50%)}
 .ticks{display:flex;gap:2px;font-size:11px;color:var(--dim);font-variant-numeric:tabular-nums}
 .ticks span{flex:1;min-width:0;text-align:center;white-space:nowrap;overflow:visible}
 .ticks span>*{display:inline-block;margin:0 -20px}
