@@ -27,6 +27,7 @@
  */
 
 import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';
 
 /**
  * An index into the region's 32-bit words: an address divided by 4, which stays below 2^30 and so a small integer.
@@ -125,6 +126,14 @@ export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: Lock
 /** Makes a finished header known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before it. */
 export function publishHeader(memory: SharedMemory, header: Word): void {
   Atomics.store(memory.i32, header + Field.magic, MAGIC);
+}
+
+/** The lock that a header names, on its word; null for none. */
+export function lockOf(memory: SharedMemory, header: Word): Lock | null {
+  const kind = LOCK_KINDS[memory.i32[header + Field.lockKind]];
+  const address = (header + Field.lock) * 4;
+  if (kind === 'none') return null;
+  return kind === 'spin' ? new SpinLock(memory, address) : new Mutex(memory, address);
 }
 
 /**

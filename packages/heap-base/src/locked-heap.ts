@@ -28,9 +28,9 @@ import {
   MAX_BYTES,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
-import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';
+import type { Lock } from '@shmalloc/atomic-cell';
 import type { HeapClass } from './create.ts';
-import { Field, type HeapLayout, LOCK_KINDS, type LockKind, type Word } from './header.ts';
+import { Field, type HeapLayout, LOCK_KINDS, type LockKind, lockOf, type Word } from './header.ts';
 import type { HeapStats } from './stats.ts';
 
 /** Requests above this cannot be met by any region; it also keeps rounding up within 32 bits. */
@@ -74,11 +74,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
     this.debug = i32[header + Field.debug] === 1;
     this.layout = (this.constructor as unknown as HeapClass<LockedHeap>).layout;
     this.lockKind = LOCK_KINDS[i32[header + Field.lockKind]];
-    const lockAddress = (header + Field.lock) * 4;
-    if (this.lockKind === 'none') this.lock = null;
-    else
-      this.lock =
-        this.lockKind === 'spin' ? new SpinLock(memory, lockAddress) : new Mutex(memory, lockAddress);
+    this.lock = lockOf(memory, header);
   }
 
   // ── What an algorithm gives. All of it runs under the lock, with checked arguments. ──
