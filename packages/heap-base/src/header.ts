@@ -38,6 +38,9 @@ export type Word = number;
 /** Lines of cache and header alike, in bytes. */
 const HEADER_ALIGN = 64;
 
+/** What a region must have room for behind the header and the state, in bytes: a pool with a few blocks, of whatever algorithm. */
+const SMALLEST_POOL = 64;
+
 const MAGIC = 0x53484d31;
 
 /** Offsets of the header's fields, in words. */
@@ -105,10 +108,12 @@ export function headerBytes(layout: HeapLayout): number {
 export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: LockKind, debug: boolean): Word {
   const start = alignUp(memory.start, HEADER_ALIGN);
   const end = start + headerBytes(layout);
-  if (end > memory.end) {
+  // Refused before anything is written: the memory may be somebody's.
+  const needed = end + SMALLEST_POOL - memory.start;
+  if (memory.start + needed > memory.end) {
     throw new AllocError(
       'InvalidParam',
-      `region [${memory.start}, ${memory.end}) is too small: ${layout.algorithm} needs ${end - memory.start} bytes for its state alone`,
+      `region [${memory.start}, ${memory.end}) is too small: ${layout.algorithm} needs ${needed} bytes at least`,
     );
   }
   const header = start >>> 2;

@@ -78,6 +78,24 @@ test('in debug, an address inside a block is reported even where the bytes befor
   t.throws(() => naive.heap.validate());
 });
 
+test('what looks like a header but reaches beyond the pools is reported, with and without debug', (t) => {
+  for (const debug of [false, true]) {
+    const memory = new SharedArrayBuffer(256 * 1024);
+    const { heap, errors } = watchedHeap({ bytes: undefined, memory, end: 64 * 1024, debug });
+    const block = heap.malloc(256);
+    const inside = block + 16;
+    const behind = 128 * 1024;
+    heap.memory.i32[inside / 4 - 1] = 32 * 1024; // "32,768 words, in use": ends in memory that is not the heap's
+    heap.memory.i32[behind / 4 - 1] = 64; // "64 words, in use", where no pool is
+    for (const address of [inside, behind]) {
+      heap.free(address);
+      t.is(heap.usableSize(address), 0);
+    }
+    t.is(errors.length, 4);
+    heap.validate();
+  }
+});
+
 test('in debug, a write past the end of a block is found by validate and by free', (t) => {
   const { heap, errors } = watchedHeap({ debug: true });
   const block = heap.malloc(20);

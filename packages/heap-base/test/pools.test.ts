@@ -107,11 +107,20 @@ test('memory that is managed already, that is the state, that is outside or too 
   t.throws(() => heap.addMemory(64 * KIB, 1.5), { instanceOf: RangeError, message: /size .*1\.5/ });
 });
 
-test('a region that is too small for the state is refused by name', (t) => {
-  t.throws(() => StackHeap.create({ bytes: 128, backing: 'sab' }), {
-    message: /too small: stack needs \d+ bytes/,
-  });
-  t.throws(() => StackHeap.create({ bytes: 276, backing: 'sab' }), { message: /too small for a pool/ });
+test('a region that is too small is refused by name, and nothing in it has changed', (t) => {
+  for (const bytes of [128, 276, 300]) {
+    const memory = new SharedArrayBuffer(bytes);
+    new Uint8Array(memory).fill(0xaa);
+    t.throws(() => StackHeap.create({ memory }), {
+      instanceOf: AllocError,
+      message: /too small: stack needs \d+ bytes/,
+    });
+    t.true(
+      new Uint8Array(memory).every((byte) => byte === 0xaa),
+      `${bytes}`,
+    );
+  }
+  StackHeap.create({ bytes: 320, backing: 'sab' }).validate();
 });
 
 test('init forgets everything and manages the new range alone', (t) => {

@@ -42,6 +42,22 @@ test('a request may take the whole of the only free block', (t) => {
   heap.validate();
 });
 
+test('in a full heap a request takes the one hole that fits, and none of the same list that is 16 bytes too small', (t) => {
+  // Blocks of 1024 and 1040 bytes, headers included, are kept in one list.
+  for (const [hole, answered] of [
+    [1036, true],
+    [1020, false],
+  ] as const) {
+    const heap = Tlsf.create({ bytes: 1 << 16 });
+    const block = heap.malloc(hole);
+    heap.malloc(heap.availableBytes() - 4);
+    t.is(heap.availableBytes(), 0);
+    heap.free(block);
+    t.is(heap.malloc(1036), answered ? block : 0);
+    heap.validate();
+  }
+});
+
 test('walk visits every block in order', (t) => {
   const heap = Tlsf.create({ bytes: 1 << 16 });
   const [first, second] = [heap.malloc(100), heap.malloc(200)];
