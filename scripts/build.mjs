@@ -54,7 +54,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 const digest = manifestDigest();
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
-  const frozen = existsSync(path.join(root, 'pnpm-lock.yaml')) && !process.env.SHMALLOC_UPDATE_LOCK;
+  const frozen = existsSync(path.join(root, 'pnpm-lock.yaml')) && !process.env.UPDATE_LOCK;
   console.error('Installing dependencies …');
   run('npx', ['--yes', PNPM, 'install', frozen ? '--frozen-lockfile' : '--no-frozen-lockfile']);
   writeFileSync(stamp, manifestDigest());

@@ -2,15 +2,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { Command } from 'commander';
 import { CONTESTANTS, type IsolateContestant } from '../dist/bench/contestant.js';
 import { meterGarbage } from '../dist/bench/garbage.js';
 import { isolateSeat } from '../dist/bench/isolate.js';
 import type { BenchReport } from '../dist/bench/report.js';
 import { WORKLOADS } from '../dist/bench/workload.js';
-import { addBench } from '../dist/commands/bench.js';
 import { UsageError } from '../dist/errors.js';
+import { bench } from './fixtures/bench.ts';
+import { testsWith } from './fixtures/native.ts';
 
+const testWith = await testsWith(CONTESTANTS.map(({ name }) => name));
 const MIB = 1 << 20;
 const ORDER = { bytes: 64 * MIB, seed: 1, prepared: undefined };
 
@@ -18,22 +19,26 @@ function contestant(name: string): IsolateContestant {
   return CONTESTANTS.find((each) => each.name === name) as IsolateContestant;
 }
 
-for (const each of CONTESTANTS.filter(({ name }) => name !== 'boxes') as IsolateContestant[]) {
-  test(`${each.name}: an isolate of its own opens the heap and runs every workload`, async (t) => {
-    const prepared = await each.prepare?.();
-    for (const { name: workload } of WORKLOADS) {
-      const seat = await isolateSeat(each, { ...ORDER, prepared, workload });
-      const pairs = await seat.settle(0.001, 0.02);
-      t.true(Number.isInteger(pairs) && pairs > 0);
-      t.true((await seat.round(pairs)) > 0);
-      t.true((await seat.round(64)) > 0);
-      await seat.close();
-    }
-  });
+for (const each of CONTESTANTS) {
+  if (!('open' in each) || each.name === 'boxes') continue;
+  testWith(each.name)(
+    `${each.name}: an isolate of its own opens the heap and runs every workload`,
+    async (t) => {
+      const prepared = await each.prepare?.();
+      for (const { name: workload } of WORKLOADS) {
+        const seat = await isolateSeat(each, { ...ORDER, prepared, workload });
+        const pairs = await seat.settle(0.001, 0.02);
+        t.true(Number.isInteger(pairs) && pairs > 0);
+        t.true((await seat.round(pairs)) > 0);
+        t.true((await seat.round(64)) > 0);
+        await seat.close();
+      }
+    },
+  );
 }
 
-for (const name of ['tlsf', 'basic-first', 'assemblyscript', 'thi-ng']) {
-  test(`${name}: hands out blocks of a heap that do not overlap`, async (t) => {
+for (const name of ['tlsf', 'basic-first', 'assemblyscript', 'thi-ng', 'wasi-dlmalloc']) {
+  testWith(name)(`${name}: hands out blocks of a heap that do not overlap`, async (t) => {
     const { prepare, open } = contestant(name);
     const heap = await open(MIB, await prepare?.());
     const blocks: [start: number, end: number][] = [];
@@ -91,29 +96,12 @@ for (const name of ['tlsf', 'basic-first', 'basic-best', 'basic-worst']) {
   });
 }
 
-/** Runs `shmalloc bench` in this process and gives what it printed. */
-async function bench(...args: string[]): Promise<string> {
-  const root = new Command('shmalloc').exitOverride().configureOutput({ writeErr: () => {} });
-  addBench(root);
-  const { write } = process.stdout;
-  let printed = '';
-  process.stdout.write = (text: string | Uint8Array) => {
-    printed += text;
-    return true;
-  };
-  try {
-    await root.parseAsync(['bench', ...args], { from: 'user' });
-  } finally {
-    process.stdout.write = write;
-  }
-  return printed;
-}
-
 test.serial('shmalloc bench prints a table and writes the same as JSON', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-bench-'));
   const out = path.join(folder, 'deep', 'bench.json');
   const names = 'tlsf,assemblyscript,thi-ng,harness';
-  const text = await bench('--quick', '--rounds', '2', '--workload', 'pairs', '--only', names, '-o', out);
+  const few = ['--quick', '--rounds', '2', '--workload', 'pairs', '--no-footprint'];
+  const text = await bench(...few, '--only', names, '-o', out);
   t.true(text.endsWith(`\n${out}\n`), 'and says where that is');
   for (const title of ['Tlsf', 'AssemblyScript TLSF', '@thi.ng/malloc', 'the harness alone', 'control']) {
     t.true(text.includes(`\n${title}`), title);
@@ -124,7 +112,9 @@ test.serial('shmalloc bench prints a table and writes the same as JSON', async (
     report.figures.map(({ contestant }) => contestant),
     ['tlsf', 'assemblyscript', 'thi-ng', 'harness'],
   );
-  t.true(report.figures.every(({ rounds, ratio }) => rounds === 2 && ratio !== null && ratio > 0));
+  t.true(report.figures.every(({ rounds, ratios }) => rounds === 2 && ratios.assemblyscript > 0));
+  t.deepEqual(report.references, ['mimalloc-c', 'glibc', 'assemblyscript']);
+  t.is(report.footprint, null);
   t.deepEqual(
     report.garbage.map(({ contestant }) => contestant),
     ['tlsf', 'boxes'],
@@ -140,15 +130,37 @@ test.serial('shmalloc bench --json prints what it writes', async (t) => {
   t.is(text, readFileSync(out, 'utf8'));
   const report = JSON.parse(text) as BenchReport;
   t.is(report.plan.seed, 9);
-  t.is(report.figures[0].ratio, null, 'there is nobody to compare with');
+  t.deepEqual(report.figures[0].ratios, {}, 'there is nobody to compare with');
+  t.is(report.footprint, null, 'nobody has one');
   t.deepEqual(report.garbage, []);
   rmSync(folder, { recursive: true });
 });
 
+testWith('glibc')('shmalloc bench compares with C, in time and in memory', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-bench-'));
+  const out = path.join(folder, 'bench.json');
+  const few = ['--quick', '--rounds', '2', '--workload', 'pairs-fifo', '--no-garbage'];
+  const text = await bench(...few, '--only', 'tlsf,glibc', '-o', out);
+  t.regex(text, /^pairs fifo +ns a pair +spread +÷ glibc$/m);
+  t.regex(text, /^glibc malloc .* 1\.00$/m);
+  t.regex(text, /^geometric mean +\d\.\d\d +\d\.\d\d$/m);
+  t.regex(text, /^Called from C: glibc malloc 2\.\d+\.$/m);
+  t.regex(text, /^Ours in pages of 4 KiB, geometric mean: Tlsf \d\.\d\d\.$/m);
+  const { footprint, figures } = JSON.parse(readFileSync(out, 'utf8')) as BenchReport;
+  t.true(figures.every(({ ratios }) => Object.keys(ratios).join() === 'glibc'));
+  t.deepEqual(
+    footprint?.means.map(({ contestant }) => contestant),
+    ['tlsf', 'glibc'],
+  );
+  t.true(footprint?.figures.every(({ ratio }) => ratio >= 1 && ratio < 3));
+  t.deepEqual(footprint?.absences, []);
+  rmSync(folder, { recursive: true });
+});
+
 test.serial('shmalloc bench knows its contestants, workloads and numbers', async (t) => {
-  await t.throwsAsync(bench('--only', 'tlsf,glibc'), {
+  await t.throwsAsync(bench('--only', 'tlsf,dmalloc'), {
     instanceOf: UsageError,
-    message: /'glibc'.*tlsf.*thi-ng/,
+    message: /'dmalloc'.*tlsf.*glibc/,
   });
   await t.throwsAsync(bench('--workload', 'larson'), {
     instanceOf: UsageError,

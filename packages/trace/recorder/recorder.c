@@ -198,7 +198,7 @@ static struct log *open_log(const char *directory) {
   }
   if (file < 0) return NULL;
 
-  const char *wanted = getenv("SHMALLOC_RECORD_ROOM");
+  const char *wanted = getenv("RECORDER_ROOM");
   uint64_t records = room(wanted != NULL ? strtoull(wanted, NULL, 10) : 1 << 27);
   struct log *log = MAP_FAILED;
   for (; records > 0; records = records > LEAST_RECORDS ? records / 2 : 0) {
@@ -236,7 +236,7 @@ static void start(void) {
     resolve();
     __atomic_store_n(&resolution, RESOLVED, __ATOMIC_RELEASE);
     /* The dynamic linker allocates before the C library has its environment; then this is tried again by the constructor below. */
-    const char *directory = environ == NULL ? NULL : getenv("SHMALLOC_RECORD_DIRECTORY");
+    const char *directory = environ == NULL ? NULL : getenv("RECORDER_DIRECTORY");
     struct gate *page = mmap(NULL, HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page != MAP_FAILED) {
       madvise(page, HEADER_BYTES, MADV_WIPEONFORK);
@@ -252,7 +252,7 @@ static void start(void) {
 
 __attribute__((constructor)) static void start_late(void) {
   if (!ready() || gate == &no_gate || gate->log != NULL) return;
-  const char *directory = getenv("SHMALLOC_RECORD_DIRECTORY");
+  const char *directory = getenv("RECORDER_DIRECTORY");
   inside = 1;
   if (directory != NULL) gate->log = open_log(directory);
   inside = 0;

@@ -14,9 +14,14 @@
 import { assemblyscript } from './contestants/assemblyscript.ts';
 import { basicBest, basicFirst, basicWorst } from './contestants/basic.ts';
 import { boxes } from './contestants/boxes.ts';
+import { glibc } from './contestants/glibc.ts';
 import { harness } from './contestants/harness.ts';
+import { jemalloc } from './contestants/jemalloc.ts';
+import { mimallocC } from './contestants/mimalloc-c.ts';
 import { thing } from './contestants/thi-ng.ts';
 import { tlsf } from './contestants/tlsf.ts';
+import { wasiDlmalloc } from './contestants/wasi-dlmalloc.ts';
+import type { CAllocator } from './native/allocator.ts';
 
 /**
  * The two calls that are measured.
@@ -33,6 +38,8 @@ export interface Subject {
  * @public
  */
 export interface Seat {
+  /** Of what is measured, where it can tell. */
+  readonly version?: string;
   /**
    * Warms up and lets the heap settle.
    * @param roundSeconds - how long a round shall take
@@ -64,8 +71,8 @@ interface Named {
   readonly name: string;
   /** In the table. */
   readonly title: string;
-  /** What it is: ours, somebody else's, or there to measure the measurement. */
-  readonly kind: 'ours' | 'foreign' | 'control';
+  /** What it is: ours, somebody else's and called from JavaScript, the same called from C, or there to measure the measurement. */
+  readonly kind: 'ours' | 'foreign' | 'native' | 'control';
   /**
    * Runs once, before anything is measured; its result must be structured-cloneable and reaches every seat.
    * @throws when the contestant is not available here; the message says why
@@ -89,8 +96,16 @@ export interface SeatedContestant extends Named {
   seat(order: SeatOrder): Promise<Seat>;
 }
 
+/**
+ * Called from C, in a program that the bench compiles.
+ * @public
+ */
+export interface NativeContestant extends SeatedContestant {
+  readonly allocator: CAllocator;
+}
+
 /** @public */
-export type Contestant = IsolateContestant | SeatedContestant;
+export type Contestant = IsolateContestant | SeatedContestant | NativeContestant;
 
 /** Every contestant, in the order of the table. @public */
 export const CONTESTANTS: readonly Contestant[] = [
@@ -100,9 +115,27 @@ export const CONTESTANTS: readonly Contestant[] = [
   basicWorst,
   assemblyscript,
   thing,
+  wasiDlmalloc,
+  mimallocC,
+  glibc,
+  jemalloc,
   harness,
   boxes,
 ];
 
-/** The one that ratios are against. @public */
-export const REFERENCE: string = assemblyscript.name;
+/**
+ * A contestant that ratios are against.
+ * @public
+ */
+export interface Reference {
+  readonly contestant: string;
+  /** Above the column. */
+  readonly head: string;
+}
+
+/** All of them, in the order of the columns. @public */
+export const REFERENCES: readonly Reference[] = [
+  { contestant: mimallocC.name, head: '÷ C mimalloc' },
+  { contestant: glibc.name, head: '÷ glibc' },
+  { contestant: assemblyscript.name, head: '÷ AssemblyScript' },
+];

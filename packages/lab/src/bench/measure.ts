@@ -40,6 +40,8 @@ export interface Sample {
   readonly pairs: number;
   /** Nanoseconds a pair, round by round. */
   readonly rounds: number[];
+  /** Of the contestant, where its seat can tell. */
+  readonly version?: string;
 }
 
 /**
@@ -48,7 +50,7 @@ export interface Sample {
  */
 export interface Absence {
   readonly contestant: string;
-  /** Missing when it is absent altogether. */
+  /** A workload, or `footprint` and perhaps a trace. Missing when it is absent altogether. */
   readonly workload?: string;
   readonly reason: string;
 }
@@ -97,7 +99,14 @@ export async function measure(plan: Plan, step: (label: string) => void = () => 
           prepared: forSeat,
         });
         const pairs = await seat.settle(plan.roundSeconds, plan.settleSeconds);
-        const sample = { contestant: contestant.name, workload: workload.name, pairs, rounds: [] };
+        const { version } = seat;
+        const sample: Sample = {
+          contestant: contestant.name,
+          workload: workload.name,
+          pairs,
+          rounds: [],
+          ...(version !== undefined && { version }),
+        };
         table.push({ contestant, seat, sample });
       } catch (error) {
         absences.push({ contestant: contestant.name, workload: workload.name, reason: reasonOf(error) });
@@ -135,8 +144,11 @@ function takeSeat(contestant: Contestant, order: SeatOrder): Promise<Seat> {
   return 'seat' in contestant ? contestant.seat(order) : isolateSeat(contestant, order);
 }
 
-/** The first line of what went wrong; a missing package is said as such. */
-function reasonOf(error: unknown): string {
+/**
+ * The first line of what went wrong; a missing package is said as such.
+ * @internal
+ */
+export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ERR_MODULE_NOT_FOUND') {
     return `not installed here (it is a development dependency): ${message.split('\n')[0]}`;

@@ -1,11 +1,15 @@
-/** How the results read: two tables and the notes below them. */
+/** How the results read: a table for each workload, one of the garbage, one of the footprint, and the notes below them. */
 
 import type { Machine } from '../machine.ts';
 import { type Column, colors, RULE, renderTable } from '../table.ts';
 import { formatBytes, formatCount } from '../units.ts';
+import { type Contestant, REFERENCES } from './contestant.ts';
+import type { Footprint } from './footprint/footprint.ts';
+import { footprintTable } from './footprint/table.ts';
 import type { Garbage } from './garbage.ts';
 import type { Absence, Plan, Sample } from './measure.ts';
 import type { Figure } from './summary.ts';
+import type { Workload } from './workload.ts';
 
 /**
  * What `out/bench.json` holds.
@@ -14,10 +18,12 @@ import type { Figure } from './summary.ts';
 export interface BenchReport {
   readonly machine: Machine;
   readonly plan: { rounds: number; roundSeconds: number; settleSeconds: number; bytes: number; seed: number };
-  /** The contestant that ratios are against. */
-  readonly reference: string;
+  /** The contestants that ratios are against. */
+  readonly references: readonly string[];
   readonly figures: readonly Figure[];
   readonly garbage: readonly Garbage[];
+  /** Null when it was left out, or nobody was chosen that has one. */
+  readonly footprint: Footprint | null;
   readonly absences: readonly Absence[];
   readonly samples: readonly Sample[];
 }
@@ -31,40 +37,52 @@ const DASH = '–';
  * @public
  */
 export function renderReport(report: BenchReport, plan: Plan): string {
-  const parts = [timeTable(report, plan)];
+  const parts = plan.workloads.map((workload) => timeTable(report, plan.contestants, workload));
   if (report.garbage.length > 0) parts.push(garbageTable(report, plan));
+  if (report.footprint !== null) parts.push(footprintTable(report.footprint, plan.contestants));
   parts.push(notes(report, plan));
-  return parts.join('\n\n');
+  return parts.filter((part) => part !== '').join('\n\n');
 }
 
-function timeTable({ figures }: BenchReport, { contestants, workloads }: Plan): string {
-  const columns: Column[] = [{ head: 'malloc + free, ns', align: 'left' }];
-  for (const { title } of workloads) {
-    columns.push(
-      { head: title.replace(' ', '\n'), align: 'point' },
-      { head: 'spread', align: 'right' },
-      { head: 'ratio', align: 'point' },
-    );
-  }
+/** One workload: who, how long, and how that compares with those references that took part. Empty when nobody did. */
+function timeTable(
+  { figures }: BenchReport,
+  contestants: readonly Contestant[],
+  { name: workload, title }: Workload,
+): string {
+  const own = figures.filter((each) => each.workload === workload);
+  const references = REFERENCES.filter(({ contestant }) =>
+    own.some((each) => each.contestant === contestant),
+  );
   const rows: (string[] | typeof RULE)[] = [];
-  let lastKind = contestants[0]?.kind;
+  let lastKind: string | undefined;
   for (const { name, title, kind } of contestants) {
-    const cells = workloads.map((workload) =>
-      figures.find((each) => each.contestant === name && each.workload === workload.name),
-    );
-    if (cells.every((cell) => cell === undefined)) continue;
+    const figure = own.find((each) => each.contestant === name);
+    if (figure === undefined) continue;
     if (kind !== lastKind && rows.length > 0) rows.push(RULE);
     lastKind = kind;
-    rows.push([title, ...cells.flatMap(figureCells)]);
+    rows.push([
+      title,
+      ...figureCells(figure),
+      ...references.map(({ contestant }) => ratioCell(figure, contestant)),
+    ]);
   }
+  if (rows.length === 0) return '';
+  const columns: Column[] = [
+    { head: title, align: 'left' },
+    { head: 'ns a pair', align: 'point' },
+    { head: 'spread', align: 'right' },
+    ...references.map(({ head }): Column => ({ head, align: 'point' })),
+  ];
   return renderTable(columns, rows);
 }
 
-function figureCells(figure: Figure | undefined): string[] {
-  if (figure === undefined) return [DASH, DASH, DASH];
-  const { nanoseconds, lower, upper, ratio } = figure;
-  const spread = `±${((50 * (upper - lower)) / nanoseconds).toFixed(1)} %`;
-  return [formatNanoseconds(nanoseconds), spread, ratio === null ? DASH : formatQuotient(ratio)];
+function figureCells({ nanoseconds, lower, upper }: Figure): string[] {
+  return [formatNanoseconds(nanoseconds), `±${((50 * (upper - lower)) / nanoseconds).toFixed(1)} %`];
+}
+
+function ratioCell({ ratios }: Figure, reference: string): string {
+  return reference in ratios ? formatQuotient(ratios[reference]) : DASH;
 }
 
 function garbageTable({ garbage }: BenchReport, { contestants, workloads }: Plan): string {
@@ -90,23 +108,50 @@ function titleOf(list: readonly { name: string; title: string }[], name: string)
   return list.find((each) => each.name === name)?.title ?? name;
 }
 
-function notes({ machine, absences, figures, reference }: BenchReport, plan: Plan): string {
+function notes(report: BenchReport, plan: Plan): string {
+  const { machine, absences, figures, footprint } = report;
+  const took = (name: string): boolean => figures.some(({ contestant }) => contestant === name);
+  const title = (name: string): string => titleOf(plan.contestants, name);
   const lines = plan.workloads.map((workload) => `${workload.title}: ${workload.description}`);
   lines.push(
-    `Medians of ${plan.rounds} interleaved rounds of about ${plan.roundSeconds * 1000} ms; spread: half the distance between the quartiles.`,
-    `ratio: time ÷ that of ${titleOf(plan.contestants, reference)} in the same round; below 1 is quicker.`,
+    `Medians of ${plan.rounds} interleaved rounds of about ${plan.roundSeconds * 1000} ms; a pair is a malloc and its free; spread: half the distance between the quartiles.`,
+    '÷: time ÷ that of the other one in the same round; below 1 is quicker.',
     `Regions of ${formatBytes(plan.bytes)}; seed ${plan.seed}; ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}.`,
   );
-  if (figures.some((figure) => figure.contestant === 'harness')) {
-    lines.push('Every time includes the harness’s own, which is the row “the harness alone”.');
+  if (took('harness')) {
+    lines.push('Every time in JavaScript includes the harness’s own, which is the row “the harness alone”.');
   }
-  if (!figures.some((figure) => figure.contestant === reference)) {
-    lines.push(`No ratios: ${reference} did not take part.`);
+  const versions = versionsOf(report).map(([name, version]) => `${title(name)} ${version}`);
+  if (versions.length > 0) lines.push(`Called from C: ${versions.join(', ')}.`);
+  const missing = REFERENCES.filter(({ contestant }) => !took(contestant));
+  if (missing.length > 0) {
+    lines.push(
+      `No ratios to ${missing.map(({ contestant }) => title(contestant)).join(', ')}: not measured.`,
+    );
   }
-  for (const { contestant, workload, reason } of absences) {
+  if (footprint !== null) lines.push(...footprintNotes(footprint, title));
+  for (const { contestant, workload, reason } of [...absences, ...(footprint?.absences ?? [])]) {
     lines.push(`Not measured: ${contestant}${workload === undefined ? '' : ` in ${workload}`}: ${reason}`);
   }
   return lines.map((line) => colors.dim(line)).join('\n');
+}
+
+function footprintNotes({ means }: Footprint, title: (name: string) => string): string[] {
+  const lines = [
+    'Footprint: one thread replays in the recorded order and fills every block. Ours in bytes of the region ever touched, C in resident pages.',
+  ];
+  const paged = means.flatMap(({ contestant, pageRatio }) =>
+    pageRatio === undefined ? [] : [`${title(contestant)} ${pageRatio.toFixed(2)}`],
+  );
+  if (paged.length > 0) lines.push(`Ours in pages of 4 KiB, geometric mean: ${paged.join(' · ')}.`);
+  return lines;
+}
+
+/** Of those that could tell, each once. */
+function versionsOf({ samples }: BenchReport): [string, string][] {
+  const versions = new Map<string, string>();
+  for (const { contestant, version } of samples) if (version !== undefined) versions.set(contestant, version);
+  return [...versions];
 }
 
 function formatNanoseconds(value: number): string {

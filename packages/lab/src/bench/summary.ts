@@ -15,18 +15,22 @@ export interface Figure {
   /** The quartiles of the same. */
   readonly lower: number;
   readonly upper: number;
-  /** Median over the rounds of own time ÷ the reference's time in the same round; null when the reference is absent. */
-  readonly ratio: number | null;
+  /** By reference, the median over the rounds of own time ÷ the reference's time in the same round. None to a reference that is absent. */
+  readonly ratios: Readonly<Record<string, number>>;
 }
 
 /**
  * @param samples - what was measured
- * @param reference - the contestant that ratios are against
+ * @param references - the contestants that ratios are against
  * @public
  */
-export function summarize(samples: readonly Sample[], reference: string): Figure[] {
+export function summarize(samples: readonly Sample[], references: readonly string[]): Figure[] {
   return samples.map(({ contestant, workload, pairs, rounds }) => {
-    const base = samples.find((other) => other.contestant === reference && other.workload === workload);
+    const ratios: Record<string, number> = {};
+    for (const reference of references) {
+      const base = samples.find((other) => other.contestant === reference && other.workload === workload);
+      if (base) ratios[reference] = median(rounds.map((time, round) => time / base.rounds[round]));
+    }
     return {
       contestant,
       workload,
@@ -35,7 +39,7 @@ export function summarize(samples: readonly Sample[], reference: string): Figure
       nanoseconds: median(rounds),
       lower: quantile(rounds, 0.25),
       upper: quantile(rounds, 0.75),
-      ratio: base === undefined ? null : median(rounds.map((time, round) => time / base.rounds[round])),
+      ratios,
     };
   });
 }

@@ -20,6 +20,11 @@ export interface Workload {
   /** Pairs come in multiples of this. */
   readonly batch: number;
   /**
+   * The numbers that {@link Workload.start} works through, for those who do the same work elsewhere.
+   * @param seed - the same for every contestant
+   */
+  draw(seed: number): readonly Uint16Array[];
+  /**
    * Draws the numbers and fills the heap.
    * @param subject - a fresh heap
    * @param seed - the same for every contestant

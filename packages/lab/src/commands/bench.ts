@@ -1,10 +1,19 @@
 /** `shmalloc bench`: the allocators against others, on the same work, in one run. */
 
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { recordings } from '@shmalloc/recordings';
+import { readTrace } from '@shmalloc/trace';
 import type { Command } from 'commander';
-import { CONTESTANTS, type Contestant, REFERENCE } from '../bench/contestant.ts';
+import { CONTESTANTS, type Contestant, REFERENCES } from '../bench/contestant.ts';
+import {
+  type Footprint,
+  measureFootprint,
+  type NamedTrace,
+  withFootprint,
+} from '../bench/footprint/footprint.ts';
 import { type Garbage, meterGarbage } from '../bench/garbage.ts';
-import { measure, type Plan, stepsOf } from '../bench/measure.ts';
+import { type Absence, measure, type Plan, stepsOf } from '../bench/measure.ts';
 import { type BenchReport, renderReport } from '../bench/report.ts';
 import { summarize } from '../bench/summary.ts';
 import { WORKLOADS } from '../bench/workload.ts';
@@ -22,6 +31,9 @@ const SCALES = {
   quick: { rounds: 5, roundSeconds: 0.03, settleSeconds: 0.3, operations: 1_000_000, garbageSeconds: 0.5 },
 } as const;
 
+/** The longest recording that is replayed in a hurry. */
+const QUICK_OPERATIONS = 115_000;
+
 /** The contestant that shows that the garbage meter can see garbage. It has no row among the times. */
 const METER_CONTROL = 'boxes';
 
@@ -32,6 +44,7 @@ interface BenchFlags {
   seed: number;
   quick?: boolean;
   garbage: boolean;
+  footprint: boolean;
   json?: boolean;
   out?: string;
 }
@@ -45,6 +58,7 @@ Examples:
 Contestants: ${timed()
   .map(({ name }) => name)
   .join(', ')}
+Those that are called from C or compiled to WASM need a compiler and their library; without, they are left out with a note.
 Workloads:
 ${WORKLOADS.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).join('\n')}`;
 
@@ -62,8 +76,9 @@ export function addBench(root: Command): void {
       wholeNumber(text, 1, 10_000),
     )
     .option('--seed <number>', 'seed of sizes and slots', (text) => wholeNumber(text, 0, 2 ** 32 - 1), 2332)
-    .option('--quick', 'a quarter of a minute instead of about two; the figures are rough')
+    .option('--quick', 'half a minute instead of about three; the figures are rough')
     .option('--no-garbage', 'leave out the measurement of JavaScript garbage')
+    .option('--no-footprint', 'leave out the memory that recorded programs take')
     .option('--json', 'print the results as JSON')
     .option('-o, --out <file>', 'where the JSON goes (default: out/bench.json)')
     .addHelpText('after', EXAMPLES)
@@ -82,18 +97,25 @@ async function bench(flags: BenchFlags): Promise<void> {
     seed: flags.seed,
   };
   const metered = flags.garbage ? meteredOf(plan) : [];
-  const progress = startProgress(stepsOf(plan) + metered.length * plan.workloads.length);
+  const filled = flags.footprint ? withFootprint(plan.contestants) : [];
+  const traces = filled.length === 0 ? [] : tracesOf(flags.quick === true);
+  const progress = startProgress(
+    stepsOf(plan) + metered.length * plan.workloads.length + filled.length * traces.length,
+  );
   let report: BenchReport;
   try {
     const { samples, absences } = await measure(plan, (label) => progress.step(label));
     const garbage = await meterAll(plan, metered, scale.operations, scale.garbageSeconds, progress);
+    const footprint = await footprintOf(filled, traces, absences, progress);
+    const references = REFERENCES.map(({ contestant }) => contestant);
     const { rounds, roundSeconds, settleSeconds, bytes, seed } = plan;
     report = {
       machine: describeMachine(),
       plan: { rounds, roundSeconds, settleSeconds, bytes, seed },
-      reference: REFERENCE,
-      figures: summarize(samples, REFERENCE),
+      references,
+      figures: summarize(samples, references),
       garbage,
+      footprint,
       absences,
       samples,
     };
@@ -107,6 +129,26 @@ async function bench(flags: BenchFlags): Promise<void> {
     flags.json ? json : `${renderReport(report, { ...plan, contestants: CONTESTANTS })}\n\n${file}\n`,
   );
   if (report.figures.length === 0) throw new JobError('nothing could be measured');
+}
+
+/** The recordings, in a hurry only those of programs that did little. */
+function tracesOf(quick: boolean): NamedTrace[] {
+  return recordings
+    .filter(({ operations }) => !quick || operations <= QUICK_OPERATIONS)
+    .map(({ name, url }) => ({ name, load: () => readTrace(readFileSync(url)) }));
+}
+
+/** Whoever is absent altogether has been told of, and is not tried again. */
+async function footprintOf(
+  contestants: readonly Contestant[],
+  traces: readonly NamedTrace[],
+  absences: readonly Absence[],
+  progress: Progress,
+): Promise<Footprint | null> {
+  const gone = new Set(absences.filter((each) => each.workload === undefined).map((each) => each.contestant));
+  const present = contestants.filter(({ name }) => !gone.has(name));
+  if (present.length === 0) return null;
+  return measureFootprint(present, traces, (label) => progress.step(label));
 }
 
 /** Ours that were chosen and, if there are any, the control. */

@@ -145,8 +145,8 @@ async function run(
   const { command, args = [], cwd, stdio = 'inherit', room, onStart } = options;
   const env: NodeJS.ProcessEnv = { ...(options.env ?? process.env) };
   env.LD_PRELOAD = env.LD_PRELOAD ? `${library}:${env.LD_PRELOAD}` : library;
-  env.SHMALLOC_RECORD_DIRECTORY = path.resolve(directory);
-  if (room !== undefined) env.SHMALLOC_RECORD_ROOM = String(room);
+  env.RECORDER_DIRECTORY = path.resolve(directory);
+  if (room !== undefined) env.RECORDER_ROOM = String(room);
   const child = spawn(command, args, { cwd, env, stdio });
   const release = passSignalsOn(child);
   try {

@@ -9,7 +9,7 @@ const DRAWN = 1 << 20;
 
 /**
  * 16,384 live blocks; again and again a random one is freed and another size allocated in its place. It is the hard case: frees in no
- * order, a fragmented heap of 8.5 MB that no first-level cache holds.
+ * order, a fragmented heap of 8.5 MB that no first-level cache holds. `native/seat.c` does the same in C.
  * @public
  */
 export const churn: Workload = {
@@ -18,9 +18,9 @@ export const churn: Workload = {
   description: `${SLOTS.toLocaleString('en-US')} slots; a random one freed and allocated anew with ${MIN_BYTES}–${MAX_BYTES} B`,
   settle: 4 * SLOTS,
   batch: 1,
+  draw: (seed) => [drawn(DRAWN, MIN_BYTES, MAX_BYTES, seed), drawn(DRAWN, 0, SLOTS - 1, seed + 1)],
   start(subject, seed) {
-    const sizes = drawn(DRAWN, MIN_BYTES, MAX_BYTES, seed);
-    const slots = drawn(DRAWN, 0, SLOTS - 1, seed + 1);
+    const [sizes, slots] = churn.draw(seed);
     const blocks = new Uint32Array(SLOTS);
     let next = 0;
     const allocate = (slot: number): void => {

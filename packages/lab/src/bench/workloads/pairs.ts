@@ -10,7 +10,8 @@ const DRAWN = 1 << 16;
 
 /**
  * 64 blocks are allocated, then freed, the last one first: the short-lived blocks of a function call. Last in, first out is also the
- * order that suits the contestants best, above all `@thi.ng/malloc`, which looks for a block from the newest on.
+ * order that suits the contestants best, above all `@thi.ng/malloc`, which looks for a block from the newest on. `native/seat.c` does the same
+ * in C.
  * @public
  */
 export const pairs: Workload = {
@@ -19,6 +20,7 @@ export const pairs: Workload = {
   description: `${BATCH} blocks of ${MIN_BYTES}–${MAX_BYTES} B allocated, then freed last in, first out`,
   settle: 1 << 18,
   batch: BATCH,
+  draw: (seed) => [drawn(DRAWN, MIN_BYTES, MAX_BYTES, seed)],
   start(subject, seed) {
     const { blocks, allocate } = batch(subject, seed);
     return (count) => {
@@ -52,7 +54,7 @@ export const pairsFifo: Workload = {
 
 /** 64 places and the loop that fills them. */
 function batch(subject: Subject, seed: number): { blocks: Uint32Array; allocate: () => void } {
-  const sizes = drawn(DRAWN, MIN_BYTES, MAX_BYTES, seed);
+  const [sizes] = pairs.draw(seed);
   const blocks = new Uint32Array(BATCH);
   let next = 0;
   function allocate(): void {
