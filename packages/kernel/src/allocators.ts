@@ -102,7 +102,7 @@ export interface AllocatorModule {
  * Names that {@link boot} takes.
  * @public
  */
-export type AllocatorName = 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf';
+export type AllocatorName = 'mimalloc' | 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf';
 
 /** What can stand around a single-threaded algorithm when several threads share it. */
 const LOCKED: readonly LockKind[] = ['spin', 'mutex'];
@@ -119,6 +119,12 @@ const basic = (policy: string): AllocatorEntry => ({
  * @public
  */
 export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
+  mimalloc: {
+    load: () => import('@shmalloc/mimalloc'),
+    exportName: 'MiMalloc',
+    locks: ['none'],
+    options: {},
+  },
   'basic-first': basic('first'),
   'basic-best': basic('best'),
   'basic-worst': basic('worst'),

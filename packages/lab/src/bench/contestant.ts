@@ -17,7 +17,9 @@ import { boxes } from './contestants/boxes.ts';
 import { glibc } from './contestants/glibc.ts';
 import { harness } from './contestants/harness.ts';
 import { jemalloc } from './contestants/jemalloc.ts';
+import { mimalloc } from './contestants/mimalloc.ts';
 import { mimallocC } from './contestants/mimalloc-c.ts';
+import { mimallocThree } from './contestants/mimalloc-three.ts';
 import { thing } from './contestants/thi-ng.ts';
 import { tlsf } from './contestants/tlsf.ts';
 import { wasiDlmalloc } from './contestants/wasi-dlmalloc.ts';
@@ -109,6 +111,8 @@ export type Contestant = IsolateContestant | SeatedContestant | NativeContestant
 
 /** Every contestant, in the order of the table. @public */
 export const CONTESTANTS: readonly Contestant[] = [
+  mimalloc,
+  mimallocThree,
   tlsf,
   basicFirst,
   basicBest,

@@ -1,0 +1,128 @@
+/**
+ * Threads that end. What a thread still has in use when it detaches belongs to nobody for a while: whoever needs memory adopts it.
+ *
+ * ```
+ *   owner's name ──detach──▶ ABANDONED (1) ──reclaim, one exchange──▶ the new owner's name
+ *                              │  ▲
+ *                              │  └ frees of other threads go on: onto each page's XTHREAD_FREE
+ *                              └ the chunk's ABANDONED bit helps to find it
+ * ```
+ */
+
+import { bitOf, findSegment } from './arena.ts';
+import { collectPage, nextOf } from './blocks.ts';
+import { collectHeap } from './collect.ts';
+import { freeForeign, freeLocal } from './free.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { Heap } from './heap.ts';
+import { pageOf } from './lookup.ts';
+import { binOfPage, DELAYED, GUARDED, HAS_ALIGNED, ownerOf, Page } from './page.ts';
+import { Chunk, chunkAt } from './page-map.ts';
+import { appendPage, forEachPage, removePage } from './queue.ts';
+import { freePage } from './retire.ts';
+import { ABANDONED_SEGMENT, KIND_PAGES, linkSegment, Segment } from './segment.ts';
+import { resetHeap, slotAt } from './thread-table.ts';
+import type { Tld } from './tld.ts';
+import { forEachHeap, forEachPageIn, forEachSegment } from './walk.ts';
+
+/** Lets go of everything that this thread has, and of its name. */
+export function abandonThread(tld: Tld): void {
+  const { i32 } = tld;
+  forEachHeap(tld, (heap) => {
+    collectHeap(tld, heap, true);
+    forEachPage(tld, heap, (page) => {
+      // From here on nobody waits for news of this page: frees go onto its own list.
+      Atomics.and(i32, page + Page.xthreadFree, ~DELAYED);
+      i32[page + Page.xthreadId] &= HAS_ALIGNED | GUARDED;
+    });
+  });
+  forEachSegment(tld, (segment) => {
+    if (i32[segment + Segment.threadId] === tld.threadId) abandonSegment(tld, segment);
+  });
+  forEachHeap(tld, (heap) => {
+    resetHeap(tld, heap);
+    // Release: pairs with the exchange in claimSlot.
+    Atomics.store(i32, heap + Heap.threadId, 0);
+  });
+}
+
+function abandonSegment(tld: Tld, segment: Word): void {
+  const { i32 } = tld;
+  const base = i32[segment + Segment.base];
+  // Release: pairs with the exchange in `reclaim`, and publishes the segment as it is.
+  Atomics.store(i32, segment + Segment.threadId, ABANDONED_SEGMENT);
+  Atomics.or(i32, chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
+}
+
+/** Makes an abandoned segment this thread's; false when somebody else was quicker. */
+function reclaim(tld: Tld, segment: Word): boolean {
+  const { i32 } = tld;
+  const found = Atomics.compareExchange(i32, segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId);
+  if (found !== ABANDONED_SEGMENT) return false;
+  const base = i32[segment + Segment.base];
+  Atomics.and(i32, chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, ~bitOf(tld, base));
+  i32[tld.heap + Heap.segmentCount]++;
+  if (
+    i32[segment + Segment.kind] === KIND_PAGES &&
+    (i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0
+  )
+    linkSegment(tld, segment);
+  const pages: Word[] = [];
+  forEachPageIn(tld, segment, (page) => pages.push(page));
+  for (const page of pages) {
+    i32[page + Page.xthreadId] |= tld.threadId;
+    i32[page + Page.xheap] = tld.heap;
+    i32[tld.heap + Heap.pageCount]++;
+    appendPage(tld, tld.heap, binOfPage(tld, page), page);
+  }
+  for (const page of pages) {
+    collectPage(tld, page, true);
+    if (i32[page + Page.used] !== 0) continue;
+    removePage(tld, tld.heap, binOfPage(tld, page), page);
+    freePage(tld, page);
+  }
+  return true;
+}
+
+/** Adopts one abandoned segment of this arena; false when there is none. */
+export function reclaimOne(tld: Tld, arena: number): boolean {
+  const { i32 } = tld;
+  return (
+    0 !==
+    findSegment(
+      tld,
+      Chunk.abandoned,
+      (segment) =>
+        i32[segment + Segment.arena] === arena &&
+        i32[segment + Segment.kind] === KIND_PAGES &&
+        reclaim(tld, segment),
+    )
+  );
+}
+
+/** Adopts everything that was abandoned, and frees what was on its way to heaps that have ended. */
+export function reclaimAll(tld: Tld): void {
+  const { i32, header } = tld;
+  findSegment(tld, Chunk.abandoned, (segment) => {
+    reclaim(tld, segment);
+    return false;
+  });
+  const slots = i32[header + Field.slots];
+  for (let slot = 0; slot < slots; slot++) {
+    const heap = slotAt(tld, slot);
+    if (i32[heap + Heap.threadId] !== 0 || i32[heap + Heap.delayedFree] === 0) continue;
+    for (let block = Atomics.exchange(i32, heap + Heap.delayedFree, 0); block !== 0; ) {
+      const next = nextOf(tld, pageOf(tld, block), block);
+      freeOwnedOrForeign(tld, block);
+      block = next;
+    }
+  }
+}
+
+/** Frees a block that its program has freed, wherever its page belongs now. */
+function freeOwnedOrForeign(tld: Tld, block: Word): void {
+  const page = pageOf(tld, block);
+  if (ownerOf(tld, page) === tld.threadId) freeLocal(tld, page, block);
+  else freeForeign(tld, page, block);
+}

@@ -1,0 +1,114 @@
+/**
+ * The blocks of a page: linking new ones, and gathering freed ones.
+ *
+ * ```
+ *            extendPage                collectPage                 collectThreadFree
+ *   room ──────────────▶ FREE ◀──────────────────── LOCAL_FREE ◀──────────────────── XTHREAD_FREE
+ *   beyond CAPACITY        │ malloc                    ▲ free, by the owner             ▲ free, by others
+ *                          └──────▶ live blocks ───────┴───────────────────────────────┘
+ * ```
+ *
+ * Three lists instead of one ("free-list sharding"): `malloc` never meets a block that was freed a moment ago, so it comes to the generic
+ * path at least once a page's worth of allocations, whatever the program does; and only one of the lists needs atomic operations.
+ */
+
+import { OS_PAGE_WORDS, type Word } from './geometry.ts';
+import { DELAYED, Page } from './page.ts';
+import { commit } from './segment.ts';
+import type { Tld } from './tld.ts';
+
+// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
+const FREE = Page.free;
+const LOCAL_FREE = Page.localFree;
+const USED = Page.used;
+const XTHREAD_FREE = Page.xthreadFree;
+const BLOCK_WORDS = Page.blockWords;
+const CAPACITY = Page.capacity;
+const RESERVED = Page.reserved;
+const START = Page.start;
+const FLAG = DELAYED;
+const EXTENSION = OS_PAGE_WORDS;
+
+/** The block behind a free block. */
+export function nextOf(tld: Tld, page: Word, block: Word): Word {
+  return tld.guard === null ? tld.i32[block] : tld.guard.nextOf(tld, page, block);
+}
+
+export function setNext(tld: Tld, page: Word, block: Word, next: Word): void {
+  if (tld.guard === null) tld.i32[block] = next;
+  else tld.guard.setNext(tld, page, block, next);
+}
+
+/**
+ * Links more blocks, 4 KiB of them or one. The free list must be empty.
+ * @returns false when there is no memory behind them
+ */
+export function extendPage(tld: Tld, page: Word): boolean {
+  const { i32 } = tld;
+  const size = i32[page + BLOCK_WORDS];
+  const capacity = i32[page + CAPACITY];
+  const room = i32[page + RESERVED] - capacity;
+  const step = size >= EXTENSION ? 1 : (EXTENSION / size) | 0;
+  const count = step < room ? step : room;
+  const first = i32[page + START] + capacity * size;
+  if (!commit(tld, first, first + count * size)) return false;
+  if (tld.guard !== null) tld.guard.linkBlocks(tld, page, first, count);
+  else {
+    const last = first + (count - 1) * size;
+    for (let block = first; block < last; block += size) i32[block] = block + size;
+    i32[last] = 0;
+    i32[page + FREE] = first;
+  }
+  // After FREE: a thread that ends in between leaves a list of blocks beyond the capacity, which its heir sees and drops. The other order
+  // would lose the whole extension.
+  i32[page + CAPACITY] = capacity + count;
+  return true;
+}
+
+/**
+ * Makes what was freed available: takes what other threads have freed, and the owner's own list.
+ * @param force - whether to join the owner's list to a free list that is not empty
+ */
+export function collectPage(tld: Tld, page: Word, force: boolean): void {
+  const { i32 } = tld;
+  // A plain look first. It may be late by a push; then the blocks wait for the next collection.
+  if ((i32[page + XTHREAD_FREE] & ~FLAG) !== 0) collectThreadFree(tld, page);
+  const local = i32[page + LOCAL_FREE];
+  if (local === 0) return;
+  if (i32[page + FREE] === 0) {
+    // FREE first: a thread that ends in between leaves the same list twice, which its heir sees; it would lose the list the other way.
+    i32[page + FREE] = local;
+    i32[page + LOCAL_FREE] = 0;
+  } else if (force) {
+    let tail = local;
+    for (let next = nextOf(tld, page, tail); next !== 0; next = nextOf(tld, page, tail)) tail = next;
+    setNext(tld, page, tail, i32[page + FREE]);
+    i32[page + FREE] = local;
+    i32[page + LOCAL_FREE] = 0;
+  }
+}
+
+/** Moves the blocks that other threads have freed to the owner's list. */
+function collectThreadFree(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  const capacity = i32[page + CAPACITY];
+  // Acquire: pairs with the exchange of every push since the last take, and receives their links. The flag stays as it is.
+  let head = Atomics.load(i32, page + XTHREAD_FREE);
+  for (;;) {
+    const found = Atomics.compareExchange(i32, page + XTHREAD_FREE, head, head & FLAG);
+    if (found === head) break;
+    head = found;
+  }
+  const first = head & ~FLAG;
+  if (first === 0) return;
+  let count = 1;
+  let tail = first;
+  for (let next = nextOf(tld, page, tail); next !== 0; next = nextOf(tld, page, tail)) {
+    tail = next;
+    // A list in a circle: the program freed a block twice. Its blocks are lost, and nothing else.
+    if (++count > capacity) return tld.reportLostList(i32[page + START] * 4);
+  }
+  setNext(tld, page, tail, i32[page + LOCAL_FREE]);
+  i32[page + LOCAL_FREE] = first;
+  i32[page + USED] -= count;
+}

@@ -1,0 +1,65 @@
+/**
+ * Collection: everything that was put off is done now.
+ */
+
+import { purgeArena, purgeOwn } from './arena.ts';
+import { BIN_COUNT } from './bins.ts';
+import { collectPage } from './blocks.ts';
+import { collectDelayed } from './delayed.ts';
+import { fromFull } from './full.ts';
+import type { Word } from './geometry.ts';
+import { Heap } from './heap.ts';
+import { hasFlag, IN_FULL, Page, retireOf, setRetire } from './page.ts';
+import { firstPage, forEachPage, queueBin, removePage } from './queue.ts';
+import { freePage } from './retire.ts';
+import { Counter, count } from './stats.ts';
+import type { Tld } from './tld.ts';
+
+/**
+ * Lets the clock of retired pages tick; a page that is still empty when its time is up, or by `force`, is given back. The clock of a page that is
+ * in use again ticks as well, so that its next emptying need only start it anew.
+ */
+export function collectRetired(tld: Tld, heap: Word, force: boolean): void {
+  const { i32 } = tld;
+  let low = BIN_COUNT;
+  let high = 0;
+  const last = i32[heap + Heap.retiredHigh];
+  for (let bin = i32[heap + Heap.retiredLow]; bin <= last; bin++) {
+    const page = firstPage(tld, heap, bin);
+    if (page === 0) continue;
+    const cycles = retireOf(tld, page);
+    if (cycles === 0) continue;
+    if (force || cycles === 1) {
+      setRetire(tld, page, 0);
+      if (i32[page + Page.used] !== 0) continue;
+      count(tld, heap, Counter.retired);
+      removePage(tld, heap, bin, page);
+      freePage(tld, page);
+    } else {
+      setRetire(tld, page, cycles - 1);
+      if (low === BIN_COUNT) low = bin;
+      high = bin;
+    }
+  }
+  i32[heap + Heap.retiredLow] = low;
+  i32[heap + Heap.retiredHigh] = high;
+}
+
+/**
+ * Collects one heap.
+ * @param force - also frees what would be kept for a while: retired pages; purges without waiting
+ */
+export function collectHeap(tld: Tld, heap: Word, force: boolean): void {
+  const { i32 } = tld;
+  collectDelayed(tld, heap);
+  forEachPage(tld, heap, (page) => {
+    collectPage(tld, page, force);
+    if (i32[page + Page.used] === 0) {
+      removePage(tld, heap, queueBin(tld, page), page);
+      freePage(tld, page);
+    } else if (hasFlag(tld, page, IN_FULL) && i32[page + Page.free] !== 0) fromFull(tld, page);
+  });
+  collectRetired(tld, heap, force);
+  purgeOwn(tld, force);
+  purgeArena(tld, force);
+}

@@ -1,0 +1,1 @@
+export { MiMalloc } from './mi-malloc.ts';

@@ -1,0 +1,145 @@
+/**
+ * Making a region: where everything lies.
+ *
+ * ```
+ *  start
+ *  ├ header ┼ root ┼ empty page ┼ thread table ┼ tables of the region's chunks ┤ slices …
+ *  │ 48     │ 64 … 4096 words   │ SLOTS × 352  │ 16 chunks at most: the rest   │
+ *                                              │ comes with addMemory          │
+ * ```
+ *
+ * Only what is touched costs memory: the thread table and the tables are reserved.
+ */
+
+import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { addRange, checkNew, makeTable } from './arena.ts';
+import { geometryOf, OS_PAGE_BYTES, segmentShiftFor, type Word } from './geometry.ts';
+import { Field, HEADER_WORDS, headerOf, writeIdentity } from './header.ts';
+import { HEAP_WORDS } from './heap.ts';
+import type { Settings } from './options.ts';
+import { BY_REGION } from './options.ts';
+import { NO_TABLE, rootWords, tableWords } from './page-map.ts';
+import { resetHeap, slotAt } from './thread-table.ts';
+import type { Tld } from './tld.ts';
+
+const LINE_WORDS = 16;
+
+/** Threads by the region's size. */
+function slotsFor(bytes: number): number {
+  if (bytes < 1 << 20) return 8;
+  return bytes < 1 << 24 ? 16 : 64;
+}
+
+/**
+ * Writes the header, the root and an empty thread table; the magic is for later.
+ * @returns the header's word
+ * @throws AllocError `InvalidParam` when the region is too small
+ */
+export function layOut(memory: SharedMemory, settings: Settings): Word {
+  const { i32 } = memory;
+  const bytes = memory.end - memory.start;
+  const segmentShift = settings.segmentShift === BY_REGION ? segmentShiftFor(bytes) : settings.segmentShift;
+  const geometry = geometryOf(segmentShift);
+  const slots = settings.maxThreads === BY_REGION ? slotsFor(bytes) : settings.maxThreads;
+  const header = headerOf(memory);
+  const root = header + HEADER_WORDS;
+  const emptyPage = root + Math.max(LINE_WORDS, rootWords(geometry.chunkShift));
+  const heaps = emptyPage + LINE_WORDS;
+  const tables = heaps + slots * HEAP_WORDS;
+  const first = header >>> geometry.chunkShift;
+  const chunks = (Math.floor((memory.end - 1) / 4) >>> geometry.chunkShift) - first + 1;
+  const end = tables + chunks * tableWords(geometry.slicesPerSegment);
+  const least = (end + (2 << geometry.sliceShift)) * 4;
+  // Refused before anything is written: the memory may be somebody's.
+  if (memory.end < least) {
+    throw new AllocError(
+      'InvalidParam',
+      `region [${memory.start}, ${memory.end}) is too small: mimalloc needs ${least - memory.start} bytes at least`,
+    );
+  }
+  i32.fill(0, header, tables);
+  i32.fill(NO_TABLE, root, emptyPage);
+  writeIdentity(i32, header, segmentShift);
+  const fields: readonly (readonly [number, number])[] = [
+    [Field.end, end],
+    [Field.root, root],
+    [Field.heaps, heaps],
+    [Field.slots, slots],
+    [Field.emptyPage, emptyPage],
+    [Field.homeTables, tables],
+    [Field.homeFirst, first],
+    [Field.homeCount, chunks],
+    [Field.secure, settings.secure],
+    [Field.secret, seedOf(settings)],
+    [Field.sampleRate, settings.sampleRate],
+    [Field.purgeDelay, settings.purgeDelay],
+    [Field.purgeResets, settings.purgeResets],
+    [Field.retireCycles, settings.retireCycles],
+    [Field.committed, Math.ceil(((heaps - header) * 4) / OS_PAGE_BYTES)],
+    [Field.epoch, 1],
+  ];
+  for (const [field, value] of fields) i32[header + field] = value;
+  i32[header + Field.peak] = i32[header + Field.committed];
+  return header;
+}
+
+/** A number that other programs cannot guess easily, or the one that was asked for. */
+function seedOf({ seed }: Settings): number {
+  return seed === BY_REGION ? (Math.random() * 2 ** 32) | 0 : seed | 0;
+}
+
+/** Forgets all memory and all blocks; the thread table keeps its threads. */
+export function forgetMemory(tld: Tld): void {
+  const { i32, header, root, chunkShift } = tld;
+  i32.fill(NO_TABLE, root, root + rootWords(chunkShift));
+  const first = i32[header + Field.homeFirst];
+  const words = tableWords(tld.slicesPerSegment);
+  for (let index = 0; index < i32[header + Field.homeCount]; index++) {
+    makeTable(tld, first + index, i32[header + Field.homeTables] + index * words);
+  }
+  for (const field of [Field.chunkLow, Field.chunkHigh, Field.present, Field.arenas, Field.purgeAt])
+    i32[header + field] = 0;
+  const used = (i32[header + Field.heaps] - header) * 4;
+  let committed = Math.ceil(used / OS_PAGE_BYTES);
+  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
+    const heap = slotAt(tld, slot);
+    if (i32[heap] === 0) continue;
+    resetHeap(tld, heap);
+    committed += Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES);
+  }
+  i32[header + Field.committed] = committed;
+  i32[header + Field.generation]++;
+}
+
+/**
+ * The slices inside a byte range, in words.
+ * @throws AllocError `InvalidParam` when there are none, `MemoryOverlap` for the heap's own state and for what it has
+ */
+export function slicesIn(tld: Tld, start: number, end: number, fresh: boolean): { from: Word; to: Word } {
+  const { i32, header, sliceShift } = tld;
+  const state = header * 4;
+  const stateEnd = i32[header + Field.end] * 4;
+  if (start < stateEnd && end > state) {
+    throw new AllocError(
+      'MemoryOverlap',
+      `[${start}, ${end}) overlaps the heap's own state [${state}, ${stateEnd})`,
+    );
+  }
+  const slice = 4 << sliceShift;
+  // Address 0 is NULL: its slice is of no use.
+  const from = Math.max(1, Math.ceil(start / slice)) * (slice / 4);
+  const to = Math.floor(end / slice) * (slice / 4);
+  if (from >= to) {
+    throw new AllocError('InvalidParam', `[${start}, ${end}) holds no whole slice of ${slice} bytes`);
+  }
+  if (fresh) checkNew(tld, from, to);
+  return { from, to };
+}
+
+/** Adds what lies behind the header as the first range. */
+export function addHome(tld: Tld): void {
+  const { i32, header, sliceShift, memory } = tld;
+  const from = (((i32[header + Field.end] - 1) >>> sliceShift) + 1) << sliceShift;
+  const to = Math.floor(memory.end / (4 << sliceShift)) << sliceShift;
+  addRange(tld, from, to, 0);
+}

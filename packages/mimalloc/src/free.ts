@@ -1,0 +1,114 @@
+/**
+ * Freeing off the fast path: wrong addresses, full pages, interior pointers, blocks of other threads, secure mode.
+ *
+ * ```
+ *   free ──▶ page map ──▶ own page, no flags ──▶ local_free               the fast path, in mi-malloc.ts
+ *                │
+ *                ▼
+ *   freeGeneric: what is no address · no page there · un-align · secure mode
+ *        │ own                         │ another thread's
+ *        ▼                             ▼
+ *   freeLocal: local_free, USED−−      freeForeign: one exchange onto XTHREAD_FREE,
+ *     full: back into its queue          or onto the heap's list when DELAYED says so
+ *     empty: retire
+ * ```
+ */
+
+import { type AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { setNext } from './blocks.ts';
+import { fromFull } from './full.ts';
+import type { Word } from './geometry.ts';
+import { Heap } from './heap.ts';
+import { blockAt, livePage, notAllocated } from './lookup.ts';
+import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from './page.ts';
+import { retirePage } from './retire.ts';
+import type { Tld } from './tld.ts';
+
+const LOCAL_FREE = Page.localFree;
+const USED = Page.used;
+const FULL = IN_FULL;
+
+/** Frees a block of a page that this thread owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
+export function freeLocal(tld: Tld, page: Word, block: Word): void {
+  const { i32 } = tld;
+  setNext(tld, page, block, i32[page + LOCAL_FREE]);
+  i32[page + LOCAL_FREE] = block;
+  i32[page + USED]--;
+  settlePage(tld, page);
+}
+
+/** A page has one live block less: an empty one is retired, a full one comes back. */
+export function settlePage(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  if (i32[page + USED] === 0) retirePage(tld, page);
+  else if (hasFlag(tld, page, FULL)) fromFull(tld, page);
+}
+
+/** Frees a block of a page that another thread owns. Lock-free: a retry means that another push or take went through. */
+export function freeForeign(tld: Tld, page: Word, block: Word): void {
+  const { i32 } = tld;
+  const place = page + Page.xthreadFree;
+  for (let head = Atomics.load(i32, place); ; ) {
+    if ((head & DELAYED) !== 0) {
+      // The first block into a full page: whoever clears the flag brings the news to the heap.
+      const found = Atomics.compareExchange(i32, place, head, head & ~DELAYED);
+      if (found === head) {
+        pushDelayed(tld, page, block);
+        return;
+      }
+      head = found;
+      continue;
+    }
+    // Plain: nobody else looks at the block before the exchange has published it.
+    setNext(tld, page, block, head);
+    // Release: pairs with the exchange in collectThreadFree, and publishes the link and all that this thread wrote into the block.
+    const found = Atomics.compareExchange(i32, place, head, block);
+    if (found === head) return;
+    head = found;
+  }
+}
+
+/** Puts a block onto the list of the heap that its page belongs to. */
+function pushDelayed(tld: Tld, page: Word, block: Word): void {
+  const { i32 } = tld;
+  const place = i32[page + Page.xheap] + Heap.delayedFree;
+  for (let head = Atomics.load(i32, place); ; ) {
+    setNext(tld, page, block, head);
+    // Release: pairs with the exchange in collectDelayed.
+    const found = Atomics.compareExchange(i32, place, head, block);
+    if (found === head) return;
+    head = found;
+  }
+}
+
+/**
+ * Frees whatever an address turns out to be.
+ * @param address - what the program gave
+ * @param operation - the public name of what it asked, for the report
+ * @throws TypeError or RangeError when it is no address
+ */
+export function freeGeneric(tld: Tld, address: number, operation = 'free'): void {
+  checkInteger('address', address);
+  if (address === 0) return;
+  const error = freeChecked(tld, address, operation);
+  if (error !== null) tld.report(error);
+}
+
+/**
+ * Frees a block, or says why not. What can be told without secure mode: whether the address lies in a page, where blocks of that page start,
+ * whether the page has a live block at all, and whether this one was the last to be freed.
+ * @returns null when it was freed
+ */
+export function freeChecked(tld: Tld, address: number, operation: string): AllocError | null {
+  const page = livePage(tld, address);
+  if (page === 0) return notAllocated(operation, address);
+  const block = blockAt(tld, page, address >>> 2);
+  if (tld.guard !== null) {
+    const error = tld.guard.takeBack(tld, page, block, address, operation);
+    if (error !== null) return error;
+  }
+  if (ownerOf(tld, page) !== tld.threadId) freeForeign(tld, page, block);
+  else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
+  else freeLocal(tld, page, block);
+  return null;
+}

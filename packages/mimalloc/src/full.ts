@@ -1,0 +1,57 @@
+/**
+ * Full pages. They wait in a queue of their own, so that nobody looks at them in vain, and come back with the first block that is freed.
+ */
+
+import { BIN_FULL } from './bins.ts';
+import { collectPage } from './blocks.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { binOfPage, clearFlag, DELAYED, IN_FULL, Page, setFlag, setRetire } from './page.ts';
+import { fillPage, firstPage, unfillPage } from './queue.ts';
+import type { Tld } from './tld.ts';
+import { forEachHeap } from './walk.ts';
+
+const FREE = Page.free;
+const XTHREAD_FREE = Page.xthreadFree;
+const XHEAP = Page.xheap;
+const FULL = IN_FULL;
+
+/** Moves a page without a free block, which is not the first of its queue, out of the way. */
+export function toFull(tld: Tld, heap: Word, bin: number, page: Word): void {
+  fillPage(tld, heap, bin, page);
+  setRetire(tld, page, 0);
+  setFlag(tld, page, FULL);
+  if (tld.shared) announceFull(tld, page);
+}
+
+/** When this thread learns that it is not alone, its full pages have to be announced. What was freed into them until then is found now. */
+export function meetOthers(tld: Tld): void {
+  if (tld.shared || tld.i32[tld.header + Field.shared] === 0) return;
+  tld.shared = true;
+  forEachHeap(tld, (heap) => {
+    for (let page = firstPage(tld, heap, BIN_FULL); page !== 0; ) {
+      const next = tld.i32[page + Page.next];
+      announceFull(tld, page);
+      page = next;
+    }
+  });
+}
+
+/** Lets other threads know that nobody looks at this page. A thread that is alone need not. */
+export function announceFull(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  // The flag first, then one more look: a block that came before the flag is found now, one that comes later goes to the heap's list.
+  Atomics.or(i32, page + XTHREAD_FREE, DELAYED);
+  if (i32[page + XTHREAD_FREE] === DELAYED) return;
+  collectPage(tld, page, false);
+  if (i32[page + FREE] !== 0) fromFull(tld, page);
+}
+
+/** Brings a full page back that has a free block again. */
+export function fromFull(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  const heap = i32[page + XHEAP];
+  clearFlag(tld, page, FULL);
+  if (tld.shared) Atomics.and(i32, page + XTHREAD_FREE, ~DELAYED);
+  unfillPage(tld, heap, binOfPage(tld, page), page);
+}

@@ -1,0 +1,139 @@
+/**
+ * The region's header: all that an attaching thread must know, so that a handle is only "this memory, from here".
+ *
+ * ```
+ *  word
+ *   0  MAGIC          "SHM1"; written last, so a half-made header is never taken for one
+ *   1  ALGORITHM      "MIMA"
+ *   2  VERSION
+ *   3  SEGMENT_SHIFT  log2 of a segment's bytes: the geometry
+ *   4  END            first word behind everything that the header holds
+ *   5  ROOT           where the page map's root lies            ┐
+ *   6  HEAPS          where the thread table lies               │ laid out once,
+ *   7  SLOTS          its length                                │ never changed
+ *   8  EMPTY_PAGE     a page descriptor with no block           │
+ *   9  HOME_TABLES    tables of the chunks that the header has  │
+ *  10  HOME_FIRST     the first of those chunks                 │
+ *  11  HOME_COUNT     how many                                  │
+ *  12  SECURE         the level of secure mode                  │
+ *  13  SECRET         of secure mode                            │
+ *  14  SAMPLE_RATE    of guarded blocks                         │
+ *  15  PURGE_DELAY    milliseconds; −1 never                    ┘
+ *  16  RETIRE_CYCLES                                            │
+ *  17  PURGE_RESETS   purge by reset rather than by decommit        ┘
+ *  …
+ *  32  EPOCH          goes up when memory comes or `init` forgets: the other threads look again
+ *  33  GENERATION     goes up with each `init`
+ *  34  CHUNK_LOW      the chunks that have memory: first …
+ *  35  CHUNK_HIGH     … and one past the last
+ *  36  PRESENT        slices under management
+ *  37  ARENAS         how many were given, the one of `create` included
+ *  38  COMMITTED      OS pages with memory behind them
+ *  39  PEAK           the most of those
+ *  40  ERRORS         wrong calls that were reported
+ *  41  PURGE_AT       when a free segment next wants to be purged, milliseconds; 0 for none
+ *  42  PURGES         how often memory was given back
+ *  43  PURGED_PAGES   how much, in OS pages
+ *  44  SHARED         1 since a second thread has attached
+ *  48  the root, the thread table, tables of chunks …
+ * ```
+ *
+ * Counters that several threads write are changed with Atomics, all on slow paths.
+ */
+
+import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import { geometryOf, type Word } from './geometry.ts';
+
+const MAGIC = 0x53484d31;
+const ALGORITHM = 0x4d494d41;
+const VERSION = 1;
+
+/** The name in handles and statistics. */
+export const ALGORITHM_NAME = 'mimalloc';
+
+/** A header starts on a cache line, in bytes. */
+export const HEADER_ALIGN = 64;
+
+/** Offsets of the header's fields, in words. */
+export const Field = {
+  magic: 0,
+  algorithm: 1,
+  version: 2,
+  segmentShift: 3,
+  end: 4,
+  root: 5,
+  heaps: 6,
+  slots: 7,
+  emptyPage: 8,
+  homeTables: 9,
+  homeFirst: 10,
+  homeCount: 11,
+  secure: 12,
+  secret: 13,
+  sampleRate: 14,
+  purgeDelay: 15,
+  retireCycles: 16,
+  purgeResets: 17,
+  checksum: 18,
+  epoch: 32,
+  generation: 33,
+  chunkLow: 34,
+  chunkHigh: 35,
+  present: 36,
+  arenas: 37,
+  committed: 38,
+  peak: 39,
+  errors: 40,
+  purgeAt: 41,
+  purges: 42,
+  purgedPages: 43,
+  shared: 44,
+} as const;
+
+export const HEADER_WORDS = 48;
+
+/** Writes what every header starts with, all but the magic. */
+export function writeIdentity(i32: Int32Array, header: Word, segmentShift: number): void {
+  i32[header + Field.algorithm] = ALGORITHM;
+  i32[header + Field.version] = VERSION;
+  i32[header + Field.segmentShift] = segmentShift;
+}
+
+/** Makes a finished header known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before it. */
+export function publishHeader(i32: Int32Array, header: Word): void {
+  Atomics.store(i32, header + Field.magic, MAGIC);
+}
+
+/** The header's first word in a region. */
+export function headerOf(memory: SharedMemory): Word {
+  return alignUp(memory.start, HEADER_ALIGN) / 4;
+}
+
+/**
+ * Finds the header that a handle names and demands that it is one of this version.
+ * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
+ */
+export function openHeader(handle: Handle): { memory: SharedMemory; header: Word } {
+  const { memory: source, start } = checkHandle(handle, ALGORITHM_NAME);
+  const memory = SharedMemory.from(source, start);
+  if (start % HEADER_ALIGN !== 0 || start + HEADER_WORDS * 4 > memory.end) {
+    throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
+  }
+  const header = start >>> 2;
+  const expected = { magic: MAGIC, algorithm: ALGORITHM, version: VERSION };
+  for (const what of ['magic', 'algorithm', 'version'] as const) {
+    const found = Atomics.load(memory.i32, header + Field[what]);
+    if (found !== expected[what]) {
+      throw new AllocError(
+        'InvalidParam',
+        `cannot attach mimalloc at address ${start}: wrong ${what} ${hex(found)}, expected ${hex(expected[what])}`,
+      );
+    }
+  }
+  geometryOf(memory.i32[header + Field.segmentShift]);
+  return { memory, header };
+}
+
+function hex(value: number): string {
+  return `0x${(value >>> 0).toString(16)}`;
+}

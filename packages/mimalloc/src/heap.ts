@@ -1,0 +1,57 @@
+/**
+ * A heap: the queues of pages of one thread, or of one part of a program in a thread. This is its record in the region.
+ *
+ * ```
+ *  word
+ *   0  THREAD_ID             whose it is; 0: the record is free
+ *   1  THREAD_DELAYED_FREE   blocks that other threads have freed into full pages
+ *   2  BACKING               the thread's first heap
+ *   3  NEXT                  the thread's next heap
+ *   4  RECORD                the next record of all that were ever made
+ *   5  TAG · 6 ARENA
+ *   7  PAGE_COUNT
+ *   8  RETIRED_LOW · 9 RETIRED_HIGH     bins with a retired page lie in between
+ *  10  HEARTBEAT             generic allocations
+ *  11  SEGMENTS              the thread's segments with free slices (in the backing heap)
+ *  12  SEGMENT_COUNT
+ *  13  GENERATION            how often this record had an owner
+ *  16  counters              see stats.ts
+ *  32  DIRECT    129 words   pages_free_direct: a page for each number of granules up to 128
+ * 162  QUEUES    92 × (first, last)
+ * 352
+ * ```
+ *
+ * Records never go away and never become anything else: a thread that frees into a heap that has just ended writes to a record, not
+ * into somebody's block. So no thread ever has to wait for another before it lets go of a heap.
+ *
+ * The direct table is a copy: entry g is the first page of the queue that serves g granules, or the empty page, whose free list is
+ * always empty, so that `malloc` asks one question only. In secure mode every entry is the empty page.
+ */
+
+import { BIN_COUNT, DIRECT_COUNT } from './bins.ts';
+
+/** Offsets of a heap's fields, in words. */
+export const Heap = {
+  threadId: 0,
+  delayedFree: 1,
+  backing: 2,
+  next: 3,
+  record: 4,
+  tag: 5,
+  arena: 6,
+  pageCount: 7,
+  retiredLow: 8,
+  retiredHigh: 9,
+  heartbeat: 10,
+  segments: 11,
+  segmentCount: 12,
+  generation: 13,
+  counters: 16,
+  direct: 32,
+} as const;
+
+/** The queues stand behind the direct table. */
+export const HEAP_QUEUES: number = Heap.direct + DIRECT_COUNT + 1;
+
+/** Words of a record: whole cache lines. */
+export const HEAP_WORDS: number = (HEAP_QUEUES + 2 * BIN_COUNT + 15) & ~15;

@@ -1,0 +1,2 @@
+export { MiMalloc } from './mi-malloc.ts';
+export type { MiMallocOptions } from './options.ts';

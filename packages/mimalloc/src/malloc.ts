@@ -1,0 +1,351 @@
+/**
+ * Allocation off the fast path: what `malloc` does when the page at hand has no free block.
+ *
+ * ```
+ *   malloc ──▶ direct table ──▶ page.free ──▶ block                       the fast path, in mi-malloc.ts
+ *                                  │ empty
+ *                                  ▼
+ *   mallocGeneric: deferred frees · delayed frees · retired pages
+ *        │ small, medium                                   │ larger than an eighth of a segment's slices
+ *        ▼                                                 ▼
+ *   findPage: first page of the queue, collected           singlePage: slices of a segment, or segments in a row
+ *     ▸ up to four candidates, the fullest wins
+ *     ▸ a new page from a segment of ours, a free segment, more memory
+ *        │ nothing
+ *        ▼
+ *   collect everything once, try once more, give 0
+ * ```
+ */
+
+import { reclaimOne } from './abandon.ts';
+import { addRange, adoptMemory, hugePage, segmentFor } from './arena.ts';
+import { BIN_HUGE, BIN_WORDS, binOf } from './bins.ts';
+import { collectPage, extendPage } from './blocks.ts';
+import { collectHeap, collectRetired } from './collect.ts';
+import { collectDelayed } from './delayed.ts';
+import { meetOthers, toFull } from './full.ts';
+import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import type { Guard } from './guard.ts';
+import { Field } from './header.ts';
+import { HEAP_QUEUES, Heap } from './heap.ts';
+import { pageOf } from './lookup.ts';
+import { DELAYED, Page, setRetire } from './page.ts';
+import { pushPage, removePage, rotatePages } from './queue.ts';
+import { freePage } from './retire.ts';
+import { commit, findSlices, type SliceRequest, takeSlices } from './segment.ts';
+import { Counter, count } from './stats.ts';
+import type { Tld } from './tld.ts';
+
+// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
+const FREE = Page.free;
+const LOCAL_FREE = Page.localFree;
+const USED = Page.used;
+const XTHREAD_FREE = Page.xthreadFree;
+const CAPACITY = Page.capacity;
+const RESERVED = Page.reserved;
+const NEXT = Page.next;
+const PREV = Page.prev;
+const FLAG = DELAYED;
+const EPOCH = Field.epoch;
+const QUEUES: number = HEAP_QUEUES;
+const HEARTBEAT = Heap.heartbeat;
+const DELAYED_FREE = Heap.delayedFree;
+const RETIRED_HIGH = Heap.retiredHigh;
+const SEARCHES: number = Heap.counters + Counter.searches;
+
+/** Pages of a queue that are compared before one is taken. */
+const MAX_CANDIDATES = 4;
+
+/** A medium page has this many slices; a block is at most a quarter of its page. */
+const MEDIUM_SLICES = 8;
+
+/** The largest request: what rounded up to OS pages still is less than the address space. */
+export const MAX_REQUEST = 0xfffff000;
+
+/** Slices of a page with blocks of this size: a quarter of the page is the largest. */
+function slicesFor(tld: Tld, blockWords: number): number {
+  return blockWords <= 1 << (tld.sliceShift - 2) ? 1 : MEDIUM_SLICES;
+}
+
+/**
+ * Allocates.
+ *
+ * One long function, and on purpose: V8 puts functions of up to 460 bytes of bytecode into their callers until 920 are spent, and a program's loop
+ * had better spend them on `malloc` and `free` than on this.
+ * @param size - bytes that were asked for
+ * @param room - bytes that the block shall have at least, for alignment
+ * @returns the block's word, 0 when there is no memory
+ */
+export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number): Word {
+  const { i32, guard } = tld;
+  if (i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
+  const heartbeat = i32[heap + HEARTBEAT] + 1;
+  i32[heap + HEARTBEAT] = heartbeat;
+  if (tld.deferredFree !== null) tld.runDeferred(false, heartbeat);
+  if (i32[heap + DELAYED_FREE] !== 0) collectDelayed(tld, heap);
+  if (i32[heap + RETIRED_HIGH] !== 0) collectRetired(tld, heap, false);
+  if (guard !== null) return mallocGuarded(tld, guard, heap, size, room);
+  const bytes = size > room ? size : room;
+  if (bytes > tld.mediumMax) {
+    const single = mallocSingle(tld, heap, bytes, 1, 0);
+    return single === 0 ? mallocAgain(tld, heap, bytes) : single;
+  }
+  const bin = binOf(bytes);
+  let page = i32[heap + QUEUES + (bin << 1)];
+  if (page !== 0) {
+    if ((i32[page + XTHREAD_FREE] & ~FLAG) !== 0) collectPage(tld, page, false);
+    if (i32[page + FREE] === 0) {
+      const local = i32[page + LOCAL_FREE];
+      if (local === 0) page = searchPage(tld, heap, bin, page);
+      else {
+        i32[page + FREE] = local;
+        i32[page + LOCAL_FREE] = 0;
+      }
+    }
+  } else page = freshPage(tld, heap, bin);
+  if (page === 0) return mallocAgain(tld, heap, bytes);
+  // Pop before `USED++`: a thread that ends between the two loses this block, and no page.
+  const block = i32[page + FREE];
+  i32[page + FREE] = i32[block];
+  i32[page + USED]++;
+  return block;
+}
+
+/** The same in secure mode. */
+function mallocGuarded(tld: Tld, guard: Guard, heap: Word, size: number, room: number): Word {
+  const bytes = Math.max(size + guard.padding, room);
+  let block = mallocOnce(tld, heap, bytes);
+  if (block === 0) block = mallocAgain(tld, heap, bytes);
+  if (block !== 0) guard.handOut(tld, pageOf(tld, block), block, size);
+  return block;
+}
+
+/** A block, if there is memory without further ado. */
+function mallocOnce(tld: Tld, heap: Word, bytes: number): Word {
+  return bytes <= tld.mediumMax ? mallocShared(tld, heap, bytes) : mallocSingle(tld, heap, bytes, 1, 0);
+}
+
+/** The second try, after everything that can be freed was freed. */
+function mallocAgain(tld: Tld, heap: Word, bytes: number): Word {
+  if (bytes <= MAX_REQUEST) makeRoom(tld, heap);
+  const block = bytes <= MAX_REQUEST ? mallocOnce(tld, heap, bytes) : 0;
+  if (block === 0) count(tld, heap, Counter.failures);
+  return block;
+}
+
+/** Frees everything that can be freed: memory is short. */
+function makeRoom(tld: Tld, heap: Word): void {
+  count(tld, heap, Counter.collections);
+  tick(tld, heap);
+  collectHeap(tld, heap, true);
+}
+
+/** The same for a block with a page of its own, which starts where it is asked to. */
+export function mallocSingleGeneric(tld: Tld, heap: Word, size: number, align: number, offset: number): Word {
+  if (tld.i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
+  let block = mallocSingle(tld, heap, size, align, offset);
+  if (block === 0 && size <= MAX_REQUEST) {
+    makeRoom(tld, heap);
+    block = mallocSingle(tld, heap, size, align, offset);
+  }
+  if (block === 0) count(tld, heap, Counter.failures);
+  return block;
+}
+
+/** Looks at memory and threads that have come since this thread looked last. */
+function lookAround(tld: Tld): void {
+  if (!tld.refresh()) return;
+  adoptMemory(tld);
+  meetOthers(tld);
+}
+
+/** What every generic allocation does besides, once more and with force. */
+function tick(tld: Tld, heap: Word): void {
+  const { i32 } = tld;
+  const heartbeat = i32[heap + HEARTBEAT] + 1;
+  i32[heap + HEARTBEAT] = heartbeat;
+  tld.runDeferred(true, heartbeat);
+  collectDelayed(tld, heap);
+  collectRetired(tld, heap, true);
+}
+
+/** A block that shares a page with others of its size. */
+function mallocShared(tld: Tld, heap: Word, size: number): Word {
+  const { i32 } = tld;
+  const bin = binOf(size);
+  let page = i32[heap + QUEUES + (bin << 1)];
+  if (page !== 0) collectPage(tld, page, false);
+  if (page === 0 || i32[page + FREE] === 0) page = searchPage(tld, heap, bin, page);
+  if (page === 0) return 0;
+  if (tld.guard !== null) return tld.guard.pop(tld, page);
+  const block = i32[page + FREE];
+  i32[page + FREE] = i32[block];
+  i32[page + USED]++;
+  return block;
+}
+
+/**
+ * Looks for a page with a free block.
+ * @param first - the first of the queue, in which there is none; 0 when the queue is empty
+ */
+function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
+  if (first === 0) return freshPage(tld, heap, bin);
+  const { i32 } = tld;
+  setRetire(tld, first, 0);
+  // Rather a page with a block than one that needs more memory.
+  let candidate = i32[first + CAPACITY] < i32[first + RESERVED] ? first : 0;
+  let looks = 1;
+  for (let page = i32[first + NEXT]; page !== 0 && looks <= MAX_CANDIDATES; looks++) {
+    const next = i32[page + NEXT];
+    if (i32[page + LOCAL_FREE] !== 0 || i32[page + XTHREAD_FREE] !== 0) collectPage(tld, page, false);
+    if (i32[page + FREE] !== 0) {
+      candidate = page;
+      break;
+    }
+    if (i32[page + CAPACITY] === i32[page + RESERVED]) toFull(tld, heap, bin, page);
+    else if (candidate === 0) candidate = page;
+    page = next;
+  }
+  i32[heap + SEARCHES] += looks;
+  if (candidate === 0) return freshPage(tld, heap, bin);
+  setRetire(tld, candidate, 0);
+  if (i32[candidate + FREE] === 0) {
+    count(tld, heap, Counter.extended);
+    if (!extendPage(tld, candidate)) return 0;
+  }
+  if (candidate !== first) {
+    // The page that was allocated from until now goes to the end: by the time it is first again it is likely to have got blocks back.
+    // One that has got none since then is full.
+    rotatePages(tld, heap, bin);
+    if (i32[candidate + PREV] !== 0) {
+      removePage(tld, heap, bin, candidate);
+      pushPage(tld, heap, bin, candidate);
+    }
+  }
+  return candidate;
+}
+
+/** A new page, in front of its queue. */
+function freshPage(tld: Tld, heap: Word, bin: number): Word {
+  const blockWords = BIN_WORDS[bin];
+  const smallest = Math.ceil(blockWords / (1 << tld.sliceShift));
+  // When no long run of slices is left, a page of fewer blocks does.
+  for (let slices = slicesFor(tld, blockWords); slices >= smallest; slices >>= 1) {
+    const last = slices >> 1 < smallest;
+    const page = takePage(tld, heap, bin, blockWords, { count: slices, align: 1, residue: 0 }, 0, last);
+    if (page === 0) continue;
+    count(tld, heap, Counter.pages);
+    if (!extendPage(tld, page)) {
+      freePage(tld, page);
+      return 0;
+    }
+    pushPage(tld, heap, bin, page);
+    return page;
+  }
+  return 0;
+}
+
+/** A page out of a segment, which is claimed, or made of new memory, when none of ours has room. */
+function takePage(
+  tld: Tld,
+  heap: Word,
+  bin: number,
+  blockWords: number,
+  request: SliceRequest,
+  offset: number,
+  grow: boolean,
+): Word {
+  const { i32 } = tld;
+  const arena = i32[heap + Heap.arena];
+  let segment = segmentFor(tld, arena, request);
+  while (segment === 0 && reclaimOne(tld, arena)) segment = segmentFor(tld, arena, request);
+  if (segment === 0 && grow && arena === 0 && growRegion(tld, 1 << tld.segmentShift)) {
+    segment = segmentFor(tld, arena, request);
+  }
+  if (segment === 0) return 0;
+  const slice = findSlices(tld, segment, request);
+  const page = takeSlices(tld, segment, slice, { heap, bin, blockWords, slices: request.count, offset });
+  i32[heap + Heap.pageCount]++;
+  return page;
+}
+
+/**
+ * A block with a page of its own.
+ * @param size - bytes
+ * @param align - bytes, a power of two
+ * @param offset - bytes; the address plus this is a multiple of `align`
+ */
+export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, offset: number): Word {
+  if (size > MAX_REQUEST) return 0;
+  const { i32, sliceShift, segmentShift } = tld;
+  // Whole OS pages: that much is committed anyway.
+  const blockWords = Math.ceil(size / OS_PAGE_BYTES) * (OS_PAGE_BYTES / 4);
+  const alignWords = Math.max(align, 8) / 4;
+  const slice = 1 << sliceShift;
+  const offsetWords = (offset / 4) % alignWords;
+  // Where the block starts in its first slice.
+  const within = (alignWords - offsetWords) % Math.min(alignWords, slice);
+  const slices = Math.ceil((within + blockWords) / slice);
+  let page = 0;
+  if (slices <= tld.slicesPerSegment && alignWords <= 1 << segmentShift) {
+    const stride = Math.max(1, alignWords / slice);
+    const residue = stride === 1 ? 0 : (((alignWords - offsetWords) % alignWords) - within) / slice;
+    page = takePage(
+      tld,
+      heap,
+      BIN_HUGE,
+      blockWords,
+      { count: slices, align: stride, residue },
+      within,
+      false,
+    );
+    if (page !== 0) count(tld, heap, Counter.largePages);
+  }
+  if (page === 0) {
+    const plan = { heap, bin: BIN_HUGE, blockWords, slices: 0, offset: 0 };
+    const request = { words: blockWords, align: alignWords, offset: offsetWords };
+    const arena = i32[heap + Heap.arena];
+    page = hugePage(tld, arena, request, plan);
+    if (page === 0 && arena === 0 && growRegion(tld, blockWords + Math.max(alignWords, 1 << segmentShift))) {
+      page = hugePage(tld, arena, request, plan);
+    }
+    if (page === 0) return 0;
+    i32[heap + Heap.pageCount]++;
+  }
+  pushPage(tld, heap, BIN_HUGE, page);
+  const block = i32[page + Page.start];
+  if (!commit(tld, block, block + blockWords)) {
+    freePage(tld, page);
+    return 0;
+  }
+  i32[page + Page.capacity] = 1;
+  i32[page + Page.used] = 1;
+  return block;
+}
+
+/** Asks the owner of the memory for more. */
+function growRegion(tld: Tld, words: number): boolean {
+  // At least an eighth of what there is, so that a growing program does not grow it in small steps.
+  const wanted = Math.max(words, i32Present(tld) >>> 3);
+  const range = tld.os.reserve(wanted * 4) ?? tld.os.reserve(words * 4);
+  if (range === null) return false;
+  tld.refresh();
+  const mask = (1 << tld.sliceShift) - 1;
+  const from = ((Math.ceil(range.start / 4) + mask) >>> tld.sliceShift) << tld.sliceShift;
+  const to = (Math.floor((range.start + range.size) / 4) >>> tld.sliceShift) << tld.sliceShift;
+  if (from >= to) return false;
+  addRange(tld, from, to, 0);
+  announceMemory(tld);
+  return true;
+}
+
+function i32Present(tld: Tld): number {
+  return tld.i32[tld.header + Field.present] << tld.sliceShift;
+}
+
+/** Lets the other threads look for new memory at their next generic allocation. */
+export function announceMemory(tld: Tld): void {
+  Atomics.add(tld.i32, tld.header + Field.epoch, 1);
+  tld.refresh();
+  adoptMemory(tld);
+}

@@ -1,0 +1,188 @@
+/**
+ * A page: a run of slices with blocks of one size. This is its descriptor, one cache line, in the page map.
+ *
+ * ```
+ *  word
+ *   0  FREE          first block that malloc takes                              ┐ the fast paths of
+ *   1  LOCAL_FREE    first block of those that the owner has freed              │ malloc and free
+ *   2  USED          blocks that are live, or on THREAD_FREE                    │
+ *   3  XTHREAD_ID    the owner's name, 0 for none, and flags in its low bits:   │
+ *                    0 unless free has to look closer                           │
+ *   4  SHAPE         bin : 7, retire : 5, slices : 7 (0: huge)                  ┘
+ *   5  XTHREAD_FREE  first block of those that other threads have freed; bit 0: DELAYED
+ *   6  XHEAP         the heap whose queue it is in
+ *   7  BLOCK_WORDS   words of a block; 0: this slice does not start a page
+ *   8  CAPACITY      blocks that are linked or were handed out
+ *   9  RESERVED      blocks that there is room for
+ *  10  START         first block; in a slice that does not start a page: the descriptor that does, 0 if none
+ *  11
+ *  12  KEY0          ┐ of secure mode
+ *  15  KEY1          ┘
+ *  13  NEXT          ┐ the queue
+ *  14  PREV          ┘
+ * ```
+ *
+ * Invariants: `USED + |free| + |local_free| = CAPACITY ≤ RESERVED`. A link is the first word of a free block and holds the next one's
+ * word, 0 at the end (encoded in secure mode). Only the owner writes, except for XTHREAD_FREE.
+ *
+ * What another thread may read: XTHREAD_ID, XTHREAD_FREE, XHEAP, BLOCK_WORDS, START and SHAPE's bin. They are
+ * written before the first block is handed out, and reach the other thread with the block's address, by whatever way that takes.
+ *
+ * **A thread may end anywhere.** Each of the orders below is such that what it leaves can be told from the page alone: `USED` is then
+ * computed anew from the lists, so a block that was taken off a list and not handed out yet is lost, and nothing else.
+ */
+
+import { BIN_LARGEST } from './bins.ts';
+import type { Word } from './geometry.ts';
+import { PAGE_SHIFT } from './page-map.ts';
+import type { Tld } from './tld.ts';
+
+/** The fields, in words. */
+export const Page = {
+  free: 0,
+  localFree: 1,
+  used: 2,
+  xthreadId: 3,
+  shape: 4,
+  xthreadFree: 5,
+  xheap: 6,
+  blockWords: 7,
+  capacity: 8,
+  reserved: 9,
+  start: 10,
+  key0: 12,
+  next: 13,
+  prev: 14,
+  key1: 15,
+} as const;
+
+// Copies that the engine's compiler folds; the fields of an object it loads.
+const FREE = Page.free;
+const LOCAL_FREE = Page.localFree;
+const USED = Page.used;
+const XTHREAD_ID = Page.xthreadId;
+const XTHREAD_FREE = Page.xthreadFree;
+const XHEAP = Page.xheap;
+const BLOCK_WORDS = Page.blockWords;
+const CAPACITY = Page.capacity;
+const RESERVED = Page.reserved;
+const START = Page.start;
+const SHAPE = Page.shape;
+const NEXT = Page.next;
+const PREV = Page.prev;
+
+/** Flag: the page is in the queue of full pages. */
+export const IN_FULL = 1;
+/** Flag: a block may have been handed out by an address inside it. */
+export const HAS_ALIGNED = 2;
+/** Flag: secure mode looks at every free. */
+export const GUARDED = 4;
+/** The owner's name without the flags: names are multiples of 8. */
+export const NAME_MASK = -8;
+
+/** XTHREAD_FREE: the page is full and nobody looks at it; the next block goes to the heap's list. */
+export const DELAYED = 1;
+
+const MASK: number = NAME_MASK;
+const BIN_MASK = 0x7f;
+const RETIRE_SHIFT = 7;
+const RETIRE_MASK = 0x1f;
+const SLICES_SHIFT = 12;
+
+/** SHAPE's bits of a page that is retired for this many cycles. */
+export function retireBits(cycles: number): number {
+  return cycles << RETIRE_SHIFT;
+}
+
+/** The name of the thread that owns a page, 0 for none. */
+export function ownerOf(tld: Tld, page: Word): number {
+  return tld.i32[page + XTHREAD_ID] & MASK;
+}
+
+export function hasFlag(tld: Tld, page: Word, flag: number): boolean {
+  return (tld.i32[page + XTHREAD_ID] & flag) !== 0;
+}
+
+/** Only the owner sets and clears flags. */
+export function setFlag(tld: Tld, page: Word, flag: number): void {
+  tld.i32[page + XTHREAD_ID] |= flag;
+}
+
+export function clearFlag(tld: Tld, page: Word, flag: number): void {
+  tld.i32[page + XTHREAD_ID] &= ~flag;
+}
+
+/** The page's bin. */
+export function binOfPage(tld: Tld, page: Word): number {
+  return tld.i32[page + SHAPE] & BIN_MASK;
+}
+
+/** How many slices it has. */
+export function slicesOf(tld: Tld, page: Word): number {
+  return tld.i32[page + SHAPE] >>> SLICES_SHIFT;
+}
+
+/** Generic allocations until the empty page is given back; 0 when it is not retired. */
+export function retireOf(tld: Tld, page: Word): number {
+  return (tld.i32[page + SHAPE] >>> RETIRE_SHIFT) & RETIRE_MASK;
+}
+
+export function setRetire(tld: Tld, page: Word, cycles: number): void {
+  const { i32 } = tld;
+  i32[page + SHAPE] = (i32[page + SHAPE] & ~(RETIRE_MASK << RETIRE_SHIFT)) | (cycles << RETIRE_SHIFT);
+}
+
+/** Lets a single-block page have more slices. */
+export function setSlices(tld: Tld, page: Word, slices: number): void {
+  const { i32 } = tld;
+  for (let slice = slicesOf(tld, page); slice < slices; slice++)
+    i32[page + (slice << PAGE_SHIFT) + START] = page;
+  i32[page + SHAPE] = (i32[page + SHAPE] & ((1 << SLICES_SHIFT) - 1)) | (slices << SLICES_SHIFT);
+}
+
+/** What a new page is to be. */
+export interface PagePlan {
+  readonly heap: Word;
+  readonly bin: number;
+  /** Words of a block. */
+  readonly blockWords: number;
+  /** 0 for a huge block. */
+  readonly slices: number;
+  /** Words from the first slice to the first block. */
+  readonly offset: number;
+}
+
+/**
+ * Makes a page of slices that were just taken, from word `base` on: everything but its blocks. The owner's name is written last: until then the
+ * slices belong to no page for whoever looks.
+ */
+export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void {
+  const { i32 } = tld;
+  const { heap, bin, blockWords, slices, offset } = plan;
+  const shared = bin <= BIN_LARGEST;
+  for (let slice = 1; slice < slices; slice++) i32[page + (slice << PAGE_SHIFT) + START] = page;
+  i32[page + FREE] = 0;
+  i32[page + LOCAL_FREE] = 0;
+  i32[page + USED] = 0;
+  i32[page + XTHREAD_FREE] = 0;
+  i32[page + XHEAP] = heap;
+  i32[page + CAPACITY] = 0;
+  i32[page + RESERVED] = shared ? ((slices << tld.sliceShift) / blockWords) | 0 : 1;
+  i32[page + START] = base + offset;
+  i32[page + SHAPE] = bin | (slices << SLICES_SHIFT);
+  i32[page + NEXT] = 0;
+  i32[page + PREV] = 0;
+  if (tld.guard !== null) tld.guard.initPage(tld, page);
+  i32[page + BLOCK_WORDS] = blockWords;
+  i32[page + XTHREAD_ID] = tld.threadId | (tld.guard === null ? 0 : GUARDED);
+}
+
+/** Forgets a page: its slices belong to no page. The owner's name goes first. */
+export function clearPage(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  i32[page + XTHREAD_ID] = 0;
+  i32[page + BLOCK_WORDS] = 0;
+  const slices = slicesOf(tld, page);
+  for (let slice = 1; slice < slices; slice++) i32[page + (slice << PAGE_SHIFT) + START] = 0;
+  i32[page + START] = 0;
+}

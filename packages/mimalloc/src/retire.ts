@@ -1,0 +1,56 @@
+/**
+ * What becomes of a page whose last block was freed: it is kept for a while if it is the only one of its bin, since the next
+ * allocation is likely to want one again; otherwise its slices go back at once.
+ */
+
+import { freeHuge, releaseSegment } from './arena.ts';
+import { BIN_HUGE } from './bins.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { Heap } from './heap.ts';
+import { binOfPage, clearPage, hasFlag, IN_FULL, Page, setRetire, slicesOf } from './page.ts';
+import { segmentAt } from './page-map.ts';
+import { firstPage, lastPage, queueBin, removePage } from './queue.ts';
+import { freeSlices, purgeSegment } from './segment.ts';
+import { Counter, count } from './stats.ts';
+import type { Tld } from './tld.ts';
+
+/** Decides over a page that has become empty. */
+export function retirePage(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  const cycles = i32[tld.header + Field.retireCycles];
+  const bin = binOfPage(tld, page);
+  const heap = i32[page + Page.xheap];
+  if (
+    bin !== BIN_HUGE &&
+    cycles !== 0 &&
+    !hasFlag(tld, page, IN_FULL) &&
+    firstPage(tld, heap, bin) === page &&
+    lastPage(tld, heap, bin) === page
+  ) {
+    setRetire(tld, page, cycles);
+    if (bin < i32[heap + Heap.retiredLow]) i32[heap + Heap.retiredLow] = bin;
+    if (bin > i32[heap + Heap.retiredHigh]) i32[heap + Heap.retiredHigh] = bin;
+    return;
+  }
+  removePage(tld, heap, queueBin(tld, page), page);
+  freePage(tld, page);
+}
+
+/** Gives the slices of a page back that is in no queue. */
+export function freePage(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  const start = i32[page + Page.start];
+  const heap = i32[page + Page.xheap];
+  i32[heap + Heap.pageCount]--;
+  count(tld, heap, Counter.pagesFreed);
+  if (slicesOf(tld, page) === 0) {
+    clearPage(tld, page);
+    freeHuge(tld, start);
+    return;
+  }
+  const segment = segmentAt(tld, start);
+  const isEmpty = freeSlices(tld, page);
+  if (i32[tld.header + Field.purgeDelay] === 0) purgeSegment(tld, segment, true, 0);
+  if (isEmpty) releaseSegment(tld, segment);
+}

@@ -1,0 +1,81 @@
+/**
+ * The thread table: a heap record for each thread that can be attached at one time, and the records of further heaps.
+ *
+ * ```
+ *   HEAPS  ├ record 0 ┼ record 1 ┼ … ┼ record SLOTS−1 ┤        a thread's backing heap
+ *                                                              records of `heapNew` lie in pages of their own
+ * ```
+ *
+ * A record is claimed by exchanging its THREAD_ID from 0. The name counts the owners that a record has had, so no two threads ever
+ * have the same one.
+ */
+
+import { AllocError } from '@shmalloc/allocator-api';
+import { BIN_COUNT } from './bins.ts';
+import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { HEAP_WORDS, Heap } from './heap.ts';
+import { clearQueues } from './queue.ts';
+import { countCommitted } from './segment.ts';
+import type { Tld } from './tld.ts';
+
+/** Names are multiples of 8, which leaves room for flags beside them, from 16 on: 0 and 1 stand for no thread. */
+const NAME_SHIFT = 3;
+const FIRST_NAME = 2;
+
+/** The record of a slot. */
+export function slotAt(tld: Tld, slot: number): Word {
+  return tld.i32[tld.header + Field.heaps] + slot * HEAP_WORDS;
+}
+
+/**
+ * Claims a free slot for the calling thread.
+ * @throws AllocError `NoMemory` when all are taken
+ */
+export function claimSlot(tld: Tld): void {
+  const { i32 } = tld;
+  const slots = i32[tld.header + Field.slots];
+  for (let slot = 0; slot < slots; slot++) {
+    const heap = slotAt(tld, slot);
+    const generation = i32[heap + Heap.generation];
+    // 2^17 owners of each of 1022 slots, then names come again.
+    const name = (FIRST_NAME + slot + ((generation & 0x1ffff) << 10)) << NAME_SHIFT;
+    if (i32[heap + Heap.threadId] !== 0) continue;
+    if (Atomics.compareExchange(i32, heap + Heap.threadId, 0, name) !== 0) continue;
+    if (generation === 0) countCommitted(tld, Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES));
+    i32[heap + Heap.generation] = generation + 1;
+    i32[heap + Heap.backing] = heap;
+    i32[heap + Heap.next] = 0;
+    resetHeap(tld, heap);
+    if (slot > 0) {
+      tld.shared = true;
+      // The others look at the epoch at each generic allocation, and then at this.
+      Atomics.store(i32, tld.header + Field.shared, 1);
+      Atomics.add(i32, tld.header + Field.epoch, 1);
+    }
+    tld.heap = heap;
+    tld.direct = heap + Heap.direct;
+    tld.threadId = name;
+    return;
+  }
+  throw new AllocError(
+    'NoMemory',
+    `all ${slots} threads that this heap has slots for are attached: see maxThreads`,
+  );
+}
+
+/** Makes a record's heap one without pages. Its counters go on. */
+export function resetHeap(tld: Tld, heap: Word): void {
+  const { i32 } = tld;
+  for (const field of [
+    Heap.tag,
+    Heap.arena,
+    Heap.pageCount,
+    Heap.retiredHigh,
+    Heap.segments,
+    Heap.segmentCount,
+  ])
+    i32[heap + field] = 0;
+  i32[heap + Heap.retiredLow] = BIN_COUNT;
+  clearQueues(tld, heap);
+}

@@ -1,0 +1,221 @@
+/**
+ * What one thread knows of the region (mimalloc's *thread-local data*, "tld"): the views, where things lie, who the thread is, and the
+ * hooks. Everything that counts is in the region itself; this object can be made anew at any time.
+ *
+ * The functions of this package take a `Tld` first, as mimalloc's C functions take theirs. {@link MiMalloc} is one.
+ */
+
+import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { geometryOf, type Word } from './geometry.ts';
+import type { Guard } from './guard.ts';
+import { Field } from './header.ts';
+import type { Os } from './os.ts';
+import { retireBits } from './page.ts';
+
+/** Views of a thread that has detached. */
+const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
+const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
+
+/**
+ * Called on every generic allocation.
+ * @param force - whether memory is short and everything that can be freed should be
+ * @param heartbeat - counts the calls
+ * @public
+ */
+export type DeferredFree = (force: boolean, heartbeat: number) => void;
+
+/** One thread's view of a region. */
+export class Tld {
+  /**
+   * The region.
+   * @public
+   */
+  readonly memory: SharedMemory;
+  /** @internal */
+  i32: Int32Array<SharedArrayBuffer>;
+  /** @internal */
+  u8: Uint8Array<SharedArrayBuffer>;
+  /** @internal */
+  readonly header: Word;
+  /** @internal */
+  readonly root: Word;
+  /** @internal */
+  readonly chunkShift: number;
+  /** @internal */
+  readonly segmentShift: number;
+  /** @internal */
+  readonly sliceShift: number;
+  /** @internal */
+  readonly slicesPerSegment: number;
+  /**
+   * Bytes of the largest block that shares a page: a quarter of a medium page.
+   * @internal
+   */
+  readonly mediumMax: number;
+  /** @internal */
+  readonly emptyPage: Word;
+  /**
+   * This thread's backing heap.
+   * @internal
+   */
+  heap: Word;
+  /**
+   * The direct table of the backing heap.
+   * @internal
+   */
+  direct: Word;
+  /**
+   * Who this thread is among those attached; never 0, and never reused.
+   * @public
+   */
+  threadId: number;
+  /** @internal */
+  epoch: number;
+  /**
+   * SHAPE's bits of a page that has just been retired.
+   * @internal
+   */
+  readonly retired: number;
+  /**
+   * Whether this thread knows of others. A thread alone need not tell anybody which of its pages are full.
+   * @internal
+   */
+  shared: boolean;
+  /**
+   * Secure mode, or null.
+   * @internal
+   */
+  guard: Guard | null;
+  /** @internal */
+  os: Os;
+  /** Whether the deferred-free hook is running: it may allocate, and must not be called from itself. */
+  private deferring: boolean;
+  /** @internal */
+  deferredFree: DeferredFree | null;
+  private onError: (error: AllocError) => void;
+  private onOutput: (text: string) => void;
+
+  /** @internal */
+  constructor(memory: SharedMemory, header: Word, os: Os) {
+    const { i32 } = memory;
+    const geometry = geometryOf(i32[header + Field.segmentShift]);
+    this.memory = memory;
+    this.i32 = i32;
+    this.u8 = memory.u8;
+    this.header = header;
+    this.root = i32[header + Field.root];
+    this.chunkShift = geometry.chunkShift;
+    this.segmentShift = geometry.segmentShift;
+    this.sliceShift = geometry.sliceShift;
+    this.mediumMax = (2 << geometry.sliceShift) * 4;
+    this.slicesPerSegment = geometry.slicesPerSegment;
+    this.emptyPage = i32[header + Field.emptyPage];
+    this.heap = 0;
+    this.direct = 0;
+    this.threadId = 0;
+    this.epoch = i32[header + Field.epoch];
+    this.shared = false;
+    this.retired = retireBits(i32[header + Field.retireCycles]);
+    this.guard = null;
+    this.os = os;
+    this.deferring = false;
+    this.deferredFree = null;
+    this.onError = (error) => this.output(`${error.name}: ${error.message}\n`);
+    this.onOutput = print;
+  }
+
+  /**
+   * Says what runs on every generic allocation in this thread: a program that frees lazily gets its moment here.
+   * @param hook - may allocate and free; null for none
+   * @public
+   */
+  registerDeferredFree(hook: DeferredFree | null): void {
+    this.deferredFree = hook;
+  }
+
+  /**
+   * Says where wrong calls go, in this thread. The default prints them.
+   * @param hook - called when the heap is consistent, so it may use it
+   * @public
+   */
+  registerError(hook: (error: AllocError) => void): void {
+    this.onError = hook;
+  }
+
+  /**
+   * Says where text goes that the heap prints: errors nobody has registered for, statistics. The default is the console.
+   * @param hook - takes text with its line ends
+   * @public
+   */
+  registerOutput(hook: (text: string) => void): void {
+    this.onOutput = hook;
+  }
+
+  /** @internal */
+  output(text: string): void {
+    this.onOutput(text);
+  }
+
+  /**
+   * Runs the deferred-free hook, unless it is running.
+   * @internal
+   */
+  runDeferred(force: boolean, heartbeat: number): void {
+    if (this.deferredFree === null || this.deferring) return;
+    this.deferring = true;
+    try {
+      this.deferredFree(force, heartbeat);
+    } finally {
+      this.deferring = false;
+    }
+  }
+
+  /**
+   * Counts a wrong call and tells the hook.
+   * @internal
+   */
+  report(error: AllocError): void {
+    Atomics.add(this.i32, this.header + Field.errors, 1);
+    this.onError(error);
+  }
+
+  /**
+   * A list that other threads have freed goes in circles.
+   * @internal
+   */
+  reportLostList(address: number): void {
+    this.report(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
+  }
+
+  /**
+   * Looks at memory that has come since this thread looked last.
+   * @returns whether there was any
+   * @throws AllocError `InvalidParam` when this thread has detached
+   * @internal
+   */
+  refresh(): boolean {
+    if (this.i32 === NO_WORDS) throw new AllocError('InvalidParam', 'this mimalloc heap is detached');
+    this.memory.refresh();
+    this.i32 = this.memory.i32;
+    this.u8 = this.memory.u8;
+    const epoch = Atomics.load(this.i32, this.header + Field.epoch);
+    const changed = epoch !== this.epoch;
+    this.epoch = epoch;
+    return changed;
+  }
+
+  /** @internal */
+  close(): void {
+    this.i32 = NO_WORDS;
+    this.u8 = NO_BYTES;
+  }
+
+  /** Whether `detach` has been called. @internal */
+  get closed(): boolean {
+    return this.i32 === NO_WORDS;
+  }
+}
+
+function print(text: string): void {
+  console.error(text.trimEnd());
+}

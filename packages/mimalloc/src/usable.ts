@@ -1,0 +1,42 @@
+/**
+ * How large blocks are.
+ */
+
+import { checkInteger } from '@shmalloc/allocator-api';
+import { BIN_WORDS, binOf } from './bins.ts';
+import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { blockAt, livePage, notAllocated } from './lookup.ts';
+import { Page } from './page.ts';
+import type { Tld } from './tld.ts';
+
+/** Bytes from an address to the end of its block. The page is the address's. */
+export function usableIn(tld: Tld, page: Word, address: number): number {
+  const block = blockAt(tld, page, address >>> 2);
+  const bytes = tld.guard === null ? tld.i32[page + Page.blockWords] * 4 : tld.guard.usable(tld, page, block);
+  return bytes < 0 ? bytes : bytes - (address - block * 4);
+}
+
+/** Bytes that may be used at an address; −1 when it is no block's. */
+export function usableAt(tld: Tld, address: number): number {
+  const page = livePage(tld, address);
+  return page === 0 ? -1 : usableIn(tld, page, address);
+}
+
+/**
+ * The same for programs.
+ * @returns 0 for 0, and for an address that is reported as not handed out
+ */
+export function usableOf(tld: Tld, address: number): number {
+  checkInteger('address', address);
+  if (address === 0) return 0;
+  const bytes = usableAt(tld, address);
+  if (bytes >= 0) return bytes;
+  tld.report(notAllocated('usableSize', address));
+  return 0;
+}
+
+/** Bytes of the block that would serve a request. */
+export function goodSizeOf(tld: Tld, size: number): number {
+  if (size <= tld.mediumMax) return BIN_WORDS[binOf(size)] * 4;
+  return Math.ceil(size / OS_PAGE_BYTES) * OS_PAGE_BYTES;
+}

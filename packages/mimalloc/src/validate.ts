@@ -1,0 +1,196 @@
+/**
+ * The walk over everything: what the invariants say, as code.
+ */
+
+import {
+  BIN_COUNT,
+  BIN_DIRECT_FIRST,
+  BIN_FULL,
+  BIN_HUGE,
+  BIN_LARGEST,
+  BIN_WORDS,
+  DIRECT_COUNT,
+} from './bins.ts';
+import { nextOf } from './blocks.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { HEAP_QUEUES, Heap } from './heap.ts';
+import { headPage } from './lookup.ts';
+import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page, slicesOf } from './page.ts';
+import { Chunk, chunkAt, sliceAt } from './page-map.ts';
+import { firstPage } from './queue.ts';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, KIND_PAGES, Segment } from './segment.ts';
+import { countBits } from './slices.ts';
+import type { Tld } from './tld.ts';
+import { forEachHeap, forEachPageIn, forEachSegment } from './walk.ts';
+
+/** Throws with the sentence unless it holds. */
+export function demand(holds: boolean, sentence: string): asserts holds {
+  if (!holds) throw new Error(`mimalloc is broken: ${sentence}`);
+}
+
+/** Bytes in blocks that are handed out, of all threads. */
+export function usedBytes(tld: Tld): number {
+  const { i32 } = tld;
+  if (tld.closed) tld.refresh();
+  let words = 0;
+  forEachSegment(tld, (segment) => {
+    if (i32[segment + Segment.threadId] === FREE_SEGMENT) return;
+    forEachPageIn(tld, segment, (page) => {
+      words += i32[page + Page.used] * i32[page + Page.blockWords];
+    });
+  });
+  return words * 4;
+}
+
+/** How long a free list is; throws when it leaves the page or does not end. */
+function listLength(tld: Tld, page: Word, field: number, name: string): number {
+  const { i32 } = tld;
+  const start = i32[page + Page.start];
+  const size = i32[page + Page.blockWords];
+  const capacity = i32[page + Page.capacity];
+  let length = 0;
+  const head = i32[page + field] & ~(field === Page.xthreadFree ? DELAYED : 0);
+  for (let block = head; block !== 0; block = nextOf(tld, page, block)) {
+    const index = (block - start) / size;
+    demand(
+      Number.isInteger(index) && index >= 0 && index < capacity,
+      `${name} of the page at ${start * 4} leads to ${block * 4}, which is no block of it`,
+    );
+    demand(++length <= capacity, `${name} of the page at ${start * 4} does not end`);
+  }
+  return length;
+}
+
+/** A page by itself. */
+export function validatePage(tld: Tld, page: Word): void {
+  const { i32 } = tld;
+  const start = i32[page + Page.start];
+  const what = `the page at ${start * 4}`;
+  const bin = binOfPage(tld, page);
+  const used = i32[page + Page.used];
+  const capacity = i32[page + Page.capacity];
+  const reserved = i32[page + Page.reserved];
+  demand(bin >= 1 && bin <= BIN_HUGE, `${what} has bin ${bin}`);
+  demand(capacity <= reserved, `${what}: capacity ${capacity} > reserved ${reserved}`);
+  if (bin <= BIN_LARGEST) {
+    demand(i32[page + Page.blockWords] === BIN_WORDS[bin], `${what} has blocks of another size than its bin`);
+    const words = slicesOf(tld, page) << tld.sliceShift;
+    demand(reserved === Math.floor(words / BIN_WORDS[bin]), `${what} has room for another number of blocks`);
+  } else demand(reserved === 1 && capacity === 1, `${what} is to hold one block and holds ${capacity}`);
+  const free = listLength(tld, page, Page.free, 'free');
+  const local = listLength(tld, page, Page.localFree, 'local_free');
+  const threads = listLength(tld, page, Page.xthreadFree, 'thread_free');
+  demand(
+    used + free + local === capacity,
+    `${what}: used ${used} + |free| ${free} + |local_free| ${local} ≠ capacity ${capacity}`,
+  );
+  demand(threads <= used, `${what}: |thread_free| ${threads} > used ${used}`);
+  demand(sliceAt(tld, start) === page, `${what} has a descriptor that is not its first slice's`);
+  for (let slice = 1; slice < slicesOf(tld, page); slice++) {
+    demand(headPage(tld, page + (slice << 4)) === page, `slice ${slice} of ${what} does not lead to it`);
+  }
+}
+
+function validateSegment(tld: Tld, segment: Word): void {
+  const { i32 } = tld;
+  const base = i32[segment + Segment.base];
+  const what = `the segment at ${base * 4}`;
+  const owner = i32[segment + Segment.threadId];
+  const field = (name: 'presentLow' | 'presentHigh' | 'freeLow' | 'freeHigh' | 'purgeLow' | 'purgeHigh') =>
+    i32[segment + Segment[name]];
+  demand((field('freeLow') & ~field('presentLow')) === 0, `${what} has free slices that it does not have`);
+  demand((field('freeHigh') & ~field('presentHigh')) === 0, `${what} has free slices that it does not have`);
+  const chunk = chunkAt(tld, base >>> tld.chunkShift);
+  const bit = 1 << ((base >>> tld.segmentShift) & 15);
+  const isFree = owner === FREE_SEGMENT;
+  demand(
+    ((i32[chunk + Chunk.free] & bit) !== 0) === isFree,
+    `${what} and the bitmap of free segments say different things`,
+  );
+  demand(
+    ((i32[chunk + Chunk.abandoned] & bit) !== 0) === (owner === ABANDONED_SEGMENT),
+    `${what} and the bitmap of abandoned segments say different things`,
+  );
+  if (i32[segment + Segment.kind] !== KIND_PAGES) return;
+  let pages = 0;
+  let slices = 0;
+  forEachPageIn(tld, segment, (page) => {
+    pages++;
+    slices += slicesOf(tld, page);
+    demand(
+      ownerOf(tld, page) === (owner === ABANDONED_SEGMENT ? 0 : owner),
+      `a page of ${what} has another owner`,
+    );
+    validatePage(tld, page);
+  });
+  const present = countBits(field('presentLow')) + countBits(field('presentHigh'));
+  const free = countBits(field('freeLow')) + countBits(field('freeHigh'));
+  demand(free + slices === present, `${what}: ${free} free slices + ${slices} in pages ≠ ${present}`);
+  if (isFree) demand(pages === 0, `${what} has no owner and ${pages} pages`);
+  else
+    demand(
+      pages === i32[segment + Segment.used],
+      `${what} counts ${i32[segment + Segment.used]} pages and has ${pages}`,
+    );
+}
+
+/** The queues and the direct table of one heap. */
+function validateQueues(tld: Tld, heap: Word): void {
+  const { i32 } = tld;
+  let pages = 0;
+  for (let bin = 1; bin <= BIN_FULL; bin++) {
+    let prev = 0;
+    for (let page = firstPage(tld, heap, bin); page !== 0; page = i32[page + Page.next]) {
+      const what = `the page at ${i32[page + Page.start] * 4} in queue ${bin}`;
+      demand(i32[page + Page.blockWords] !== 0, `${what} is no page`);
+      demand(i32[page + Page.prev] === prev, `${what} has a wrong link`);
+      demand(i32[page + Page.xheap] === heap, `${what} belongs to another heap`);
+      const full = hasFlag(tld, page, IN_FULL);
+      demand(full === (bin === BIN_FULL), `${what} has the wrong flag in_full`);
+      demand(full || binOfPage(tld, page) === bin, `${what} is of bin ${binOfPage(tld, page)}`);
+      demand(
+        ++pages <= i32[heap + Heap.pageCount],
+        `the queues hold more than ${i32[heap + Heap.pageCount]} pages`,
+      );
+      prev = page;
+    }
+    demand(prev === i32[heap + HEAP_QUEUES + bin * 2 + 1], `queue ${bin} ends elsewhere`);
+  }
+  demand(
+    pages === i32[heap + Heap.pageCount],
+    `the queues hold ${pages} pages, ${i32[heap + Heap.pageCount]} are counted`,
+  );
+  for (let bin = 1; bin < BIN_COUNT; bin++) {
+    const granules = BIN_WORDS[bin] >>> 1;
+    if (granules === 0 || granules >= DIRECT_COUNT) continue;
+    const first = tld.guard === null ? firstPage(tld, heap, bin) : 0;
+    for (let entry = BIN_DIRECT_FIRST[bin]; entry <= granules; entry++) {
+      demand(
+        i32[heap + Heap.direct + entry] === (first === 0 ? tld.emptyPage : first),
+        `entry ${entry} of the direct table is not the first page of queue ${bin}`,
+      );
+    }
+  }
+}
+
+/**
+ * Walks everything that belongs to this thread, and what can be said of the rest while others work.
+ * @throws Error with the first broken invariant
+ */
+export function validateHeap(tld: Tld): void {
+  const { i32, header } = tld;
+  if (tld.closed) tld.refresh();
+  demand(i32[tld.emptyPage] === 0, 'the empty page has a block');
+  let present = 0;
+  forEachSegment(tld, (segment) => {
+    present += countBits(i32[segment + Segment.presentLow]) + countBits(i32[segment + Segment.presentHigh]);
+    validateSegment(tld, segment);
+  });
+  demand(
+    present === i32[header + Field.present],
+    `${present} slices are present, ${i32[header + Field.present]} are counted`,
+  );
+  forEachHeap(tld, (heap) => validateQueues(tld, heap));
+  tld.guard?.inspect(tld);
+}

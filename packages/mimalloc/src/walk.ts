@@ -1,0 +1,35 @@
+/**
+ * Walks over what there is, for everyone who looks at more than one page: validation, inspection, statistics, adoption.
+ */
+
+import { findSegment } from './arena.ts';
+import type { Word } from './geometry.ts';
+import { Heap } from './heap.ts';
+import { Page } from './page.ts';
+import { Chunk, sliceAt } from './page-map.ts';
+import { KIND_HUGE_TAIL, Segment } from './segment.ts';
+import type { Tld } from './tld.ts';
+
+/** Calls back for every segment that has memory, in address order. */
+export function forEachSegment(tld: Tld, visit: (segment: Word) => void): void {
+  findSegment(tld, Chunk.present, (segment) => {
+    visit(segment);
+    return false;
+  });
+}
+
+/** Calls back for every page that starts in a segment; it may be freed meanwhile. */
+export function forEachPageIn(tld: Tld, segment: Word, visit: (page: Word) => void): void {
+  const { i32 } = tld;
+  if (i32[segment + Segment.kind] === KIND_HUGE_TAIL) return;
+  const base = i32[segment + Segment.base];
+  for (let slice = 0; slice < tld.slicesPerSegment; slice++) {
+    const page = sliceAt(tld, base + (slice << tld.sliceShift));
+    if (i32[page + Page.blockWords] !== 0) visit(page);
+  }
+}
+
+/** Calls back for every heap of this thread, the backing heap first. */
+export function forEachHeap(tld: Tld, visit: (heap: Word) => void): void {
+  for (let heap = tld.heap; heap !== 0; heap = tld.i32[heap + Heap.next]) visit(heap);
+}
