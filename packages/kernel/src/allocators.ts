@@ -27,6 +27,8 @@ export interface KernelAllocator extends GlobalAllocator {
   detach(): void;
   /** Walks everything; throws with the first broken invariant. */
   validate(): void;
+  /** Gives back what an algorithm has put off giving back; `force` all of it. Absent where nothing is put off. */
+  collect?(force?: boolean): void;
   /** Figures about it; which ones is the algorithm's affair. */
   stats(): object;
   /** Bytes of the region that were ever touched, the allocator's own state included. Creates no garbage: it may be asked at every operation. */

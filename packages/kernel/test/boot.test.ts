@@ -11,13 +11,14 @@ import {
   type KernelError,
   LOCK_KINDS,
 } from '@shmalloc/kernel';
+import { MiMalloc } from '@shmalloc/mimalloc';
 import { Tlsf } from '@shmalloc/tlsf';
 import test from 'ava';
 import type { BlocksArgument } from './programs/blocks.js';
 import { BUMP, bootForTest, program } from './support/machines.js';
 
 // Checked by the compiler: the algorithm packages offer what the kernel needs.
-const CLASSES: readonly AllocatorClass[] = [Basic, Tlsf];
+const CLASSES: readonly AllocatorClass[] = [MiMalloc, Basic, Tlsf];
 
 for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
   for (const lock of ALLOCATORS[name].locks) {
@@ -30,6 +31,7 @@ for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
       const argument: BlocksArgument = { sizes, table };
       t.deepEqual(await machine.run(program('blocks'), argument), [{ nulls: 0 }, { nulls: 0 }]);
       allocator.validate();
+      allocator.collect?.(true);
       t.is((allocator.stats() as { usedBytes: number }).usedBytes, before);
     });
   }
@@ -109,7 +111,8 @@ const WRONG: readonly [name: string, options: unknown, error: { name: string; me
     { allocator: 'jemalloc' },
     {
       name: 'AllocError',
-      message: /allocator must be one of basic-first, basic-best, basic-worst, tlsf; got "jemalloc"/,
+      message:
+        /allocator must be one of mimalloc, basic-first, basic-best, basic-worst, tlsf; got "jemalloc"/,
     },
   ],
   [

@@ -37,7 +37,7 @@ for (const each of CONTESTANTS) {
   );
 }
 
-for (const name of ['tlsf', 'basic-first', 'assemblyscript', 'thi-ng', 'wasi-dlmalloc']) {
+for (const name of ['mimalloc', 'tlsf', 'basic-first', 'assemblyscript', 'thi-ng', 'wasi-dlmalloc']) {
   testWith(name)(`${name}: hands out blocks of a heap that do not overlap`, async (t) => {
     const { prepare, open } = contestant(name);
     const heap = await open(MIB, await prepare?.());
@@ -82,7 +82,7 @@ test('the garbage meter sees an object a block, to the byte', async (t) => {
   t.true(garbage.bytesPerOperation > 8, String(garbage.bytesPerOperation));
 });
 
-for (const name of ['tlsf', 'basic-first', 'basic-best', 'basic-worst']) {
+for (const name of ['mimalloc', 'mimalloc-three', 'tlsf', 'basic-first', 'basic-best', 'basic-worst']) {
   test(`${name}: malloc and free create no garbage`, async (t) => {
     const garbage = await meterGarbage(contestant(name), {
       ...ORDER,

@@ -10,21 +10,19 @@
  */
 
 import { bitOf, findSegment } from './arena.ts';
-import { collectPage, nextOf } from './blocks.ts';
+import { collectPage } from './blocks.ts';
 import { collectHeap } from './collect.ts';
-import { freeForeign, freeLocal } from './free.ts';
+import { collectAllDelayed } from './delayed.ts';
 import type { Word } from './geometry.ts';
-import { Field } from './header.ts';
 import { Heap } from './heap.ts';
-import { pageOf } from './lookup.ts';
-import { binOfPage, DELAYED, GUARDED, HAS_ALIGNED, ownerOf, Page } from './page.ts';
+import { binOfPage, DELAYED, GUARDED, HAS_ALIGNED, Page } from './page.ts';
 import { Chunk, chunkAt } from './page-map.ts';
 import { appendPage, forEachPage, removePage } from './queue.ts';
 import { freePage } from './retire.ts';
 import { ABANDONED_SEGMENT, KIND_PAGES, linkSegment, Segment } from './segment.ts';
-import { resetHeap, slotAt } from './thread-table.ts';
+import { resetHeap } from './thread-table.ts';
 import type { Tld } from './tld.ts';
-import { forEachHeap, forEachPageIn, forEachSegment } from './walk.ts';
+import { forEachHeap, forEachPageIn, forEachSegment, keeperOf } from './walk.ts';
 
 /** Lets go of everything that this thread has, and of its name. */
 export function abandonThread(tld: Tld): void {
@@ -58,6 +56,9 @@ function abandonSegment(tld: Tld, segment: Word): void {
 /** Makes an abandoned segment this thread's; false when somebody else was quicker. */
 function reclaim(tld: Tld, segment: Word): boolean {
   const { i32 } = tld;
+  // Only heaps of its arena may have the pages of an exclusive one.
+  const keeper = keeperOf(tld, i32[segment + Segment.arena]);
+  if (keeper === 0) return false;
   const found = Atomics.compareExchange(i32, segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId);
   if (found !== ABANDONED_SEGMENT) return false;
   const base = i32[segment + Segment.base];
@@ -72,14 +73,14 @@ function reclaim(tld: Tld, segment: Word): boolean {
   forEachPageIn(tld, segment, (page) => pages.push(page));
   for (const page of pages) {
     i32[page + Page.xthreadId] |= tld.threadId;
-    i32[page + Page.xheap] = tld.heap;
-    i32[tld.heap + Heap.pageCount]++;
-    appendPage(tld, tld.heap, binOfPage(tld, page), page);
+    i32[page + Page.xheap] = keeper;
+    i32[keeper + Heap.pageCount]++;
+    appendPage(tld, keeper, binOfPage(tld, page), page);
   }
   for (const page of pages) {
     collectPage(tld, page, true);
     if (i32[page + Page.used] !== 0) continue;
-    removePage(tld, tld.heap, binOfPage(tld, page), page);
+    removePage(tld, keeper, binOfPage(tld, page), page);
     freePage(tld, page);
   }
   return true;
@@ -103,26 +104,9 @@ export function reclaimOne(tld: Tld, arena: number): boolean {
 
 /** Adopts everything that was abandoned, and frees what was on its way to heaps that have ended. */
 export function reclaimAll(tld: Tld): void {
-  const { i32, header } = tld;
   findSegment(tld, Chunk.abandoned, (segment) => {
     reclaim(tld, segment);
     return false;
   });
-  const slots = i32[header + Field.slots];
-  for (let slot = 0; slot < slots; slot++) {
-    const heap = slotAt(tld, slot);
-    if (i32[heap + Heap.threadId] !== 0 || i32[heap + Heap.delayedFree] === 0) continue;
-    for (let block = Atomics.exchange(i32, heap + Heap.delayedFree, 0); block !== 0; ) {
-      const next = nextOf(tld, pageOf(tld, block), block);
-      freeOwnedOrForeign(tld, block);
-      block = next;
-    }
-  }
-}
-
-/** Frees a block that its program has freed, wherever its page belongs now. */
-function freeOwnedOrForeign(tld: Tld, block: Word): void {
-  const page = pageOf(tld, block);
-  if (ownerOf(tld, page) === tld.threadId) freeLocal(tld, page, block);
-  else freeForeign(tld, page, block);
+  collectAllDelayed(tld);
 }

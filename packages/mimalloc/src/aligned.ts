@@ -44,7 +44,7 @@ export function mallocAligned(tld: Tld, heap: Word, size: number, align: number,
       return mallocInside(tld, heap, size, align, shift, padded + align);
     }
   }
-  const block = mallocSingleGeneric(tld, heap, padded, align, shift);
+  const block = mallocSingleGeneric(tld, heap, Math.max(padded, 1), align, shift);
   if (block !== 0 && tld.guard !== null) tld.guard.handOut(tld, pageOf(tld, block), block, size);
   return (block << 2) >>> 0;
 }
@@ -63,5 +63,6 @@ function mallocInside(
   const start = block * 4;
   const address = Math.ceil((start + shift) / align) * align - shift;
   if (address !== start) setFlag(tld, pageOf(tld, block), HAS_ALIGNED);
+  if (tld.guard !== null) tld.guard.handOutInside(tld, pageOf(tld, block), block, address, size);
   return address;
 }

@@ -63,11 +63,15 @@ function claim(tld: Tld, segment: Word): boolean {
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
   Atomics.and(i32, chunk + Chunk.free, ~bitOf(tld, base));
   i32[tld.heap + Heap.segmentCount]++;
-  if (i32[segment + Segment.touched] === 0) {
-    i32[segment + Segment.touched] = 1;
-    countCommitted(tld, 1); // its descriptors: an OS page
-  }
   return true;
+}
+
+/** Counts the memory of a segment's descriptors, an OS page, when it gets its first page. */
+function touch(tld: Tld, segment: Word): void {
+  const { i32 } = tld;
+  if (i32[segment + Segment.touched] !== 0) return;
+  i32[segment + Segment.touched] = 1;
+  countCommitted(tld, 1);
 }
 
 /** Lets a segment without pages go. */
@@ -98,7 +102,8 @@ export function findSegment(tld: Tld, field: number, accept: (segment: Word) => 
   for (let chunk = i32[header + Field.chunkLow]; chunk < high; chunk++) {
     const words = chunkAt(tld, chunk);
     if (words === 0) continue;
-    for (let bits = i32[words + field]; bits !== 0; bits &= bits - 1) {
+    // `| 0`: a table that another thread has just added may lie beyond this thread's view.
+    for (let bits = i32[words + field] | 0; bits !== 0; bits &= bits - 1) {
       const index = 31 - Math.clz32(bits & -bits);
       const segment = segmentAt(tld, (chunk << tld.chunkShift) + (index << tld.segmentShift));
       if (accept(segment)) return segment;
@@ -123,6 +128,7 @@ export function segmentFor(tld: Tld, arena: number, request: SliceRequest): Word
   );
   if (found === 0) return 0;
   count(tld, tld.heap, Counter.segmentsClaimed);
+  touch(tld, found);
   linkSegment(tld, found);
   return found;
 }
@@ -199,6 +205,7 @@ export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: Pa
     if (!areFree(tld, start, end, arena) || !claimRun(tld, base, end, KIND_HUGE)) continue;
     const segment = segmentAt(tld, base);
     i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
+    touch(tld, segment);
     const page = sliceAt(tld, start);
     const first = (start >>> tld.sliceShift) << tld.sliceShift;
     initPage(tld, page, first, { ...plan, offset: start - first });
@@ -261,17 +268,26 @@ export function purgeArena(tld: Tld, force: boolean): void {
   findSegment(tld, Chunk.free, (segment) => {
     if (i32[segment + Segment.purgeAt] === 0 || !claim(tld, segment)) return false;
     purgeSegment(tld, segment, force, now);
-    release(tld, segment);
+    release(tld, segment); // which sets the clock again if the segment's time has not come
     return false;
   });
 }
 
-/** Purges the free slices of the segments that this thread has. */
+/**
+ * Purges the free slices of the segments that this thread has.
+ * @param force - whether to wait for no clock
+ */
 export function purgeOwn(tld: Tld, force: boolean): void {
-  const { i32 } = tld;
+  const { i32, heap } = tld;
+  const at = i32[heap + Heap.purgeAt];
+  if (at === 0) return;
   const now = tld.os.now() | 0;
-  for (let segment = i32[tld.heap + Heap.segments]; segment !== 0; segment = i32[segment + Segment.next]) {
-    purgeSegment(tld, segment, force, now);
+  if (!force && ((now - at) | 0) < 0) return;
+  i32[heap + Heap.purgeAt] = 0;
+  for (let segment = i32[heap + Heap.segments]; segment !== 0; segment = i32[segment + Segment.next]) {
+    // What is not due yet keeps the clock running.
+    if (!purgeSegment(tld, segment, force, now) && i32[heap + Heap.purgeAt] === 0)
+      i32[heap + Heap.purgeAt] = i32[segment + Segment.purgeAt];
   }
 }
 
@@ -294,7 +310,7 @@ function i32Of(tld: Tld, field: number): number {
  */
 export function checkNew(tld: Tld, from: Word, to: Word): void {
   for (let base = from; base < to; base += 1 << tld.sliceShift) {
-    if (chunkAt(tld, base >>> tld.chunkShift) !== 0 && isPresent(tld, base)) {
+    if (isPresent(tld, base)) {
       throw new AllocError(
         'MemoryOverlap',
         `[${from * 4}, ${to * 4}) overlaps memory of this heap at ${base * 4}`,
@@ -303,10 +319,13 @@ export function checkNew(tld: Tld, from: Word, to: Word): void {
   }
 }
 
-function isPresent(tld: Tld, base: Word): boolean {
+/** Whether a word lies in memory that the heap has. */
+export function isPresent(tld: Tld, base: Word): boolean {
+  if (chunkAt(tld, base >>> tld.chunkShift) === 0) return false;
   const slice = (base >>> tld.sliceShift) & (tld.slicesPerSegment - 1);
   const word = tld.i32[segmentAt(tld, base) + (slice < 32 ? Segment.presentLow : Segment.presentHigh)];
-  return ((word >>> (slice & 31)) & 1) === 1;
+  // A slice of heap records has left the management, and must not come again.
+  return ((word >>> (slice & 31)) & 1) === 1 || tld.i32[sliceAt(tld, base) + Page.start] !== 0;
 }
 
 /**

@@ -34,6 +34,16 @@ export function nextOf(tld: Tld, page: Word, block: Word): Word {
   return tld.guard === null ? tld.i32[block] : tld.guard.nextOf(tld, page, block);
 }
 
+/** The same on a list over many pages, which is that of a heap's delayed frees. */
+export function nextDelayed(tld: Tld, page: Word, block: Word): Word {
+  return tld.guard === null ? tld.i32[block] : tld.guard.nextDelayed(tld, page, block);
+}
+
+/** The link of a free block as it is, for whoever only looks. */
+export function linkOf(tld: Tld, page: Word, block: Word): Word {
+  return tld.guard === null ? tld.i32[block] : tld.guard.linkOf(tld, page, block);
+}
+
 export function setNext(tld: Tld, page: Word, block: Word, next: Word): void {
   if (tld.guard === null) tld.i32[block] = next;
   else tld.guard.setNext(tld, page, block, next);
@@ -79,13 +89,21 @@ export function collectPage(tld: Tld, page: Word, force: boolean): void {
     // FREE first: a thread that ends in between leaves the same list twice, which its heir sees; it would lose the list the other way.
     i32[page + FREE] = local;
     i32[page + LOCAL_FREE] = 0;
-  } else if (force) {
-    let tail = local;
-    for (let next = nextOf(tld, page, tail); next !== 0; next = nextOf(tld, page, tail)) tail = next;
-    setNext(tld, page, tail, i32[page + FREE]);
-    i32[page + FREE] = local;
-    i32[page + LOCAL_FREE] = 0;
+  } else if (force) joinFree(tld, page, local);
+}
+
+/** Puts what the owner has freed in front of a free list that is not empty. */
+function joinFree(tld: Tld, page: Word, local: Word): void {
+  if (tld.guard !== null) {
+    tld.guard.joinFree(tld, page);
+    return;
   }
+  const { i32 } = tld;
+  let tail = local;
+  for (let next = i32[tail]; next !== 0; next = i32[tail]) tail = next;
+  i32[tail] = i32[page + FREE];
+  i32[page + FREE] = local;
+  i32[page + LOCAL_FREE] = 0;
 }
 
 /** Moves the blocks that other threads have freed to the owner's list. */
@@ -106,7 +124,10 @@ function collectThreadFree(tld: Tld, page: Word): void {
   for (let next = nextOf(tld, page, tail); next !== 0; next = nextOf(tld, page, tail)) {
     tail = next;
     // A list in a circle: the program freed a block twice. Its blocks are lost, and nothing else.
-    if (++count > capacity) return tld.reportLostList(i32[page + START] * 4);
+    if (++count > capacity) {
+      tld.reportLostList(i32[page + START] * 4);
+      return;
+    }
   }
   setNext(tld, page, tail, i32[page + LOCAL_FREE]);
   i32[page + LOCAL_FREE] = first;

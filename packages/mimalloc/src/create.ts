@@ -8,6 +8,8 @@
  *                                              │ comes with addMemory          │
  * ```
  *
+ * In secure mode there are rows of canaries before and behind the thread table, and behind the tables.
+ *
  * Only what is touched costs memory: the thread table and the tables are reserved.
  */
 
@@ -15,7 +17,7 @@ import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
 import { addRange, checkNew, makeTable } from './arena.ts';
 import { geometryOf, OS_PAGE_BYTES, segmentShiftFor, type Word } from './geometry.ts';
 import { Field, HEADER_WORDS, headerOf, writeIdentity } from './header.ts';
-import { HEAP_WORDS } from './heap.ts';
+import { HEAP_WORDS, Heap } from './heap.ts';
 import type { Settings } from './options.ts';
 import { BY_REGION } from './options.ts';
 import { NO_TABLE, rootWords, tableWords } from './page-map.ts';
@@ -44,11 +46,12 @@ export function layOut(memory: SharedMemory, settings: Settings): Word {
   const header = headerOf(memory);
   const root = header + HEADER_WORDS;
   const emptyPage = root + Math.max(LINE_WORDS, rootWords(geometry.chunkShift));
-  const heaps = emptyPage + LINE_WORDS;
-  const tables = heaps + slots * HEAP_WORDS;
+  const fence = settings.secure === 0 ? 0 : LINE_WORDS;
+  const heaps = emptyPage + LINE_WORDS + fence;
+  const tables = heaps + slots * HEAP_WORDS + fence;
   const first = header >>> geometry.chunkShift;
-  const chunks = (Math.floor((memory.end - 1) / 4) >>> geometry.chunkShift) - first + 1;
-  const end = tables + chunks * tableWords(geometry.slicesPerSegment);
+  const chunks = (Math.floor(Math.max(memory.end - 1, 0) / 4) >>> geometry.chunkShift) - first + 1;
+  const end = tables + chunks * tableWords(geometry.slicesPerSegment) + fence;
   const least = (end + (2 << geometry.sliceShift)) * 4;
   // Refused before anything is written: the memory may be somebody's.
   if (memory.end < least) {
@@ -75,6 +78,7 @@ export function layOut(memory: SharedMemory, settings: Settings): Word {
     [Field.purgeDelay, settings.purgeDelay],
     [Field.purgeResets, settings.purgeResets],
     [Field.retireCycles, settings.retireCycles],
+    [Field.grow, settings.grow],
     [Field.committed, Math.ceil(((heaps - header) * 4) / OS_PAGE_BYTES)],
     [Field.epoch, 1],
   ];
@@ -97,7 +101,14 @@ export function forgetMemory(tld: Tld): void {
   for (let index = 0; index < i32[header + Field.homeCount]; index++) {
     makeTable(tld, first + index, i32[header + Field.homeTables] + index * words);
   }
-  for (const field of [Field.chunkLow, Field.chunkHigh, Field.present, Field.arenas, Field.purgeAt])
+  for (const field of [
+    Field.chunkLow,
+    Field.chunkHigh,
+    Field.present,
+    Field.arenas,
+    Field.purgeAt,
+    Field.records,
+  ])
     i32[header + field] = 0;
   const used = (i32[header + Field.heaps] - header) * 4;
   let committed = Math.ceil(used / OS_PAGE_BYTES);
@@ -105,6 +116,7 @@ export function forgetMemory(tld: Tld): void {
     const heap = slotAt(tld, slot);
     if (i32[heap] === 0) continue;
     resetHeap(tld, heap);
+    i32[heap + Heap.next] = 0;
     committed += Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES);
   }
   i32[header + Field.committed] = committed;
@@ -129,10 +141,11 @@ export function slicesIn(tld: Tld, start: number, end: number, fresh: boolean): 
   // Address 0 is NULL: its slice is of no use.
   const from = Math.max(1, Math.ceil(start / slice)) * (slice / 4);
   const to = Math.floor(end / slice) * (slice / 4);
+  // Every slice that the range touches: what is managed is managed in whole slices.
+  if (fresh) checkNew(tld, Math.floor(start / slice) * (slice / 4), Math.ceil(end / slice) * (slice / 4));
   if (from >= to) {
     throw new AllocError('InvalidParam', `[${start}, ${end}) holds no whole slice of ${slice} bytes`);
   }
-  if (fresh) checkNew(tld, from, to);
   return { from, to };
 }
 

@@ -18,11 +18,13 @@ import { type AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { setNext } from './blocks.ts';
 import { fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
+import { type Guard, refusal } from './guard.ts';
 import { Heap } from './heap.ts';
 import { blockAt, livePage, notAllocated } from './lookup.ts';
 import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from './page.ts';
 import { retirePage } from './retire.ts';
 import type { Tld } from './tld.ts';
+import { addressOfView } from './typed.ts';
 
 const LOCAL_FREE = Page.localFree;
 const USED = Page.used;
@@ -83,14 +85,14 @@ function pushDelayed(tld: Tld, page: Word, block: Word): void {
 
 /**
  * Frees whatever an address turns out to be.
- * @param address - what the program gave
+ * @param address - what the program gave: an address, or a view of the block
  * @param operation - the public name of what it asked, for the report
  * @throws TypeError or RangeError when it is no address
  */
-export function freeGeneric(tld: Tld, address: number, operation = 'free'): void {
-  checkInteger('address', address);
-  if (address === 0) return;
-  const error = freeChecked(tld, address, operation);
+export function freeGeneric(tld: Tld, address: number | ArrayBufferView, operation = 'free'): void {
+  const at = typeof address === 'object' ? addressOfView(tld, address) : checkInteger('address', address);
+  if (at === 0) return;
+  const error = freeChecked(tld, at, operation);
   if (error !== null) tld.report(error);
 }
 
@@ -101,14 +103,29 @@ export function freeGeneric(tld: Tld, address: number, operation = 'free'): void
  */
 export function freeChecked(tld: Tld, address: number, operation: string): AllocError | null {
   const page = livePage(tld, address);
-  if (page === 0) return notAllocated(operation, address);
+  if (page === 0) return refusal(tld, operation, address);
   const block = blockAt(tld, page, address >>> 2);
-  if (tld.guard !== null) {
-    const error = tld.guard.takeBack(tld, page, block, address, operation);
-    if (error !== null) return error;
-  }
+  if (tld.guard !== null) return freeGuarded(tld, tld.guard, page, block, address, operation);
   if (ownerOf(tld, page) !== tld.threadId) freeForeign(tld, page, block);
   else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
   else freeLocal(tld, page, block);
+  return null;
+}
+
+/** The same in secure mode. What is wrong with a block that is freed all the same is told when that is done. */
+function freeGuarded(
+  tld: Tld,
+  guard: Guard,
+  page: Word,
+  block: Word,
+  address: number,
+  operation: string,
+): AllocError | null {
+  const error = guard.takeBack(tld, page, block, address, operation);
+  if (error !== null) return error;
+  if (ownerOf(tld, page) !== tld.threadId) freeForeign(tld, page, block);
+  else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
+  else freeLocal(tld, page, block);
+  guard.tell(tld);
   return null;
 }

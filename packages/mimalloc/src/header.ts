@@ -18,16 +18,18 @@
  *  12  SECURE         the level of secure mode                  │
  *  13  SECRET         of secure mode                            │
  *  14  SAMPLE_RATE    of guarded blocks                         │
- *  15  PURGE_DELAY    milliseconds; −1 never                    ┘
+ *  15  PURGE_DELAY    milliseconds; −1 never                    │
  *  16  RETIRE_CYCLES                                            │
- *  17  PURGE_RESETS   purge by reset rather than by decommit        ┘
- *  …
+ *  17  PURGE_RESETS   purge by reset rather than by decommit    │
+ *  18  GROW           whether threads may lengthen the memory   ┘
+ *  19  CHECKSUM       over 1 … 18, in secure mode; else 0
+ *  31  a canary, in secure mode
  *  32  EPOCH          goes up when memory comes or `init` forgets: the other threads look again
  *  33  GENERATION     goes up with each `init`
  *  34  CHUNK_LOW      the chunks that have memory: first …
  *  35  CHUNK_HIGH     … and one past the last
  *  36  PRESENT        slices under management
- *  37  ARENAS         how many were given, the one of `create` included
+ *  37  ARENAS         exclusive arenas that were added; their ids start at 1
  *  38  COMMITTED      OS pages with memory behind them
  *  39  PEAK           the most of those
  *  40  ERRORS         wrong calls that were reported
@@ -35,6 +37,8 @@
  *  42  PURGES         how often memory was given back
  *  43  PURGED_PAGES   how much, in OS pages
  *  44  SHARED         1 since a second thread has attached
+ *  45  RECORDS        the newest of the heap records beside the thread table
+ *  47  a canary, in secure mode
  *  48  the root, the thread table, tables of chunks …
  * ```
  *
@@ -44,7 +48,7 @@
 import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
 import { geometryOf, type Word } from './geometry.ts';
 
-const MAGIC = 0x53484d31;
+export const MAGIC = 0x53484d31;
 const ALGORITHM = 0x4d494d41;
 const VERSION = 1;
 
@@ -74,7 +78,9 @@ export const Field = {
   purgeDelay: 15,
   retireCycles: 16,
   purgeResets: 17,
-  checksum: 18,
+  grow: 18,
+  checksum: 19,
+  canary: 31,
   epoch: 32,
   generation: 33,
   chunkLow: 34,
@@ -88,7 +94,12 @@ export const Field = {
   purges: 42,
   purgedPages: 43,
   shared: 44,
+  records: 45,
+  lastCanary: 47,
 } as const;
+
+/** Words that are laid out once and never change, from the magic on. */
+export const FIXED_WORDS: number = Field.checksum;
 
 export const HEADER_WORDS = 48;
 

@@ -5,9 +5,9 @@
  *  word
  *   0  THREAD_ID             whose it is; 0: the record is free
  *   1  THREAD_DELAYED_FREE   blocks that other threads have freed into full pages
- *   2  BACKING               the thread's first heap
+ *   2  BACKING               the thread's heap that gets this one's pages when it is deleted: its first, or an arena's keeper
  *   3  NEXT                  the thread's next heap
- *   4  RECORD                the next record of all that were ever made
+ *   4  RECORD                the next record of all that lie beside the thread table
  *   5  TAG · 6 ARENA
  *   7  PAGE_COUNT
  *   8  RETIRED_LOW · 9 RETIRED_HIGH     bins with a retired page lie in between
@@ -15,6 +15,7 @@
  *  11  SEGMENTS              the thread's segments with free slices (in the backing heap)
  *  12  SEGMENT_COUNT
  *  13  GENERATION            how often this record had an owner
+ *  14  PURGE_AT              when a segment of this thread next wants to be purged, milliseconds; 0 for none
  *  16  counters              see stats.ts
  *  32  DIRECT    129 words   pages_free_direct: a page for each number of granules up to 128
  * 162  QUEUES    92 × (first, last)
@@ -46,6 +47,7 @@ export const Heap = {
   segments: 11,
   segmentCount: 12,
   generation: 13,
+  purgeAt: 14,
   counters: 16,
   direct: 32,
 } as const;

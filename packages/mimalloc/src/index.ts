@@ -1,2 +1,20 @@
-export { MiMalloc } from './mi-malloc.ts';
+/**
+ * mimalloc in shared memory.
+ *
+ * @packageDocumentation
+ */
+
+export { MiHeap, MiMalloc, type VisitOptions } from './complete.ts';
+export type { MallocFamily, PosixMemalign } from './family.ts';
+export type { Word } from './geometry.ts';
+export type { HeapOptions, MiHeapCore } from './heaps.ts';
+export type { HeapPicture, PagePicture, Picture, SegmentPicture } from './inspect.ts';
+export { MiAllocatorInner } from './mi-allocator-inner.ts';
+export type { MiMallocCore } from './mi-malloc.ts';
+export type { AttachOptions } from './open.ts';
 export type { MiMallocOptions } from './options.ts';
+export { AccountingOs, type Os } from './os.ts';
+export type { Scope } from './scope.ts';
+export type { MiCounters, MiStats, PageKind } from './statistics.ts';
+export type { DeferredFree, Tld } from './tld.ts';
+export type { BlockVisitor } from './visit.ts';

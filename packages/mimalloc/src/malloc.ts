@@ -18,7 +18,7 @@
  */
 
 import { reclaimOne } from './abandon.ts';
-import { addRange, adoptMemory, hugePage, segmentFor } from './arena.ts';
+import { addRange, adoptMemory, hugePage, purgeArena, purgeOwn, segmentFor } from './arena.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from './bins.ts';
 import { collectPage, extendPage } from './blocks.ts';
 import { collectHeap, collectRetired } from './collect.ts';
@@ -56,6 +56,9 @@ const SEARCHES: number = Heap.counters + Counter.searches;
 /** Pages of a queue that are compared before one is taken. */
 const MAX_CANDIDATES = 4;
 
+/** A mask: one generic allocation in 64 looks whether memory is due to be given back. */
+const HOUSEKEEPING = 63;
+
 /** A medium page has this many slices; a block is at most a quarter of its page. */
 const MEDIUM_SLICES = 8;
 
@@ -81,9 +84,14 @@ export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number):
   if (i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
   const heartbeat = i32[heap + HEARTBEAT] + 1;
   i32[heap + HEARTBEAT] = heartbeat;
-  if (tld.deferredFree !== null) tld.runDeferred(false, heartbeat);
+  if (tld.deferredFree !== null) {
+    tld.runDeferred(false, heartbeat);
+    // The hook has made the memory grow: `i32` does not reach it.
+    if (tld.i32 !== i32) return mallocGeneric(tld, heap, size, room);
+  }
   if (i32[heap + DELAYED_FREE] !== 0) collectDelayed(tld, heap);
   if (i32[heap + RETIRED_HIGH] !== 0) collectRetired(tld, heap, false);
+  if ((heartbeat & HOUSEKEEPING) === 0) purgeWhatIsDue(tld);
   if (guard !== null) return mallocGuarded(tld, guard, heap, size, room);
   const bytes = size > room ? size : room;
   if (bytes > tld.mediumMax) {
@@ -91,19 +99,15 @@ export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number):
     return single === 0 ? mallocAgain(tld, heap, bytes) : single;
   }
   const bin = binOf(bytes);
-  let page = i32[heap + QUEUES + (bin << 1)];
-  if (page !== 0) {
-    if ((i32[page + XTHREAD_FREE] & ~FLAG) !== 0) collectPage(tld, page, false);
-    if (i32[page + FREE] === 0) {
-      const local = i32[page + LOCAL_FREE];
-      if (local === 0) page = searchPage(tld, heap, bin, page);
-      else {
-        i32[page + FREE] = local;
-        i32[page + LOCAL_FREE] = 0;
-      }
-    }
-  } else page = freshPage(tld, heap, bin);
-  if (page === 0) return mallocAgain(tld, heap, bytes);
+  const page = i32[heap + QUEUES + (bin << 1)];
+  if (page === 0) return takeFrom(tld, heap, bytes, freshPage(tld, heap, bin));
+  if ((i32[page + XTHREAD_FREE] & ~FLAG) !== 0) collectPage(tld, page, false);
+  if (i32[page + FREE] === 0) {
+    const local = i32[page + LOCAL_FREE];
+    if (local === 0) return takeFrom(tld, heap, bytes, searchPage(tld, heap, bin, page));
+    i32[page + FREE] = local;
+    i32[page + LOCAL_FREE] = 0;
+  }
   // Pop before `USED++`: a thread that ends between the two loses this block, and no page.
   const block = i32[page + FREE];
   i32[page + FREE] = i32[block];
@@ -111,12 +115,33 @@ export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number):
   return block;
 }
 
+/** A block of a page that was looked for: it may lie in memory that has come meanwhile. */
+function takeFrom(tld: Tld, heap: Word, bytes: number, page: Word): Word {
+  if (page === 0) return mallocAgain(tld, heap, bytes);
+  const { i32 } = tld;
+  const block = i32[page + FREE];
+  i32[page + FREE] = i32[block];
+  i32[page + USED]++;
+  return block;
+}
+
+/** Gives memory back that has been empty for its time. */
+function purgeWhatIsDue(tld: Tld): void {
+  purgeOwn(tld, false);
+  purgeArena(tld, false);
+}
+
 /** The same in secure mode. */
 function mallocGuarded(tld: Tld, guard: Guard, heap: Word, size: number, room: number): Word {
-  const bytes = Math.max(size + guard.padding, room);
+  const zoned = room === 0 ? guard.sample(tld, size) : 0;
+  const sampled = zoned === 0 ? 0 : mallocOnce(tld, heap, zoned);
+  if (sampled !== 0) return guard.handOutZoned(tld, pageOf(tld, sampled), sampled, size);
+  // Twice the padding is the least: a link must not reach into it.
+  const bytes = Math.max(size + guard.padding, 2 * guard.padding, room);
   let block = mallocOnce(tld, heap, bytes);
   if (block === 0) block = mallocAgain(tld, heap, bytes);
   if (block !== 0) guard.handOut(tld, pageOf(tld, block), block, size);
+  else guard.tell(tld);
   return block;
 }
 
@@ -154,7 +179,10 @@ export function mallocSingleGeneric(tld: Tld, heap: Word, size: number, align: n
 
 /** Looks at memory and threads that have come since this thread looked last. */
 function lookAround(tld: Tld): void {
-  if (!tld.refresh()) return;
+  // Taken down before looking: what comes meanwhile is looked at the next time.
+  const epoch = tld.i32[tld.header + EPOCH];
+  tld.refresh();
+  tld.epoch = epoch;
   adoptMemory(tld);
   meetOthers(tld);
 }
@@ -171,13 +199,14 @@ function tick(tld: Tld, heap: Word): void {
 
 /** A block that shares a page with others of its size. */
 function mallocShared(tld: Tld, heap: Word, size: number): Word {
-  const { i32 } = tld;
   const bin = binOf(size);
-  let page = i32[heap + QUEUES + (bin << 1)];
+  let page = tld.i32[heap + QUEUES + (bin << 1)];
   if (page !== 0) collectPage(tld, page, false);
-  if (page === 0 || i32[page + FREE] === 0) page = searchPage(tld, heap, bin, page);
+  if (page === 0 || tld.i32[page + FREE] === 0) page = searchPage(tld, heap, bin, page);
   if (page === 0) return 0;
   if (tld.guard !== null) return tld.guard.pop(tld, page);
+  // Only now: memory may have come.
+  const { i32 } = tld;
   const block = i32[page + FREE];
   i32[page + FREE] = i32[block];
   i32[page + USED]++;
@@ -246,7 +275,7 @@ function freshPage(tld: Tld, heap: Word, bin: number): Word {
 }
 
 /** A page out of a segment, which is claimed, or made of new memory, when none of ours has room. */
-function takePage(
+export function takePage(
   tld: Tld,
   heap: Word,
   bin: number,
@@ -277,7 +306,7 @@ function takePage(
  */
 export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, offset: number): Word {
   if (size > MAX_REQUEST) return 0;
-  const { i32, sliceShift, segmentShift } = tld;
+  const { sliceShift, segmentShift } = tld;
   // Whole OS pages: that much is committed anyway.
   const blockWords = Math.ceil(size / OS_PAGE_BYTES) * (OS_PAGE_BYTES / 4);
   const alignWords = Math.max(align, 8) / 4;
@@ -304,20 +333,22 @@ export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, 
   if (page === 0) {
     const plan = { heap, bin: BIN_HUGE, blockWords, slices: 0, offset: 0 };
     const request = { words: blockWords, align: alignWords, offset: offsetWords };
-    const arena = i32[heap + Heap.arena];
+    const arena = tld.i32[heap + Heap.arena];
     page = hugePage(tld, arena, request, plan);
     if (page === 0 && arena === 0 && growRegion(tld, blockWords + Math.max(alignWords, 1 << segmentShift))) {
       page = hugePage(tld, arena, request, plan);
     }
     if (page === 0) return 0;
-    i32[heap + Heap.pageCount]++;
+    tld.i32[heap + Heap.pageCount]++;
   }
-  pushPage(tld, heap, BIN_HUGE, page);
+  // Only now: memory may have come.
+  const { i32 } = tld;
   const block = i32[page + Page.start];
   if (!commit(tld, block, block + blockWords)) {
     freePage(tld, page);
     return 0;
   }
+  pushPage(tld, heap, BIN_HUGE, page);
   i32[page + Page.capacity] = 1;
   i32[page + Page.used] = 1;
   return block;

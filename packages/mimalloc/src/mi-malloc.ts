@@ -15,27 +15,26 @@ import {
   checkInteger,
   type GlobalAllocator,
   type Handle,
-  MAX_BYTES,
-  SharedMemory,
 } from '@shmalloc/allocator-api';
 import { abandonThread, reclaimAll } from './abandon.ts';
-import { mallocAligned } from './aligned.ts';
 import { addRange, presentBytes } from './arena.ts';
 import { SMALL_SIZE_MAX } from './bins.ts';
 import { collectHeap } from './collect.ts';
-import { addHome, forgetMemory, layOut, slicesIn } from './create.ts';
+import { forgetMemory, slicesIn } from './create.ts';
 import { freeChecked, freeGeneric, freeLocal, settlePage } from './free.ts';
-import { ALGORITHM_NAME, Field, openHeader, publishHeader } from './header.ts';
-import { notAllocated } from './lookup.ts';
+import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { inspectHeap, refusal } from './guard.ts';
+import { ALGORITHM_NAME, Field } from './header.ts';
+import { type HeapOptions, heapPlan, MiHeapCore, makeHeap } from './heaps.ts';
+import { livePage } from './lookup.ts';
 import { announceMemory, mallocGeneric } from './malloc.ts';
-import { BY_REGION, type MiMallocOptions, settingsOf } from './options.ts';
-import { AccountingOs } from './os.ts';
-import { reallocBlock } from './realloc.ts';
+import { type AttachOptions, open, openShared } from './open.ts';
+import type { MiMallocOptions } from './options.ts';
+import { Page } from './page.ts';
 import { Counter, count } from './stats.ts';
-import { claimSlot } from './thread-table.ts';
 import { Tld } from './tld.ts';
-import { usableAt, usableOf } from './usable.ts';
-import { usedBytes, validateHeap } from './validate.ts';
+import { usableAt } from './usable.ts';
+import { usedBytes } from './validate.ts';
 import { forEachHeap } from './walk.ts';
 
 // The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
@@ -49,25 +48,40 @@ const NO_TABLE = 1;
 const IN_FULL = 1;
 const SMALL = SMALL_SIZE_MAX;
 
-export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
-  static create(options: MiMallocOptions = {}): MiMalloc {
-    const settings = settingsOf(options);
-    const memory = SharedMemory.create(options);
-    const header = layOut(memory, settings);
-    const grow = settings.grow === BY_REGION ? options.memory === undefined : settings.grow === 1;
-    const heap = new MiMalloc(memory, header, options.os ?? new AccountingOs(memory, grow));
-    claimSlot(heap);
-    forgetMemory(heap);
-    addHome(heap);
-    publishHeader(memory.i32, header);
-    return heap;
+/**
+ * mimalloc in shared memory: the allocator proper. One object is one thread's access to a region; every thread makes its own.
+ *
+ * @example
+ * ```ts
+ * using heap = MiMalloc.create({ bytes: 1 << 24 });
+ * const block = heap.malloc(100);
+ * heap.memory.u8[block] = 1;
+ * worker.postMessage(heap.share()); // there: using heap = MiMalloc.attach(handle)
+ * heap.free(block);
+ * ```
+ * @public
+ */
+export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator {
+  /** The heaps of this thread that programs have made, by their records. */
+  private readonly heaps: Map<Word, MiHeapCore> = new Map();
+
+  /**
+   * Makes a region, or takes given memory for one, and attaches the calling thread.
+   * @param options - where the region lies, and how it is run
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when the engine refuses that much
+   */
+  static create(options: MiMallocOptions = {}): MiMallocCore {
+    return open(MiMallocCore, options);
   }
 
-  static attach(handle: Handle): MiMalloc {
-    const { memory, header } = openHeader(handle);
-    const heap = new MiMalloc(memory, header, new AccountingOs(memory, true));
-    claimSlot(heap);
-    return heap;
+  /**
+   * Attaches the calling thread to a region that another has made.
+   * @param handle - what `share` has returned there
+   * @param options - what this thread brings with it
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one or, in secure mode, a damaged header, `NoMemory` when `maxThreads` are attached
+   */
+  static attach(handle: Handle, options: AttachOptions = {}): MiMallocCore {
+    return openShared(MiMallocCore, handle, options);
   }
 
   malloc(size: number): Address {
@@ -91,7 +105,7 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
     return 0;
   }
 
-  free(address: Address): void {
+  free(address: Address | ArrayBufferView): void {
     if (typeof address === 'number' && address >>> 0 === address && (address & 7) === 0) {
       const { i32 } = this;
       const block = address >>> 2;
@@ -123,29 +137,6 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
     freeGeneric(this, address);
   }
 
-  calloc(count: number, size: number): Address {
-    const bytes = checkInteger('count', count) * checkInteger('size', size);
-    if (bytes >= MAX_BYTES) return 0;
-    const address = this.malloc(bytes);
-    // Blocks end at words, and this thread's own: zeroed in whole words.
-    if (address !== 0) this.i32.fill(0, address >>> 2, (address >>> 2) + ((bytes + 3) >>> 2));
-    return address;
-  }
-
-  realloc(address: Address, size: number): Address {
-    return reallocBlock(this, this.heap, address, size);
-  }
-
-  alignedAlloc(align: number, size: number): Address {
-    checkAlign('align', align);
-    checkInteger('size', size);
-    return mallocAligned(this, this.heap, size, align, 0);
-  }
-
-  usableSize(address: Address): number {
-    return usableOf(this, address);
-  }
-
   alloc(size: number, align: number): Address {
     const address = this.alignedAlloc(align, size);
     if (address === 0) throw new AllocError('NoMemory', `no ${size} bytes aligned to ${align} are free`);
@@ -157,7 +148,7 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
     checkInteger('size', size);
     checkAlign('align', align);
     const usable = usableAt(this, address);
-    if (usable < 0) throw notAllocated('dealloc', address);
+    if (usable < 0) throw refusal(this, 'dealloc', address);
     if (usable < size || address % align !== 0) {
       throw new AllocError(
         'InvalidParam',
@@ -171,6 +162,8 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
   init(start: Address, size: number): void {
     const end = this.checkRange(start, size);
     const { from, to } = slicesIn(this, start, end, false);
+    for (const heap of this.heaps.values()) heap.end();
+    this.heaps.clear();
     forgetMemory(this);
     addRange(this, from, to, 0);
     announceMemory(this);
@@ -181,6 +174,28 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
     const { from, to } = slicesIn(this, start, end, true);
     addRange(this, from, to, 0);
     announceMemory(this);
+  }
+
+  /**
+   * Adds memory as an exclusive arena: only heaps that are made for it allocate there, and they nowhere else.
+   * @param start - bytes into the memory
+   * @param size - bytes; whole segments of it are used
+   * @returns the arena's id, for `heapNew`: 1, 2, …
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no whole segment, `MemoryOverlap` when it is managed already
+   */
+  addArena(start: Address, size: number): number {
+    const end = this.checkRange(start, size);
+    const segment = 4 << this.segmentShift;
+    const first = Math.ceil(start / segment) * segment;
+    const last = Math.floor(end / segment) * segment;
+    if (first >= last) {
+      throw new AllocError('InvalidParam', `[${start}, ${end}) holds no whole segment of ${segment} bytes`);
+    }
+    const { from, to } = slicesIn(this, first, last, true);
+    const arena = Atomics.add(this.i32, this.header + Field.arenas, 1) + 1;
+    addRange(this, from, to, arena);
+    announceMemory(this);
+    return arena;
   }
 
   private checkRange(start: Address, size: number): Address {
@@ -196,6 +211,7 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
   }
 
   totalBytes(): number {
+    this.refresh();
     return presentBytes(this);
   }
 
@@ -208,13 +224,87 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
   }
 
   footprintBytes(): number {
-    return this.i32[this.header + Field.committed] * 4096;
+    return this.i32[this.header + Field.peak] * OS_PAGE_BYTES;
   }
 
   collect(force = false): void {
-    if (this.closed) this.refresh();
+    this.refresh();
     if (force) reclaimAll(this);
     forEachHeap(this, (heap) => collectHeap(this, heap, force));
+    inspectHeap(this);
+  }
+
+  /**
+   * Makes a heap of this thread: blocks that are apart from the others. O(heaps ever made).
+   * @param options - a tag, an exclusive arena
+   * @throws AllocError `NoMemory` when there is none for its record, `InvalidParam` for a wrong option
+   */
+  heapNew(options: HeapOptions = {}): MiHeapCore {
+    if (this.closed) this.refresh();
+    const record = makeHeap(this, heapPlan(this, options));
+    if (record === 0) throw new AllocError('NoMemory', 'no memory for another heap');
+    const heap = this.wrapHeap(record);
+    this.heaps.set(record, heap);
+    return heap;
+  }
+
+  /**
+   * The object that stands for a record.
+   * @internal
+   */
+  protected wrapHeap(record: Word): MiHeapCore {
+    return new MiHeapCore(this, record);
+  }
+
+  /**
+   * Ends a heap; its blocks live on. See {@link MiHeapCore.delete}.
+   * @throws AllocError `InvalidParam` for a heap of another thread
+   */
+  heapDelete(heap: MiHeapCore): void {
+    this.checkHeap(heap).delete();
+  }
+
+  /**
+   * Ends a heap with all its blocks. See {@link MiHeapCore.destroy}.
+   * @throws AllocError `InvalidParam` for a heap of another thread
+   */
+  heapDestroy(heap: MiHeapCore): void {
+    this.checkHeap(heap).destroy();
+  }
+
+  /**
+   * Collects one heap. See {@link MiHeapCore.collect}.
+   * @throws AllocError `InvalidParam` for a heap of another thread
+   */
+  heapCollect(heap: MiHeapCore, force = false): void {
+    this.checkHeap(heap).collect(force);
+  }
+
+  /**
+   * The heap of this thread that a block is from.
+   * @param address - a live block
+   * @returns null when it is from no heap that this thread has made, as all are that `malloc` of the thread itself hands out
+   */
+  heapOf(address: Address): MiHeapCore | null {
+    const page = livePage(this, checkInteger('address', address));
+    return page === 0 ? null : (this.heaps.get(this.i32[page + Page.xheap]) ?? null);
+  }
+
+  /** @internal */
+  forgetHeap(heap: MiHeapCore): void {
+    this.heaps.delete(heap.record);
+  }
+
+  /** Only the thread that made a heap works on it. */
+  protected checkHeap<T extends MiHeapCore>(heap: T): T {
+    if (!(heap instanceof MiHeapCore)) throw new TypeError(`heap must be what heapNew returned, got ${heap}`);
+    if (heap.tld !== this) {
+      throw new AllocError(
+        'InvalidParam',
+        `this heap belongs to thread ${heap.tld.threadId}, and cannot be used by thread ${this.threadId}`,
+      );
+    }
+    return heap;
   }
 
   share(): Handle {
@@ -223,16 +313,13 @@ export class MiMalloc extends Tld implements GlobalAllocator, ByteAllocator {
 
   detach(): void {
     if (this.closed) return;
+    inspectHeap(this);
     abandonThread(this);
     this.close();
   }
 
   [Symbol.dispose](): void {
     this.detach();
-  }
-
-  validate(): void {
-    validateHeap(this);
   }
 }
 

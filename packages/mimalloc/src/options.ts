@@ -18,7 +18,7 @@ export interface MiMallocOptions extends RegionOptions {
   secure?: number | undefined;
   /** `true` is `secure: 3` at least (`SHMALLOC_DEBUG=1`): every wrong free is found. Default false. */
   debug?: boolean | undefined;
-  /** Milliseconds that empty pages and segments wait before their memory is given back (`SHMALLOC_PURGE_DELAY`); −1 never. Default 10. */
+  /** Milliseconds that empty pages and segments wait before their memory is given back (`SHMALLOC_PURGE_DELAY`); −1 never. Default: what `os` says, which is 10 for the usual one. */
   purgeDelay?: number | undefined;
   /** Purge by `reset` (`MADV_FREE`) rather than by `decommit` (`SHMALLOC_PURGE_RESETS=1`). Default false. */
   purgeResets?: boolean | undefined;
@@ -52,14 +52,14 @@ interface OptionRule {
   readonly flag?: boolean;
 }
 
-/** Stands for "depends on the region". */
+/** Stands for "depends on the region, or on the layer below". */
 export const BY_REGION = -2;
 
 /** Every option that is a number or a flag. */
 const RULES: Readonly<Record<keyof Settings | 'debug', OptionRule>> = {
   secure: { variable: 'SHMALLOC_SECURE', least: 0, most: 4, usual: 0 },
   debug: { variable: 'SHMALLOC_DEBUG', least: 0, most: 1, usual: 0, flag: true },
-  purgeDelay: { variable: 'SHMALLOC_PURGE_DELAY', least: -1, most: 2 ** 30, usual: 10 },
+  purgeDelay: { variable: 'SHMALLOC_PURGE_DELAY', least: -1, most: 2 ** 30, usual: BY_REGION },
   purgeResets: { variable: 'SHMALLOC_PURGE_RESETS', least: 0, most: 1, usual: 0, flag: true },
   retireCycles: { variable: 'SHMALLOC_RETIRE_CYCLES', least: 0, most: 31, usual: 16 },
   maxThreads: { variable: 'SHMALLOC_MAX_THREADS', least: 1, most: 1000, usual: BY_REGION },

@@ -15,14 +15,14 @@
  *   8  CAPACITY      blocks that are linked or were handed out
  *   9  RESERVED      blocks that there is room for
  *  10  START         first block; in a slice that does not start a page: the descriptor that does, 0 if none
- *  11
+ *  11  LOST          blocks that were behind a broken link                         of secure mode
  *  12  KEY0          ┐ of secure mode
  *  15  KEY1          ┘
  *  13  NEXT          ┐ the queue
  *  14  PREV          ┘
  * ```
  *
- * Invariants: `USED + |free| + |local_free| = CAPACITY ≤ RESERVED`. A link is the first word of a free block and holds the next one's
+ * Invariants: `USED + |free| + |local_free| + LOST = CAPACITY ≤ RESERVED`. A link is the first word of a free block and holds the next one's
  * word, 0 at the end (encoded in secure mode). Only the owner writes, except for XTHREAD_FREE.
  *
  * What another thread may read: XTHREAD_ID, XTHREAD_FREE, XHEAP, BLOCK_WORDS, START and SHAPE's bin. They are
@@ -50,6 +50,7 @@ export const Page = {
   capacity: 8,
   reserved: 9,
   start: 10,
+  lost: 11,
   key0: 12,
   next: 13,
   prev: 14,
@@ -75,7 +76,7 @@ const PREV = Page.prev;
 export const IN_FULL = 1;
 /** Flag: a block may have been handed out by an address inside it. */
 export const HAS_ALIGNED = 2;
-/** Flag: secure mode looks at every free. */
+/** Flag: every free is looked at closely: in secure mode, and where a page is one block, which is freed seldom and whole segments at a time. */
 export const GUARDED = 4;
 /** The owner's name without the flags: names are multiples of 8. */
 export const NAME_MASK = -8;
@@ -174,7 +175,7 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   i32[page + PREV] = 0;
   if (tld.guard !== null) tld.guard.initPage(tld, page);
   i32[page + BLOCK_WORDS] = blockWords;
-  i32[page + XTHREAD_ID] = tld.threadId | (tld.guard === null ? 0 : GUARDED);
+  i32[page + XTHREAD_ID] = tld.threadId | (tld.guard === null && shared ? 0 : GUARDED);
 }
 
 /** Forgets a page: its slices belong to no page. The owner's name goes first. */

@@ -3,12 +3,14 @@
  * behind it; otherwise by moving it.
  */
 
-import { type Address, checkInteger, MAX_BYTES } from '@shmalloc/allocator-api';
+import { type Address, checkInteger } from '@shmalloc/allocator-api';
+import { mallocAligned } from './aligned.ts';
 import { extendHuge } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
 import { freeGeneric } from './free.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
-import { blockAt, livePage, notAllocated } from './lookup.ts';
+import { refusal } from './guard.ts';
+import { blockAt, livePage } from './lookup.ts';
 import { MAX_REQUEST, mallocGeneric } from './malloc.ts';
 import { binOfPage, ownerOf, Page, setSlices, slicesOf } from './page.ts';
 import { commit, extendSlices } from './segment.ts';
@@ -19,29 +21,77 @@ import { usableIn } from './usable.ts';
 const FEW_WORDS = 64;
 
 /**
+ * Gives a block another size.
  * @param heap - where a block that moves goes
+ * @param align - bytes; 1 for what `malloc` aligns to
+ * @param offset - bytes; the address plus this is a multiple of `align`
+ * @param operation - the public name, for the report
  * @returns the block's address, or 0, and then the old block is as it was
  */
-export function reallocBlock(tld: Tld, heap: Word, address: Address, size: number): Address {
-  checkInteger('address', address);
+export function reallocBlock(
+  tld: Tld,
+  heap: Word,
+  address: Address,
+  size: number,
+  align = 1,
+  offset = 0,
+  operation = 'realloc',
+): Address {
   checkInteger('size', size);
-  if (address === 0) return size >= MAX_BYTES ? 0 : (mallocGeneric(tld, heap, size, 0) << 2) >>> 0;
+  let usable = 0;
+  if (checkInteger('address', address) !== 0) {
+    const page = livePage(tld, address);
+    usable = page === 0 ? -1 : usableIn(tld, page, address);
+    if (usable < 0) {
+      tld.report(refusal(tld, operation, address));
+      return 0;
+    }
+    const isAligned = (address + offset) % align === 0;
+    if (isAligned && resizeInPlace(tld, page, address, usable, size, usable - (usable >>> 1))) return address;
+  }
+  const moved =
+    align === 1
+      ? (mallocGeneric(tld, heap, size, 0) << 2) >>> 0
+      : mallocAligned(tld, heap, size, align, offset);
+  if (moved === 0 || address === 0) return moved;
+  const bytes = Math.min(usable, size);
+  // In secure mode something stands behind the new block's last byte.
+  if (tld.guard !== null) tld.u8.copyWithin(moved, address, address + bytes);
+  else copyWords(tld, address >>> 2, moved >>> 2, (bytes + 3) >>> 2);
+  freeGeneric(tld, address, operation);
+  return moved;
+}
+
+/**
+ * Gives a block another size without moving it.
+ * @returns its address, or 0 when it would have to move
+ */
+export function expandInPlace(tld: Tld, address: Address, size: number): Address {
+  checkInteger('size', size);
+  if (checkInteger('address', address) === 0) return 0;
   const page = livePage(tld, address);
   const usable = page === 0 ? -1 : usableIn(tld, page, address);
-  if (usable < 0) {
-    tld.report(notAllocated('realloc', address));
-    return 0;
-  }
-  if (size <= usable && size >= usable - (usable >>> 1)) {
-    if (tld.guard === null || tld.guard.resize(tld, page, blockAt(tld, page, address >>> 2), size))
-      return address;
-  }
-  if (size > usable && size <= MAX_REQUEST && expandBlock(tld, page, address, size)) return address;
-  const moved = size >= MAX_BYTES ? 0 : mallocGeneric(tld, heap, size, 0);
-  if (moved === 0) return 0;
-  copyWords(tld, address >>> 2, moved, (Math.min(usable, size) + 3) >>> 2);
-  freeGeneric(tld, address, 'realloc');
-  return (moved << 2) >>> 0;
+  if (usable >= 0) return resizeInPlace(tld, page, address, usable, size, 0) ? address : 0;
+  tld.report(refusal(tld, 'expand', address));
+  return 0;
+}
+
+/**
+ * Whether a block has another size now, where it is.
+ * @param usable - bytes that it has
+ * @param least - a smaller size would waste too much
+ */
+function resizeInPlace(
+  tld: Tld,
+  page: Word,
+  address: Address,
+  usable: number,
+  size: number,
+  least: number,
+): boolean {
+  if (size > usable) return size <= MAX_REQUEST && expandBlock(tld, page, address, size);
+  if (size < least) return false;
+  return tld.guard === null || tld.guard.resize(tld, page, blockAt(tld, page, address >>> 2), address, size);
 }
 
 /**
@@ -49,7 +99,7 @@ export function reallocBlock(tld: Tld, heap: Word, address: Address, size: numbe
  * @param address - a live block of the page
  * @returns whether it has `size` bytes now
  */
-export function expandBlock(tld: Tld, page: Word, address: Address, size: number): boolean {
+function expandBlock(tld: Tld, page: Word, address: Address, size: number): boolean {
   const { i32 } = tld;
   if (binOfPage(tld, page) !== BIN_HUGE || ownerOf(tld, page) !== tld.threadId || tld.guard !== null)
     return false;
@@ -72,7 +122,7 @@ export function expandBlock(tld: Tld, page: Word, address: Address, size: number
 }
 
 /** Copies words between two blocks. */
-export function copyWords(tld: Tld, from: Word, to: Word, words: number): void {
+function copyWords(tld: Tld, from: Word, to: Word, words: number): void {
   const { i32 } = tld;
   if (words > FEW_WORDS) i32.copyWithin(to, from, from + words);
   else for (let index = 0; index < words; index++) i32[to + index] = i32[from + index];

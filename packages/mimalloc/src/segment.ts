@@ -24,11 +24,10 @@
  * segment without an owner and pages has `FREE = PRESENT`.
  */
 
-import { BIN_LARGEST } from './bins.ts';
 import { OS_PAGE_BYTES, OS_PAGE_SHIFT, OS_PAGE_WORDS, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
-import { binOfPage, clearPage, initPage, Page, type PagePlan, slicesOf } from './page.ts';
+import { clearPage, initPage, Page, type PagePlan, slicesOf } from './page.ts';
 import { segmentAt, sliceAt } from './page-map.ts';
 import { findRun, highBits, lowBits } from './slices.ts';
 import type { Tld } from './tld.ts';
@@ -207,42 +206,61 @@ function schedulePurge(tld: Tld, segment: Word): void {
   const { i32 } = tld;
   const delay = i32[tld.header + Field.purgeDelay];
   if (delay < 0 || i32[segment + Segment.purgeAt] !== 0) return;
-  i32[segment + Segment.purgeAt] = (tld.os.now() + delay) | 1;
+  // 0 stands for "never", so no time is even.
+  const at = (tld.os.now() + delay) | 1;
+  i32[segment + Segment.purgeAt] = at;
+  if (i32[tld.heap + Heap.purgeAt] === 0) i32[tld.heap + Heap.purgeAt] = at;
 }
 
 /**
  * Gives the memory behind free slices back when its time has come.
  * @param force - whether to wait for no clock
+ * @param now - milliseconds
  * @returns whether the segment has nothing left to purge
  */
 export function purgeSegment(tld: Tld, segment: Word, force: boolean, now: number): boolean {
-  const { i32, u8, sliceShift } = tld;
+  const { i32, sliceShift } = tld;
   const at = i32[segment + Segment.purgeAt];
   if (at === 0) return true;
   if (!force && ((now - at) | 0) < 0) return false;
   i32[segment + Segment.purgeAt] = 0;
+  const base = i32[segment + Segment.base];
+  const full = 1 << (sliceShift - OS_PAGE_SHIFT);
   let pages = 0;
+  // Slices that touch are given back by one call: `run` OS pages that end where slice `slice` starts.
+  let run = 0;
   for (let slice = 0; slice < tld.slicesPerSegment; slice++) {
-    const bits = i32[segment + (slice < 32 ? Segment.purgeLow : Segment.purgeHigh)];
-    if (((bits >>> (slice & 31)) & 1) === 0) continue;
-    const byte = ((segment + Segment.committed) << 2) + slice;
-    const have = u8[byte];
-    if (have === 0) continue;
-    u8[byte] = 0;
+    const have = takeCommitted(tld, segment, slice);
     pages += have;
-    tld.os.decommit((i32[segment + Segment.base] + (slice << sliceShift)) * 4, have * OS_PAGE_BYTES);
+    run += have;
+    if (have === full && slice + 1 < tld.slicesPerSegment) continue;
+    if (run > 0) giveBack(tld, (base + (slice << sliceShift)) * 4 + (have - run) * OS_PAGE_BYTES, run);
+    run = 0;
   }
   i32[segment + Segment.purgeLow] = 0;
   i32[segment + Segment.purgeHigh] = 0;
   if (pages > 0) {
-    countCommitted(tld, -pages);
     Atomics.add(i32, tld.header + Field.purges, 1);
     Atomics.add(i32, tld.header + Field.purgedPages, pages);
   }
   return true;
 }
 
-/** Whether a page's blocks share it. */
-export function isShared(tld: Tld, page: Word): boolean {
-  return binOfPage(tld, page) <= BIN_LARGEST;
+/** The OS pages behind a slice that is to be purged, which it does not have from now on, unless it is only reset. */
+function takeCommitted(tld: Tld, segment: Word, slice: number): number {
+  const { i32, u8 } = tld;
+  const bits = i32[segment + (slice < 32 ? Segment.purgeLow : Segment.purgeHigh)];
+  if (((bits >>> (slice & 31)) & 1) === 0) return 0;
+  const at = ((segment + Segment.committed) << 2) + slice;
+  const have = u8[at];
+  if (i32[tld.header + Field.purgeResets] === 0) u8[at] = 0;
+  return have;
+}
+
+function giveBack(tld: Tld, address: number, pages: number): void {
+  if (tld.i32[tld.header + Field.purgeResets] !== 0) tld.os.reset(address, pages * OS_PAGE_BYTES);
+  else {
+    tld.os.decommit(address, pages * OS_PAGE_BYTES);
+    countCommitted(tld, -pages);
+  }
 }

@@ -29,9 +29,6 @@ export const Counter = {
   delayed: 11,
 } as const;
 
-/** How many counters there are. */
-export const COUNTERS = 12;
-
 export function count(tld: Tld, heap: Word, counter: number): void {
   tld.i32[heap + Heap.counters + counter]++;
 }

@@ -47,8 +47,8 @@ export function claimSlot(tld: Tld): void {
     i32[heap + Heap.backing] = heap;
     i32[heap + Heap.next] = 0;
     resetHeap(tld, heap);
+    tld.shared = slot > 0 || i32[tld.header + Field.shared] !== 0;
     if (slot > 0) {
-      tld.shared = true;
       // The others look at the epoch at each generic allocation, and then at this.
       Atomics.store(i32, tld.header + Field.shared, 1);
       Atomics.add(i32, tld.header + Field.epoch, 1);
@@ -64,6 +64,14 @@ export function claimSlot(tld: Tld): void {
   );
 }
 
+/** Makes the calling thread another hand of the thread that has a slot. Somebody else sees to it that one of them is at work at a time. */
+export function joinSlot(tld: Tld, slot: number): void {
+  const heap = slotAt(tld, slot);
+  tld.heap = heap;
+  tld.direct = heap + Heap.direct;
+  tld.threadId = tld.i32[heap + Heap.threadId];
+}
+
 /** Makes a record's heap one without pages. Its counters go on. */
 export function resetHeap(tld: Tld, heap: Word): void {
   const { i32 } = tld;
@@ -74,6 +82,7 @@ export function resetHeap(tld: Tld, heap: Word): void {
     Heap.retiredHigh,
     Heap.segments,
     Heap.segmentCount,
+    Heap.purgeAt,
   ])
     i32[heap + field] = 0;
   i32[heap + Heap.retiredLow] = BIN_COUNT;

@@ -6,6 +6,7 @@
  */
 
 import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { MallocFamily } from './family.ts';
 import { geometryOf, type Word } from './geometry.ts';
 import type { Guard } from './guard.ts';
 import { Field } from './header.ts';
@@ -25,7 +26,7 @@ const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
 export type DeferredFree = (force: boolean, heartbeat: number) => void;
 
 /** One thread's view of a region. */
-export class Tld {
+export abstract class Tld extends MallocFamily {
   /**
    * The region.
    * @public
@@ -97,6 +98,7 @@ export class Tld {
 
   /** @internal */
   constructor(memory: SharedMemory, header: Word, os: Os) {
+    super();
     const { i32 } = memory;
     const geometry = geometryOf(i32[header + Field.segmentShift]);
     this.memory = memory;
@@ -122,6 +124,11 @@ export class Tld {
     this.deferredFree = null;
     this.onError = (error) => this.output(`${error.name}: ${error.message}\n`);
     this.onOutput = print;
+  }
+
+  /** @internal */
+  get tld(): Tld {
+    return this;
   }
 
   /**
@@ -188,20 +195,15 @@ export class Tld {
   }
 
   /**
-   * Looks at memory that has come since this thread looked last.
-   * @returns whether there was any
+   * Makes the views reach memory that has come since this thread looked last. The epoch stays: the next generic allocation still has to hear of it.
    * @throws AllocError `InvalidParam` when this thread has detached
    * @internal
    */
-  refresh(): boolean {
+  refresh(): void {
     if (this.i32 === NO_WORDS) throw new AllocError('InvalidParam', 'this mimalloc heap is detached');
     this.memory.refresh();
     this.i32 = this.memory.i32;
     this.u8 = this.memory.u8;
-    const epoch = Atomics.load(this.i32, this.header + Field.epoch);
-    const changed = epoch !== this.epoch;
-    this.epoch = epoch;
-    return changed;
   }
 
   /** @internal */

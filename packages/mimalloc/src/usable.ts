@@ -5,15 +5,17 @@
 import { checkInteger } from '@shmalloc/allocator-api';
 import { BIN_WORDS, binOf } from './bins.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
-import { blockAt, livePage, notAllocated } from './lookup.ts';
+import { refusal } from './guard.ts';
+import { blockAt, livePage } from './lookup.ts';
 import { Page } from './page.ts';
 import type { Tld } from './tld.ts';
 
-/** Bytes from an address to the end of its block. The page is the address's. */
+/** Bytes from an address to the end of its block; −1 when it is no block's, as far as secure mode can tell. The page is the address's. */
 export function usableIn(tld: Tld, page: Word, address: number): number {
   const block = blockAt(tld, page, address >>> 2);
-  const bytes = tld.guard === null ? tld.i32[page + Page.blockWords] * 4 : tld.guard.usable(tld, page, block);
-  return bytes < 0 ? bytes : bytes - (address - block * 4);
+  return tld.guard === null
+    ? tld.i32[page + Page.blockWords] * 4 - (address - block * 4)
+    : tld.guard.usable(tld, page, block, address);
 }
 
 /** Bytes that may be used at an address; −1 when it is no block's. */
@@ -31,12 +33,17 @@ export function usableOf(tld: Tld, address: number): number {
   if (address === 0) return 0;
   const bytes = usableAt(tld, address);
   if (bytes >= 0) return bytes;
-  tld.report(notAllocated('usableSize', address));
+  tld.report(refusal(tld, 'usableSize', address));
   return 0;
 }
 
-/** Bytes of the block that would serve a request. */
+/** Bytes that may be used in a block for this request: with padding behind it, no more than was asked for. */
 export function goodSizeOf(tld: Tld, size: number): number {
+  return tld.guard === null || tld.guard.padding === 0 ? blockBytesFor(tld, size) : size;
+}
+
+/** Bytes of the block that serves a request where secure mode adds nothing to it. */
+export function blockBytesFor(tld: Tld, size: number): number {
   if (size <= tld.mediumMax) return BIN_WORDS[binOf(size)] * 4;
   return Math.ceil(size / OS_PAGE_BYTES) * OS_PAGE_BYTES;
 }

@@ -11,8 +11,9 @@ import {
   BIN_WORDS,
   DIRECT_COUNT,
 } from './bins.ts';
-import { nextOf } from './blocks.ts';
+import { linkOf } from './blocks.ts';
 import type { Word } from './geometry.ts';
+import { demandIntact } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { headPage } from './lookup.ts';
@@ -31,8 +32,9 @@ export function demand(holds: boolean, sentence: string): asserts holds {
 
 /** Bytes in blocks that are handed out, of all threads. */
 export function usedBytes(tld: Tld): number {
+  // Another thread may have added memory since this one looked.
+  tld.refresh();
   const { i32 } = tld;
-  if (tld.closed) tld.refresh();
   let words = 0;
   forEachSegment(tld, (segment) => {
     if (i32[segment + Segment.threadId] === FREE_SEGMENT) return;
@@ -51,7 +53,7 @@ function listLength(tld: Tld, page: Word, field: number, name: string): number {
   const capacity = i32[page + Page.capacity];
   let length = 0;
   const head = i32[page + field] & ~(field === Page.xthreadFree ? DELAYED : 0);
-  for (let block = head; block !== 0; block = nextOf(tld, page, block)) {
+  for (let block = head; block !== 0; block = linkOf(tld, page, block)) {
     const index = (block - start) / size;
     demand(
       Number.isInteger(index) && index >= 0 && index < capacity,
@@ -80,10 +82,11 @@ export function validatePage(tld: Tld, page: Word): void {
   } else demand(reserved === 1 && capacity === 1, `${what} is to hold one block and holds ${capacity}`);
   const free = listLength(tld, page, Page.free, 'free');
   const local = listLength(tld, page, Page.localFree, 'local_free');
+  const lost = i32[page + Page.lost];
   const threads = listLength(tld, page, Page.xthreadFree, 'thread_free');
   demand(
-    used + free + local === capacity,
-    `${what}: used ${used} + |free| ${free} + |local_free| ${local} ≠ capacity ${capacity}`,
+    used + free + local + lost === capacity,
+    `${what}: used ${used} + |free| ${free} + |local_free| ${local} + lost ${lost} ≠ capacity ${capacity}`,
   );
   demand(threads <= used, `${what}: |thread_free| ${threads} > used ${used}`);
   demand(sliceAt(tld, start) === page, `${what} has a descriptor that is not its first slice's`);
@@ -179,8 +182,9 @@ function validateQueues(tld: Tld, heap: Word): void {
  * @throws Error with the first broken invariant
  */
 export function validateHeap(tld: Tld): void {
+  tld.refresh();
   const { i32, header } = tld;
-  if (tld.closed) tld.refresh();
+  demandIntact(tld);
   demand(i32[tld.emptyPage] === 0, 'the empty page has a block');
   let present = 0;
   forEachSegment(tld, (segment) => {
@@ -192,5 +196,4 @@ export function validateHeap(tld: Tld): void {
     `${present} slices are present, ${i32[header + Field.present]} are counted`,
   );
   forEachHeap(tld, (heap) => validateQueues(tld, heap));
-  tld.guard?.inspect(tld);
 }

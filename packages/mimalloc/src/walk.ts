@@ -4,10 +4,12 @@
 
 import { findSegment } from './arena.ts';
 import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { Page } from './page.ts';
 import { Chunk, sliceAt } from './page-map.ts';
 import { KIND_HUGE_TAIL, Segment } from './segment.ts';
+import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 
 /** Calls back for every segment that has memory, in address order. */
@@ -29,7 +31,31 @@ export function forEachPageIn(tld: Tld, segment: Word, visit: (page: Word) => vo
   }
 }
 
-/** Calls back for every heap of this thread, the backing heap first. */
+/** Calls back for every heap of this thread, the backing heap first; it may be let go meanwhile. */
 export function forEachHeap(tld: Tld, visit: (heap: Word) => void): void {
-  for (let heap = tld.heap; heap !== 0; heap = tld.i32[heap + Heap.next]) visit(heap);
+  for (let heap = tld.heap; heap !== 0; ) {
+    const next = tld.i32[heap + Heap.next];
+    visit(heap);
+    heap = next;
+  }
+}
+
+/** Calls back for every record of a heap, whoever has it: those of the thread table, then those of further heaps. */
+export function forEachRecord(tld: Tld, visit: (heap: Word) => void): void {
+  const { i32, header } = tld;
+  for (let slot = 0; slot < i32[header + Field.slots]; slot++) visit(slotAt(tld, slot));
+  for (let heap = Atomics.load(i32, header + Field.records); heap !== 0; heap = i32[heap + Heap.record])
+    visit(heap);
+}
+
+/**
+ * The heap of this thread that adopts pages of an arena, and in which nobody allocates but the thread itself: the backing heap for arena 0.
+ * @returns 0 when the thread never made a heap in that arena
+ */
+export function keeperOf(tld: Tld, arena: number): Word {
+  const { i32 } = tld;
+  for (let heap = tld.heap; heap !== 0; heap = i32[heap + Heap.next]) {
+    if (i32[heap + Heap.arena] === arena && i32[heap + Heap.backing] === heap) return heap;
+  }
+  return 0;
 }

@@ -1,0 +1,186 @@
+/**
+ * The classes that most programs use: the allocator proper, and everything with which to look at it from outside. Who counts bytes imports
+ * `@shmalloc/mimalloc/core` instead, and has the same without what is in this file.
+ */
+
+import type { Address, Handle, ScalarType, ViewTypes } from '@shmalloc/allocator-api';
+import { checkInteger } from '@shmalloc/allocator-api';
+import { isPresent } from './arena.ts';
+import type { Word } from './geometry.ts';
+import { type HeapOptions, MiHeapCore } from './heaps.ts';
+import { inspectRegion, type Picture } from './inspect.ts';
+import { MiMallocCore } from './mi-malloc.ts';
+import { type AttachOptions, open, openShared } from './open.ts';
+import type { MiMallocOptions } from './options.ts';
+import { Scope } from './scope.ts';
+import { makeGuard } from './secure/guards.ts';
+import { type MiStats, statsOf } from './statistics.ts';
+import { statsText } from './stats-text.ts';
+import { allocateAs } from './typed.ts';
+import { validateHeap } from './validate.ts';
+import { type BlockVisitor, isLive, isOwned, visitLive } from './visit.ts';
+
+/**
+ * Which blocks {@link MiMalloc.visitBlocks} shows.
+ * @public
+ */
+export interface VisitOptions {
+  /** Only those of this heap. */
+  heap?: MiHeapCore | undefined;
+}
+
+/**
+ * A heap of a thread, with everything to look at it.
+ * @public
+ */
+export class MiHeap extends MiHeapCore {
+  /**
+   * Calls back for each live block of this heap. O(blocks).
+   * @param visitor - returns false to see no more; it may free the block that it is shown
+   * @returns false when it did
+   */
+  visitBlocks(visitor: BlockVisitor): boolean {
+    return visitLive(this.tld, this.heap, visitor);
+  }
+
+  /** See {@link MiMalloc.mallocAs}. */
+  mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
+    return allocateAs(this, type, length);
+  }
+
+  /** See {@link MiMalloc.scope}. */
+  scope(): Scope {
+    return new Scope(this);
+  }
+}
+
+/**
+ * mimalloc in shared memory. One object is one thread's access to a region; every thread makes its own.
+ *
+ * @example
+ * ```ts
+ * using heap = MiMalloc.create({ bytes: 1 << 24 });
+ * const block = heap.malloc(100);
+ * heap.memory.u8[block] = 1;
+ * worker.postMessage(heap.share()); // there: using heap = MiMalloc.attach(handle)
+ * heap.free(block);
+ * ```
+ * @public
+ */
+export class MiMalloc extends MiMallocCore {
+  /** As {@link MiMallocCore.create}. */
+  static override create(options: MiMallocOptions = {}): MiMalloc {
+    return open(MiMalloc, options, makeGuard);
+  }
+
+  /** As {@link MiMallocCore.attach}. */
+  static override attach(handle: Handle, options: AttachOptions = {}): MiMalloc {
+    return openShared(MiMalloc, handle, options, makeGuard);
+  }
+
+  /** As {@link MiMallocCore.heapNew}. */
+  override heapNew(options: HeapOptions = {}): MiHeap {
+    return super.heapNew(options) as MiHeap;
+  }
+
+  /** @internal */
+  protected override wrapHeap(record: Word): MiHeap {
+    return new MiHeap(this, record);
+  }
+
+  /** As {@link MiMallocCore.heapOf}. */
+  override heapOf(address: Address): MiHeap | null {
+    return super.heapOf(address) as MiHeap | null;
+  }
+
+  // ── Blocks in other clothes ──
+
+  /**
+   * Hands out a block as a typed array over the shared memory. `free` takes the array back, like an address.
+   * @param type - the element: `'i8'`, `'u8'`, … `'f64'`
+   * @param length - elements; 0 gives an empty array at an address of its own
+   * @returns the array, its contents undefined, or null when there is no memory
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the argument
+   */
+  mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
+    return allocateAs(this, type, length);
+  }
+
+  /** Blocks for a piece of the program: all that is allocated through the scope is freed when it ends. */
+  scope(): Scope {
+    return new Scope(this);
+  }
+
+  // ── Looking at blocks ──
+
+  /**
+   * Calls back for each live block of this thread's heaps, or of one. O(blocks).
+   * @param visitor - returns false to see no more; it may free the block that it is shown
+   * @param options - one heap
+   * @returns false when it did
+   * @throws AllocError `InvalidParam` for a heap of another thread
+   */
+  visitBlocks(visitor: BlockVisitor, { heap }: VisitOptions = {}): boolean {
+    this.refresh();
+    return visitLive(this, heap === undefined ? null : this.checkHeap(heap).heap, visitor);
+  }
+
+  /**
+   * Whether an address is a live block's: whether `free` would free something there. Of other threads' blocks the answer may be late. O(free
+   * blocks of its page).
+   * @param address - any address
+   */
+  containsBlock(address: Address): boolean {
+    return isLive(this, address);
+  }
+
+  /**
+   * Whether an address lies in a page of this thread's heaps, in a live block or not. O(1).
+   * @param address - any address
+   */
+  checkOwned(address: Address): boolean {
+    return isOwned(this, address);
+  }
+
+  /**
+   * Whether an address lies in memory that this region's heaps have. O(1).
+   * @param address - any address
+   */
+  isInRegion(address: Address): boolean {
+    this.refresh();
+    return checkInteger('address', address) >>> 0 === address && isPresent(this, address >>> 2);
+  }
+
+  // ── Looking at everything ──
+
+  /**
+   * Walks this thread's heaps, and what can be said of the rest while others work. O(slices + free blocks).
+   * @throws Error with the first broken invariant
+   */
+  validate(): void {
+    validateHeap(this);
+  }
+
+  /** Figures about the region and all threads in it. O(slices). */
+  stats(): MiStats {
+    return statsOf(this);
+  }
+
+  /** The same as a text, laid out as mimalloc prints it. */
+  statsText(): string {
+    return statsText(this.stats());
+  }
+
+  /** Prints the text through the output hook. */
+  printStats(): void {
+    this.output(this.statsText());
+  }
+
+  /**
+   * A picture of the region as plain objects: segments, pages, heaps, arenas. Any thread may take one while the others go on; then it may be a
+   * little off, as {@link Picture}'s file says. O(slices + free blocks).
+   */
+  inspect(): Picture {
+    return inspectRegion(this);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Heaps that end before their thread does.
+ *
+ * ```
+ *   delete    page ─XHEAP─▶ heap        each page:  XHEAP := keeper, into the keeper's queue,
+ *               └──────────▶ keeper                 full ones: DELAYED set again, one more look
+ *                                       then:       the heap's list of delayed frees, once more
+ *                                       then:       the record is free
+ *   destroy   each page goes back to its segment, whatever it holds
+ * ```
+ *
+ * **Why no block is lost** that another thread frees meanwhile. It frees a block of a full page in three steps: it clears DELAYED (exchange), reads XHEAP,
+ * pushes the block on the list of the heap it read (exchange). Where do these steps fall?
+ *
+ * - It cleared DELAYED after we had set it again: the exchange orders its read of XHEAP behind our write, so it read the keeper.
+ * - It cleared DELAYED before, and read the keeper: the keeper finds the block.
+ * - It read the heap, and pushed before we took the list: we find the block.
+ * - It read the heap, and pushed after we took the list: the block waits in a record, because records never become anything else. The page is not
+ *   lost by it: its flag is set again, so the next block of it that anyone frees brings it back. The block itself is freed by whoever claims
+ *   the record next, at his next generic allocation, or by whoever collects with force; both look where its page belongs by then (`collectDelayed`).
+ *
+ * A page that is not full has no flag, and its blocks come back over its own list, whichever heap it is in.
+ */
+
+import { BIN_FULL } from './bins.ts';
+import { collectPage } from './blocks.ts';
+import { collectDelayed } from './delayed.ts';
+import { announceFull, fromFull } from './full.ts';
+import type { Word } from './geometry.ts';
+import { Heap } from './heap.ts';
+import { releaseHeap } from './heap-records.ts';
+import { Page, setRetire } from './page.ts';
+import { appendPage, forEachPage, removePage } from './queue.ts';
+import { freePage } from './retire.ts';
+import type { Tld } from './tld.ts';
+
+/** Ends a heap; its blocks live on in its keeper. */
+export function deleteHeap(tld: Tld, heap: Word): void {
+  const { i32 } = tld;
+  const keeper = i32[heap + Heap.backing];
+  forEachPage(tld, heap, (page, bin) => {
+    collectPage(tld, page, false);
+    removePage(tld, heap, bin, page);
+    if (i32[page + Page.used] === 0) {
+      freePage(tld, page);
+      return;
+    }
+    setRetire(tld, page, 0);
+    i32[heap + Heap.pageCount]--;
+    i32[keeper + Heap.pageCount]++;
+    // Before the flag: see above.
+    Atomics.store(i32, page + Page.xheap, keeper);
+    appendPage(tld, keeper, bin, page);
+    if (bin !== BIN_FULL) return;
+    if (i32[page + Page.free] !== 0) fromFull(tld, page);
+    else if (tld.shared) announceFull(tld, page);
+  });
+  collectDelayed(tld, heap);
+  releaseHeap(tld, heap);
+}
+
+/** Ends a heap with all its blocks. No other thread may be freeing one of them at this moment. */
+export function destroyHeap(tld: Tld, heap: Word): void {
+  // First the list: it may hold blocks of others, from the record's last owner.
+  collectDelayed(tld, heap);
+  forEachPage(tld, heap, (page, bin) => {
+    removePage(tld, heap, bin, page);
+    freePage(tld, page);
+  });
+  releaseHeap(tld, heap);
+}

@@ -1,0 +1,125 @@
+/**
+ * Records for heaps beyond the first of a thread. They lie in slices that leave the heap's management for good, because a record must never
+ * become anything else: a thread that frees into a heap which has just been deleted still writes to a record.
+ *
+ * ```
+ *   header: RECORDS ──▶ record ──▶ record ──▶ record ──▶ … ──▶ 0          every record ever made; only ever pushed in front
+ *                       mine       free       another thread's
+ *
+ *   a slice:  ├ record ┼ record ┼ … ┼ record ┤ rest ┤        1408 bytes each, 2 … 46 a slice
+ * ```
+ *
+ * The slice's PRESENT bit goes, so that its segment can be released and claimed without it. What remains in the page map is a descriptor without
+ * blocks that leads to itself: an address in there is nobody's block, and the range cannot be added again.
+ */
+
+import { releaseSegment } from './arena.ts';
+import { BIN_HUGE } from './bins.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { HEAP_WORDS, Heap } from './heap.ts';
+import { takePage } from './malloc.ts';
+import { clearPage, Page } from './page.ts';
+import { segmentAt } from './page-map.ts';
+import { freePage } from './retire.ts';
+import { commit, Segment } from './segment.ts';
+import { resetHeap } from './thread-table.ts';
+import type { Tld } from './tld.ts';
+
+/** What a new heap is to be. */
+export interface HeapPlan {
+  readonly tag: number;
+  readonly arena: number;
+}
+
+/**
+ * Makes a record the heap of this thread: one that nobody has, or a new one. Lock-free; O(records).
+ * @param keeper - the heap that gets its pages when it is deleted; 0 when it is to be a keeper itself
+ * @returns 0 when there is no memory
+ */
+export function claimHeap(tld: Tld, { tag, arena }: HeapPlan, keeper: Word): Word {
+  const heap = findRecord(tld);
+  if (heap === 0) return 0;
+  const { i32 } = tld;
+  i32[heap + Heap.generation]++;
+  resetHeap(tld, heap);
+  i32[heap + Heap.tag] = tag;
+  i32[heap + Heap.arena] = arena;
+  i32[heap + Heap.backing] = keeper === 0 ? heap : keeper;
+  i32[heap + Heap.next] = i32[tld.heap + Heap.next];
+  i32[tld.heap + Heap.next] = heap;
+  return heap;
+}
+
+/** Lets go of a heap that has no pages any more. */
+export function releaseHeap(tld: Tld, heap: Word): void {
+  const { i32 } = tld;
+  let before = tld.heap;
+  while (i32[before + Heap.next] !== heap) before = i32[before + Heap.next];
+  i32[before + Heap.next] = i32[heap + Heap.next];
+  resetHeap(tld, heap);
+  // Release: pairs with the exchange in findRecord.
+  Atomics.store(i32, heap + Heap.threadId, 0);
+}
+
+/** A record with this thread's name in it. */
+function findRecord(tld: Tld): Word {
+  const { i32, header, threadId } = tld;
+  for (let heap = Atomics.load(i32, header + Field.records); heap !== 0; heap = i32[heap + Heap.record]) {
+    if (i32[heap + Heap.threadId] !== 0) continue;
+    // Acquire: pairs with the store in releaseHeap, and receives the record as its last owner left it.
+    if (Atomics.compareExchange(i32, heap + Heap.threadId, 0, threadId) === 0) return heap;
+  }
+  return makeRecords(tld);
+}
+
+/** Fills a slice with records and makes them known. The first is this thread's already. */
+function makeRecords(tld: Tld): Word {
+  const first = takeSlice(tld);
+  if (first === 0) return 0;
+  // The memory may be new to this thread.
+  const { i32, header } = tld;
+  const words = 1 << tld.sliceShift;
+  i32.fill(0, first, first + words);
+  let last = first;
+  for (let next = first + HEAP_WORDS; next + HEAP_WORDS <= first + words; next += HEAP_WORDS) {
+    i32[last + Heap.record] = next;
+    last = next;
+  }
+  i32[first + Heap.threadId] = tld.threadId;
+  for (let head = Atomics.load(i32, header + Field.records); ; ) {
+    i32[last + Heap.record] = head;
+    // Release: pairs with the load in findRecord. Nothing is ever taken off this list, so it cannot have come back to the same head.
+    const found = Atomics.compareExchange(i32, header + Field.records, head, first);
+    if (found === head) return first;
+    head = found;
+  }
+}
+
+/**
+ * Takes a slice out of management. A thread that ends in here loses the slice, and no more.
+ * @returns its first word, 0 when there is none
+ */
+function takeSlice(tld: Tld): Word {
+  const request = { count: 1, align: 1, residue: 0 };
+  const words = 1 << tld.sliceShift;
+  const page = takePage(tld, tld.heap, BIN_HUGE, words, request, 0, true);
+  if (page === 0) return 0;
+  const { i32 } = tld;
+  const first = i32[page + Page.start];
+  if (!commit(tld, first, first + words)) {
+    freePage(tld, page);
+    return 0;
+  }
+  const segment = segmentAt(tld, first);
+  const slice = (first - i32[segment + Segment.base]) >>> tld.sliceShift;
+  clearPage(tld, page);
+  i32[page + Page.start] = page;
+  i32[tld.heap + Heap.pageCount]--;
+  const field = slice < 32 ? Segment.presentLow : Segment.presentHigh;
+  Atomics.and(i32, segment + field, ~(1 << (slice & 31)));
+  Atomics.sub(i32, tld.header + Field.present, 1);
+  const hasFree = (i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0;
+  if (--i32[segment + Segment.used] === 0 && hasFree) releaseSegment(tld, segment);
+  return first;
+}

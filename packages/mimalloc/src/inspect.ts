@@ -1,0 +1,231 @@
+/**
+ * A picture of the whole region as plain objects, for people and for pages that draw it. Any thread may take one while the others go on.
+ *
+ * **What may be off.** Nothing is locked, so the picture is put together from moments that differ. Of this thread's own pages everything is exact, except
+ * `threadFree`, which others may have added to. Of other threads' segments, `used` and the lengths of lists differ from each other by what was allocated
+ * and freed meanwhile, and a list that was taken while it was walked ends early; a page that was made or given back meanwhile may be there or not.
+ * Nothing is followed further than it can be long: a list ends after `capacity` blocks and at the first link that leaves its page.
+ */
+
+import { presentBytes } from './arena.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { Heap } from './heap.ts';
+import {
+  binOfPage,
+  DELAYED,
+  GUARDED,
+  HAS_ALIGNED,
+  hasFlag,
+  IN_FULL,
+  ownerOf,
+  Page,
+  retireOf,
+  slicesOf,
+} from './page.ts';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, KIND_HUGE, KIND_HUGE_TAIL, Segment } from './segment.ts';
+import { countBits } from './slices.ts';
+import { kindOf, type PageKind } from './statistics.ts';
+import { slotAt } from './thread-table.ts';
+import type { Tld } from './tld.ts';
+import { forEachFree } from './visit.ts';
+import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
+
+/**
+ * A page: blocks of one size.
+ * @public
+ */
+export interface PagePicture {
+  /** Where its first block is. */
+  readonly address: number;
+  /** Small and medium pages are shared by their blocks; large ones have one block in some slices, huge ones in segments of its own. */
+  readonly kind: PageKind;
+  /** Bytes of a block. */
+  readonly blockSize: number;
+  /** Its size class. */
+  readonly bin: number;
+  readonly slices: number;
+  /** Blocks that are live, or freed by other threads and not gathered. */
+  readonly used: number;
+  /** Blocks that were ever handed out, or are linked. */
+  readonly capacity: number;
+  /** Blocks that there is room for. */
+  readonly reserved: number;
+  /** How long the three lists are. */
+  readonly free: number;
+  readonly localFree: number;
+  readonly threadFree: number;
+  /** The name of the thread that owns it; 0 when it is abandoned. */
+  readonly owner: number;
+  readonly flags: readonly ('in_full' | 'has_aligned' | 'guarded' | 'delayed')[];
+  /** The heap that it is from: where its record lies. */
+  readonly heap: number;
+  /** That heap's tag. */
+  readonly tag: number;
+  /** Generic allocations until the empty page is given back; 0 when it is not retired. */
+  readonly retired: number;
+}
+
+/**
+ * A segment: what a thread claims.
+ * @public
+ */
+export interface SegmentPicture {
+  readonly address: number;
+  readonly state: 'free' | 'owned' | 'abandoned';
+  /** The name of the thread that owns it, or 0. */
+  readonly owner: number;
+  /** Divided into pages; or the first segment of a huge block, or another one of it. */
+  readonly kind: 'pages' | 'huge' | 'tail';
+  /** The exclusive arena that it is in, or 0. */
+  readonly arena: number;
+  /** Slices under management, and those of them in no page. */
+  readonly slices: number;
+  readonly freeSlices: number;
+  readonly pages: readonly PagePicture[];
+}
+
+/**
+ * A heap, of any thread.
+ * @public
+ */
+export interface HeapPicture {
+  /** Where its record lies. */
+  readonly address: number;
+  /** The thread that it belongs to. */
+  readonly owner: number;
+  /** A thread's own heap; one that the program made; or one that keeps what others leave behind in an exclusive arena. */
+  readonly kind: 'backing' | 'heap' | 'keeper';
+  readonly tag: number;
+  readonly arena: number;
+  readonly pages: number;
+  /** Generic allocations so far. */
+  readonly heartbeat: number;
+  /** Whether other threads have freed blocks that it has not looked at. */
+  readonly delayed: boolean;
+}
+
+/**
+ * What {@link MiMalloc.inspect} shows.
+ * @public
+ */
+export interface Picture {
+  readonly region: {
+    readonly start: number;
+    readonly end: number;
+    readonly segmentBytes: number;
+    readonly sliceBytes: number;
+    readonly slicesPerSegment: number;
+    /** Bytes under management. */
+    readonly totalBytes: number;
+    /** Where the heap's own state lies. */
+    readonly header: number;
+    readonly headerBytes: number;
+    readonly secure: number;
+  };
+  /** Names of the threads that are attached. */
+  readonly threads: readonly number[];
+  readonly heaps: readonly HeapPicture[];
+  /** Exclusive arenas: their ids and what they have. */
+  readonly arenas: readonly { readonly id: number; readonly bytes: number }[];
+  readonly segments: readonly SegmentPicture[];
+}
+
+function pagePicture(tld: Tld, page: Word): PagePicture {
+  const { i32 } = tld;
+  const length = (list: number): number => forEachFree(tld, page, list, () => {});
+  const heap = i32[page + Page.xheap];
+  const flags: PagePicture['flags'][number][] = [];
+  if (hasFlag(tld, page, IN_FULL)) flags.push('in_full');
+  if (hasFlag(tld, page, HAS_ALIGNED)) flags.push('has_aligned');
+  if (hasFlag(tld, page, GUARDED)) flags.push('guarded');
+  if ((i32[page + Page.xthreadFree] & DELAYED) !== 0) flags.push('delayed');
+  return {
+    address: i32[page + Page.start] * 4,
+    kind: kindOf(tld, page),
+    blockSize: i32[page + Page.blockWords] * 4,
+    bin: binOfPage(tld, page),
+    slices: slicesOf(tld, page),
+    used: i32[page + Page.used],
+    capacity: i32[page + Page.capacity],
+    reserved: i32[page + Page.reserved],
+    free: length(Page.free),
+    localFree: length(Page.localFree),
+    threadFree: length(Page.xthreadFree),
+    owner: ownerOf(tld, page),
+    flags,
+    heap: heap * 4,
+    tag: i32[heap + Heap.tag],
+    retired: retireOf(tld, page),
+  };
+}
+
+function segmentPicture(tld: Tld, segment: Word): SegmentPicture {
+  const field = (name: keyof typeof Segment): number => tld.i32[segment + Segment[name]];
+  const owner = field('threadId');
+  const kind = field('kind');
+  const pages: PagePicture[] = [];
+  if (owner !== FREE_SEGMENT) forEachPageIn(tld, segment, (page) => pages.push(pagePicture(tld, page)));
+  return {
+    address: field('base') * 4,
+    state: owner === FREE_SEGMENT ? 'free' : owner === ABANDONED_SEGMENT ? 'abandoned' : 'owned',
+    owner: owner === ABANDONED_SEGMENT ? 0 : owner,
+    kind: kind === KIND_HUGE ? 'huge' : kind === KIND_HUGE_TAIL ? 'tail' : 'pages',
+    arena: field('arena'),
+    slices: countBits(field('presentLow')) + countBits(field('presentHigh')),
+    freeSlices: countBits(field('freeLow')) + countBits(field('freeHigh')),
+    pages,
+  };
+}
+
+function heapPicture(tld: Tld, heap: Word, isBacking: boolean): HeapPicture {
+  const field = (name: keyof typeof Heap): number => tld.i32[heap + Heap[name]];
+  return {
+    address: heap * 4,
+    owner: field('threadId'),
+    kind: isBacking ? 'backing' : field('backing') === heap ? 'keeper' : 'heap',
+    tag: field('tag'),
+    arena: field('arena'),
+    pages: field('pageCount'),
+    heartbeat: field('heartbeat'),
+    delayed: field('delayedFree') !== 0,
+  };
+}
+
+/** Takes the picture. O(slices + free blocks). */
+export function inspectRegion(tld: Tld): Picture {
+  tld.refresh();
+  const { i32, header, memory, sliceShift, slicesPerSegment } = tld;
+  const segments: SegmentPicture[] = [];
+  forEachSegment(tld, (segment) => segments.push(segmentPicture(tld, segment)));
+  const heaps: HeapPicture[] = [];
+  const firstSlot = slotAt(tld, 0);
+  const lastSlot = slotAt(tld, i32[header + Field.slots]);
+  forEachRecord(tld, (heap) => {
+    if (i32[heap + Heap.threadId] === 0) return;
+    heaps.push(heapPicture(tld, heap, heap >= firstSlot && heap < lastSlot));
+  });
+  const sliceBytes = 4 << sliceShift;
+  return {
+    region: {
+      start: memory.start,
+      end: memory.end,
+      segmentBytes: 4 << tld.segmentShift,
+      sliceBytes,
+      slicesPerSegment,
+      totalBytes: presentBytes(tld),
+      header: header * 4,
+      headerBytes: (i32[header + Field.end] - header) * 4,
+      secure: i32[header + Field.secure],
+    },
+    threads: heaps.filter(({ kind }) => kind === 'backing').map(({ owner }) => owner),
+    heaps,
+    arenas: Array.from({ length: i32[header + Field.arenas] }, (_, index) => ({
+      id: index + 1,
+      bytes: segments
+        .filter(({ arena }) => arena === index + 1)
+        .reduce((bytes, { slices }) => bytes + slices * sliceBytes, 0),
+    })),
+    segments,
+  };
+}

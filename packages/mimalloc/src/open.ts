@@ -1,0 +1,79 @@
+/**
+ * Making a region and attaching to one, for whichever class the program uses.
+ *
+ * ```
+ *   open        options ─▶ memory ─▶ header (create.ts) ─▶ a slot for this thread ─▶ slices ─▶ magic: others may attach
+ *   openShared  handle ─▶ header, checked ─▶ a slot for this thread
+ * ```
+ */
+
+import { type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import { addHome, forgetMemory, layOut } from './create.ts';
+import type { Word } from './geometry.ts';
+import { demandMaker, type GuardMaker, guardFor } from './guard.ts';
+import { Field, openHeader, publishHeader } from './header.ts';
+import { BY_REGION, type MiMallocOptions, settingsOf } from './options.ts';
+import { AccountingOs, type Os } from './os.ts';
+import { claimSlot } from './thread-table.ts';
+import type { Tld } from './tld.ts';
+
+/**
+ * What an attaching thread brings with it.
+ * @public
+ */
+export interface AttachOptions {
+  /** Who owns the memory, in this thread: what `create` was given in its own. Default: nobody; it is counted. */
+  os?: Os | undefined;
+}
+
+/** A class of heaps. */
+type HeapClass<T extends Tld> = new (memory: SharedMemory, header: Word, os: Os) => T;
+
+/** Makes a region: see `MiMallocCore.create`. `maker` is secure mode, for classes that have it. */
+export function open<T extends Tld>(
+  Class: HeapClass<T>,
+  options: MiMallocOptions,
+  maker: GuardMaker | null = null,
+): T {
+  const settings = settingsOf(options);
+  demandMaker(settings.secure, maker);
+  const memory = SharedMemory.create(options);
+  if (settings.grow === BY_REGION) settings.grow = options.memory === undefined ? 1 : 0;
+  const os = options.os ?? new AccountingOs(memory, settings.grow === 1);
+  if (settings.purgeDelay === BY_REGION) settings.purgeDelay = os.purgeDelay;
+  const header = layOut(memory, settings);
+  const heap = new Class(memory, header, os);
+  heap.guard = guardFor(heap, maker);
+  claimSlot(heap);
+  forgetMemory(heap);
+  addHome(heap);
+  heap.guard?.seal(heap);
+  publishHeader(memory.i32, header);
+  return heap;
+}
+
+/** Attaches to a region: see `MiMallocCore.attach`. */
+export function openShared<T extends Tld>(
+  Class: HeapClass<T>,
+  handle: Handle,
+  { os }: AttachOptions,
+  maker: GuardMaker | null = null,
+): T {
+  const heap = view(Class, handle, os, maker);
+  claimSlot(heap);
+  return heap;
+}
+
+/** A view of a region, of nobody in particular yet. */
+export function view<T extends Tld>(
+  Class: HeapClass<T>,
+  handle: Handle,
+  os: Os | undefined,
+  maker: GuardMaker | null,
+): T {
+  const { memory, header } = openHeader(handle);
+  const grow = memory.i32[header + Field.grow] === 1;
+  const heap = new Class(memory, header, os ?? new AccountingOs(memory, grow));
+  heap.guard = guardFor(heap, maker);
+  return heap;
+}

@@ -1,0 +1,187 @@
+/**
+ * What a heap tells about itself in numbers: the header's words, the counters of all records added up, and a count of what there is.
+ */
+
+import { presentBytes } from './arena.ts';
+import { BIN_HUGE } from './bins.ts';
+import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { ALGORITHM_NAME, Field } from './header.ts';
+import { Heap } from './heap.ts';
+import { binOfPage, slicesOf } from './page.ts';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, Segment } from './segment.ts';
+import { Counter } from './stats.ts';
+import { slotAt } from './thread-table.ts';
+import type { Tld } from './tld.ts';
+import { usedBytes } from './validate.ts';
+import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
+
+/**
+ * What happened since the region was made, in all threads together, those that have ended included. A count may lack what a thread is doing at
+ * the moment.
+ * @public
+ */
+export interface MiCounters {
+  /** Pages made for blocks that share them. */
+  readonly pages: number;
+  /** Pages of any kind given back to their segments. */
+  readonly pagesFreed: number;
+  /** Empty pages that were kept for a while, and given back when their time was up. */
+  readonly retired: number;
+  /** Times that a page got more blocks. */
+  readonly extended: number;
+  /** Pages of one block inside a segment. */
+  readonly largePages: number;
+  /** Pages of one block over segments of its own. */
+  readonly hugePages: number;
+  readonly segmentsClaimed: number;
+  readonly segmentsReleased: number;
+  /** Pages looked at for a free block. */
+  readonly searches: number;
+  /** Requests answered with 0. */
+  readonly failures: number;
+  /** Times that everything was collected because memory was short. */
+  readonly collections: number;
+  /** Blocks that came back over a heap's list of delayed frees. */
+  readonly delayed: number;
+}
+
+/**
+ * What {@link MiMalloc.stats} tells.
+ * @public
+ */
+export interface MiStats {
+  readonly algorithm: string;
+  /** Bytes under management. */
+  readonly totalBytes: number;
+  /** Bytes in blocks that are handed out, rounding included. */
+  readonly usedBytes: number;
+  readonly availableBytes: number;
+  /** Bytes that ever had memory behind them at one time, the heap's own state included. */
+  readonly footprintBytes: number;
+  /** Bytes of address space: what is under management, and the heap's own state. */
+  readonly reservedBytes: number;
+  /** Bytes that have memory behind them. */
+  readonly committedBytes: number;
+  /** The most of those. */
+  readonly peakCommittedBytes: number;
+  /** Pages that there are: of shared blocks and of single ones. */
+  readonly pages: number;
+  /** Blocks with a page of their own inside a segment. */
+  readonly large: number;
+  /** Blocks with segments of their own. */
+  readonly huge: number;
+  /** Segments that have an owner, or pages. */
+  readonly segments: number;
+  /** Segments that wait for a thread to adopt them. */
+  readonly abandonedSegments: number;
+  /** Segments that nobody has. */
+  readonly freeSegments: number;
+  /** Threads attached. */
+  readonly threads: number;
+  /** Heaps of all threads, one for each thread included. */
+  readonly heaps: number;
+  /** Exclusive arenas. */
+  readonly arenas: number;
+  /** The level of secure mode. */
+  readonly secure: number;
+  /** Times that memory was given back, and how many bytes in all. */
+  readonly purges: number;
+  readonly purgedBytes: number;
+  /** Requests answered with 0. */
+  readonly failures: number;
+  /** Wrong calls that were reported. */
+  readonly errors: number;
+  readonly counters: MiCounters;
+}
+
+/** The counters of all records, whoever had them. */
+function countersOf(tld: Tld): MiCounters {
+  const { i32 } = tld;
+  const sums: Record<string, number> = {};
+  for (const [name, counter] of Object.entries(Counter)) {
+    sums[name] = 0;
+    forEachRecord(tld, (heap) => {
+      sums[name] += i32[heap + Heap.counters + counter] >>> 0;
+    });
+  }
+  return sums as unknown as MiCounters;
+}
+
+/** Threads and heaps. */
+function countOwners(tld: Tld): { threads: number; heaps: number } {
+  const { i32, header } = tld;
+  let threads = 0;
+  let heaps = 0;
+  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
+    if (i32[slotAt(tld, slot) + Heap.threadId] !== 0) threads++;
+  }
+  forEachRecord(tld, (heap) => {
+    if (i32[heap + Heap.threadId] !== 0) heaps++;
+  });
+  return { threads, heaps };
+}
+
+/** What kind of page it is, by where its blocks lie. */
+export type PageKind = 'small' | 'medium' | 'large' | 'huge';
+
+export function kindOf(tld: Tld, page: Word): PageKind {
+  const slices = slicesOf(tld, page);
+  if (binOfPage(tld, page) === BIN_HUGE) return slices === 0 ? 'huge' : 'large';
+  return slices > 1 ? 'medium' : 'small';
+}
+
+/** Segments and pages. */
+function countMemory(tld: Tld): {
+  pages: number;
+  large: number;
+  huge: number;
+  segments: number;
+  abandonedSegments: number;
+  freeSegments: number;
+} {
+  const found = { pages: 0, large: 0, huge: 0, segments: 0, abandonedSegments: 0, freeSegments: 0 };
+  forEachSegment(tld, (segment) => {
+    const owner = tld.i32[segment + Segment.threadId];
+    if (owner === FREE_SEGMENT) {
+      found.freeSegments++;
+      return;
+    }
+    found.segments++;
+    if (owner === ABANDONED_SEGMENT) found.abandonedSegments++;
+    forEachPageIn(tld, segment, (page) => {
+      const kind = kindOf(tld, page);
+      found.pages++;
+      if (kind === 'large' || kind === 'huge') found[kind]++;
+    });
+  });
+  return found;
+}
+
+/** All of it. O(pages). */
+export function statsOf(tld: Tld): MiStats {
+  tld.refresh();
+  const { i32, header } = tld;
+  const field = (name: keyof typeof Field): number => i32[header + Field[name]];
+  const totalBytes = presentBytes(tld);
+  const used = usedBytes(tld);
+  const counters = countersOf(tld);
+  return {
+    algorithm: ALGORITHM_NAME,
+    totalBytes,
+    usedBytes: used,
+    availableBytes: totalBytes - used,
+    footprintBytes: field('peak') * OS_PAGE_BYTES,
+    reservedBytes: totalBytes + (field('end') - header) * 4,
+    committedBytes: field('committed') * OS_PAGE_BYTES,
+    peakCommittedBytes: field('peak') * OS_PAGE_BYTES,
+    ...countMemory(tld),
+    ...countOwners(tld),
+    arenas: field('arenas'),
+    secure: field('secure'),
+    purges: field('purges'),
+    purgedBytes: field('purgedPages') * OS_PAGE_BYTES,
+    failures: counters.failures,
+    errors: field('errors'),
+    counters,
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * Which blocks are live: what lies below CAPACITY and is on none of the page's lists.
+ *
+ * ```
+ *   START                                         CAPACITY        RESERVED
+ *   ├ live ┼ free ┼ live ┼ local ┼ live ┼ thread ┼ …  │ never linked │
+ *             │               │              └ XTHREAD_FREE: freed by others, not gathered yet
+ *             └ FREE          └ LOCAL_FREE
+ * ```
+ *
+ * Of a page of this thread all of that is exact, but for a block that another thread is freeing at the moment. Of other threads' pages it is what
+ * was seen while they went on; every walk ends after CAPACITY steps, and at the first link that leaves the page.
+ */
+
+import { type Address, checkInteger } from '@shmalloc/allocator-api';
+import { collectAllDelayed } from './delayed.ts';
+import type { Word } from './geometry.ts';
+import { Heap } from './heap.ts';
+import { blockAt, livePage, pageOf } from './lookup.ts';
+import { DELAYED, ownerOf, Page } from './page.ts';
+import { forEachPage } from './queue.ts';
+import type { Tld } from './tld.ts';
+import { usableAt } from './usable.ts';
+import { forEachHeap } from './walk.ts';
+
+/**
+ * Called with a live block.
+ * @param address - the block. One that `mallocAlignedAt` has handed out may start before the address that the program got; from level 3 of secure mode on it
+ *   is that address.
+ * @param size - bytes that may be used from there
+ * @param tag - of the heap that it is from
+ * @returns false to see no more
+ * @public
+ */
+export type BlockVisitor = (address: Address, size: number, tag: number) => unknown;
+
+/** The lists of a page that have free blocks. */
+const LISTS = [Page.free, Page.localFree, Page.xthreadFree] as const;
+
+/**
+ * Calls back for the blocks on one list of a page.
+ * @returns how many there were
+ */
+export function forEachFree(tld: Tld, page: Word, list: number, visit: (index: number) => void): number {
+  const { i32, guard } = tld;
+  const start = i32[page + Page.start];
+  const size = i32[page + Page.blockWords];
+  const capacity = i32[page + Page.capacity];
+  let length = 0;
+  for (let block = i32[page + list] & ~DELAYED; block !== 0 && length < capacity; length++) {
+    const index = (block - start) / size;
+    if (!Number.isInteger(index) || index < 0 || index >= capacity) break;
+    visit(index);
+    block = guard === null ? i32[block] : guard.linkOf(tld, page, block);
+  }
+  return length;
+}
+
+/** A byte for each block below CAPACITY: 1 when it is free. */
+function freeMap(tld: Tld, page: Word): Uint8Array {
+  const map = new Uint8Array(tld.i32[page + Page.capacity]);
+  for (const list of LISTS) {
+    forEachFree(tld, page, list, (index) => {
+      map[index] = 1;
+    });
+  }
+  return map;
+}
+
+/** The live blocks of a page of this thread. */
+function liveBlocks(tld: Tld, page: Word): Word[] {
+  const { i32 } = tld;
+  const start = i32[page + Page.start];
+  const size = i32[page + Page.blockWords];
+  const blocks: Word[] = [];
+  freeMap(tld, page).forEach((free, index) => {
+    if (free === 0) blocks.push(start + index * size);
+  });
+  return blocks;
+}
+
+/**
+ * The address that the program got for a live block: where the block starts, unless it was handed out by an address inside it, which secure mode
+ * knows.
+ */
+function handedOut(tld: Tld, block: Word, bytes: number): Address {
+  const start = block * 4;
+  if (tld.guard === null) return start;
+  for (let offset = 0; offset < bytes; offset += 8)
+    if (usableAt(tld, start + offset) >= 0) return start + offset;
+  return start;
+}
+
+/** The pages of a heap, or of all heaps of this thread. */
+function pagesOf(tld: Tld, heap: Word | null): Word[] {
+  const pages: Word[] = [];
+  const collect = (each: Word): void => forEachPage(tld, each, (page) => pages.push(page));
+  if (heap === null) forEachHeap(tld, collect);
+  else collect(heap);
+  return pages;
+}
+
+/**
+ * Calls back for each live block of this thread's heaps, or of one. Each page is looked at before the first of its blocks is told, so the visitor
+ * may allocate and free.
+ * @param heap - null for all
+ * @returns false when the visitor has had enough
+ */
+export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): boolean {
+  const { i32 } = tld;
+  // What others have freed into full pages is on no list of a page.
+  collectAllDelayed(tld);
+  for (const page of pagesOf(tld, heap)) {
+    // The visitor may have freed its last block.
+    if (i32[page + Page.blockWords] === 0 || ownerOf(tld, page) !== tld.threadId) continue;
+    const bytes = i32[page + Page.blockWords] * 4;
+    const tag = i32[i32[page + Page.xheap] + Heap.tag];
+    for (const block of liveBlocks(tld, page)) {
+      const address = handedOut(tld, block, bytes);
+      if (visitor(address, usableAt(tld, address), tag) === false) return false;
+    }
+  }
+  return true;
+}
+
+/** Whether `free` would free something at this address. */
+export function isLive(tld: Tld, address: Address): boolean {
+  checkInteger('address', address);
+  const { i32 } = tld;
+  let page = livePage(tld, address);
+  if (page === 0) return false;
+  if (usableAt(tld, address) < 0) return false;
+  if (ownerOf(tld, page) === tld.threadId) {
+    // What others have freed into a full page is on no list of it; gathering it may be the end of the page.
+    collectAllDelayed(tld);
+    page = livePage(tld, address);
+    if (page === 0) return false;
+  }
+  const block = blockAt(tld, page, address >>> 2);
+  return freeMap(tld, page)[(block - i32[page + Page.start]) / i32[page + Page.blockWords]] === 0;
+}
+
+/** Whether an address lies in a page of this thread. */
+export function isOwned(tld: Tld, address: Address): boolean {
+  if (checkInteger('address', address) >>> 0 !== address) return false;
+  tld.refresh();
+  const page = pageOf(tld, address >>> 2);
+  return page !== 0 && ownerOf(tld, page) === tld.threadId;
+}

@@ -1,0 +1,42 @@
+import { conformance } from '@shmalloc/alloc-test';
+import { MiMalloc } from '@shmalloc/mimalloc';
+import test from 'ava';
+
+const module = import.meta.resolve('@shmalloc/mimalloc');
+const workers = [1, 4];
+
+conformance(
+  test,
+  { name: 'mimalloc, debug', allocator: MiMalloc, module, options: { grow: false, debug: true } },
+  { workers, locks: false },
+);
+
+conformance(
+  test,
+  {
+    name: 'mimalloc, secure 4',
+    allocator: MiMalloc,
+    module,
+    // Which allocations are sampled is drawn by lot: a heap that is filled again need not hold the same number of blocks.
+    options: { grow: false, secure: 4, sampleRate: 0 },
+  },
+  { workers, locks: false },
+);
+
+conformance(
+  test,
+  {
+    name: 'mimalloc, secure 4, one block in 20 guarded',
+    allocator: MiMalloc,
+    module,
+    options: { grow: false, secure: 4, sampleRate: 20 },
+  },
+  {
+    workers,
+    locks: false,
+    omit: {
+      exhaustion: 'which blocks are guarded, and so larger, is drawn by lot',
+      bytes: 'the same',
+    },
+  },
+);
