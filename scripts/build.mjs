@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { embedWasm } from './wasm.mjs';
 
 const PNPM = 'pnpm@12.21.0';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -59,6 +60,7 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   run('npx', ['--yes', PNPM, 'install', frozen ? '--frozen-lockfile' : '--no-frozen-lockfile']);
   writeFileSync(stamp, manifestDigest());
 }
+await embedWasm();
 run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
 for (const folder of [
   'examples',

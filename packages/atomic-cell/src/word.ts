@@ -29,6 +29,16 @@ function refuse(name: string, address: Address): never {
 }
 
 /**
+ * Demands a region.
+ * @throws TypeError for anything else
+ */
+export function checkMemory(memory: unknown): void {
+  if (!(memory instanceof SharedMemory)) {
+    throw new TypeError(`memory must be a SharedMemory, got ${Object.prototype.toString.call(memory)}`);
+  }
+}
+
+/**
  * Checks a cell's place.
  * @param memory - the memory that holds it; refreshed when the words lie behind what this thread has seen of it
  * @param address - bytes, a multiple of 4
@@ -37,9 +47,7 @@ function refuse(name: string, address: Address): never {
  * @throws TypeError or RangeError for a wrong kind of argument, AllocError `InvalidParam` for a place that cannot be
  */
 export function wordIndex(memory: SharedMemory, address: Address, words = 1): number {
-  if (!(memory instanceof SharedMemory)) {
-    throw new TypeError(`memory must be a SharedMemory, got ${Object.prototype.toString.call(memory)}`);
-  }
+  checkMemory(memory);
   checkInteger('address', address);
   if (!isAligned(address, WORD_BYTES)) {
     throw new AllocError('InvalidParam', `address must be a multiple of ${WORD_BYTES}, got ${address}`);

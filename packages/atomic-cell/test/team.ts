@@ -11,6 +11,15 @@ interface Ticket<Task> {
 }
 
 /**
+ * Starts one worker.
+ * @param file - below `workers/`, without extension
+ */
+export function hire<Task>(file: string, memory: SharedMemory, id: number, task: Task): Worker {
+  const ticket: Ticket<Task> = { source: memory.source, id, task };
+  return new Worker(new URL(`./workers/${file}.js`, import.meta.url), { workerData: ticket });
+}
+
+/**
  * Starts one worker for each task. Thread ids go from 1.
  * @param file - below `workers/`, without extension
  */
@@ -20,8 +29,7 @@ export function startTeam<Task, Answer>(
   tasks: readonly Task[],
 ): Promise<Answer>[] {
   return tasks.map((task, index) => {
-    const ticket: Ticket<Task> = { source: memory.source, id: index + 1, task };
-    const worker = new Worker(new URL(`./workers/${file}.js`, import.meta.url), { workerData: ticket });
+    const worker = hire(file, memory, index + 1, task);
     return new Promise<Answer>((resolve, reject) => {
       let answer: Answer;
       worker.once('message', (value: Answer) => {
