@@ -4,7 +4,7 @@
  */
 
 import type { Address, Handle, ScalarType, ViewTypes } from '@shmalloc/allocator-api';
-import { checkInteger } from '@shmalloc/allocator-api';
+import { checkInteger, MAX_BYTES } from '@shmalloc/allocator-api';
 import { isPresent } from './arena.ts';
 import type { Word } from './geometry.ts';
 import { type HeapOptions, MiHeapCore } from './heaps.ts';
@@ -16,7 +16,8 @@ import { Scope } from './scope.ts';
 import { makeGuard } from './secure/guards.ts';
 import { type MiStats, statsOf } from './statistics.ts';
 import { statsText } from './stats-text.ts';
-import { allocateAs } from './typed.ts';
+import { duplicate, textAt } from './strings.ts';
+import { addressOfView, allocateAs } from './typed.ts';
 import { validateHeap } from './validate.ts';
 import { type BlockVisitor, isLive, isOwned, visitLive } from './visit.ts';
 
@@ -46,6 +47,16 @@ export class MiHeap extends MiHeapCore {
   /** See {@link MiMalloc.mallocAs}. */
   mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
     return allocateAs(this, type, length);
+  }
+
+  /** See {@link MiMalloc.strdup}. */
+  strdup(text: string): Address {
+    return duplicate(this, text, MAX_BYTES);
+  }
+
+  /** See {@link MiMalloc.strndup}. */
+  strndup(text: string, most: number): Address {
+    return duplicate(this, text, checkInteger('most', most));
   }
 
   /** See {@link MiMalloc.scope}. */
@@ -104,6 +115,40 @@ export class MiMalloc extends MiMallocCore {
    */
   mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
     return allocateAs(this, type, length);
+  }
+
+  /** @internal */
+  override addressOf(view: ArrayBufferView): Address {
+    return addressOfView(this, view);
+  }
+
+  /**
+   * Copies a text into a block: UTF-8 with a terminating zero byte.
+   * @param text - what C sees of it ends at its first U+0000; half a surrogate pair becomes U+FFFD
+   * @returns the block, or 0
+   */
+  strdup(text: string): Address {
+    return duplicate(this, text, MAX_BYTES);
+  }
+
+  /**
+   * The same with a limit.
+   * @param text - the text
+   * @param most - bytes of UTF-8 at most, besides the terminating zero; a character is copied whole or not at all
+   * @returns the block, or 0
+   */
+  strndup(text: string, most: number): Address {
+    return duplicate(this, text, checkInteger('most', most));
+  }
+
+  /**
+   * Reads a text that `strdup`, or a C program, has left in a block.
+   * @param address - a block
+   * @returns what stands before its first zero byte
+   * @throws AllocError `NotAllocated` when there is no block
+   */
+  readString(address: Address): string {
+    return textAt(this, address);
   }
 
   /** Blocks for a piece of the program: all that is allocated through the scope is freed when it ends. */

@@ -24,7 +24,6 @@ import { mallocAligned } from './aligned.ts';
 import { SMALL_SIZE_MAX } from './bins.ts';
 import type { Word } from './geometry.ts';
 import { expandInPlace, reallocBlock } from './realloc.ts';
-import { duplicate, textAt } from './strings.ts';
 import type { Tld } from './tld.ts';
 import { goodSizeOf, usableAt, usableOf } from './usable.ts';
 import { zeroBlock, zeroFrom } from './zeroed.ts';
@@ -290,36 +289,5 @@ export abstract class MallocFamily implements GlobalAllocator {
     if (!isPowerOfTwo(align) || align < 8) return { error: 'EINVAL', address: 0 };
     const address = this.alignedAlloc(align, size);
     return { error: address === 0 ? 'ENOMEM' : 0, address };
-  }
-
-  // ── Text ──
-
-  /**
-   * Copies a text into a block: UTF-8 with a terminating zero byte.
-   * @param text - what C sees of it ends at its first U+0000; half a surrogate pair becomes U+FFFD
-   * @returns the block, or 0
-   */
-  strdup(text: string): Address {
-    return duplicate(this, text, MAX_BYTES);
-  }
-
-  /**
-   * The same with a limit.
-   * @param text - the text
-   * @param most - bytes of UTF-8 at most, besides the terminating zero; a character is copied whole or not at all
-   * @returns the block, or 0
-   */
-  strndup(text: string, most: number): Address {
-    return duplicate(this, text, checkInteger('most', most));
-  }
-
-  /**
-   * Reads a text that `strdup`, or a C program, has left in a block.
-   * @param address - a block
-   * @returns what stands before its first zero byte
-   * @throws AllocError `NotAllocated` when there is no block
-   */
-  readString(address: Address): string {
-    return textAt(this.tld, address);
   }
 }

@@ -24,7 +24,6 @@ import { blockAt, livePage, notAllocated } from './lookup.ts';
 import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from './page.ts';
 import { retirePage } from './retire.ts';
 import type { Tld } from './tld.ts';
-import { addressOfView } from './typed.ts';
 
 const LOCAL_FREE = Page.localFree;
 const USED = Page.used;
@@ -90,7 +89,7 @@ function pushDelayed(tld: Tld, page: Word, block: Word): void {
  * @throws TypeError or RangeError when it is no address
  */
 export function freeGeneric(tld: Tld, address: number | ArrayBufferView, operation = 'free'): void {
-  const at = typeof address === 'object' ? addressOfView(tld, address) : checkInteger('address', address);
+  const at = typeof address === 'object' ? tld.addressOf(address) : checkInteger('address', address);
   if (at === 0) return;
   const error = freeChecked(tld, at, operation);
   if (error !== null) tld.report(error);

@@ -22,7 +22,7 @@ import { takePage } from './malloc.ts';
 import { clearPage, Page } from './page.ts';
 import { segmentAt } from './page-map.ts';
 import { freePage } from './retire.ts';
-import { commit, Segment } from './segment.ts';
+import { commit, linkSegment, Segment } from './segment.ts';
 import { resetHeap } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 
@@ -119,7 +119,9 @@ function takeSlice(tld: Tld): Word {
   const field = slice < 32 ? Segment.presentLow : Segment.presentHigh;
   Atomics.and(i32, segment + field, ~(1 << (slice & 31)));
   Atomics.sub(i32, tld.header + Field.present, 1);
-  const hasFree = (i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0;
-  if (--i32[segment + Segment.used] === 0 && hasFree) releaseSegment(tld, segment);
+  if (--i32[segment + Segment.used] > 0) return first;
+  // Nobody needs to own it for the records' sake.
+  if ((i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) === 0) linkSegment(tld, segment);
+  releaseSegment(tld, segment);
   return first;
 }

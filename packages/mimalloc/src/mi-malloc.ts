@@ -137,12 +137,27 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     freeGeneric(this, address);
   }
 
+  // ── The explicit interface: whoever frees says what was allocated, and errors are thrown ──
+
+  /**
+   * Hands out a block. Costs what `alignedAlloc` costs.
+   * @param size - bytes
+   * @param align - bytes, a power of two
+   * @throws AllocError `NoMemory` when there is none, `InvalidParam` for a wrong alignment
+   */
   alloc(size: number, align: number): Address {
     const address = this.alignedAlloc(align, size);
     if (address === 0) throw new AllocError('NoMemory', `no ${size} bytes aligned to ${align} are free`);
     return address;
   }
 
+  /**
+   * Takes a block back.
+   * @param address - what `alloc` returned
+   * @param size - bytes, what `alloc` was given
+   * @param align - bytes, what `alloc` was given
+   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have been allocated with these
+   */
   dealloc(address: Address, size: number, align: number): void {
     checkInteger('address', address);
     checkInteger('size', size);
@@ -159,6 +174,12 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     if (error !== null) throw error;
   }
 
+  /**
+   * Forgets all blocks, all heaps and all memory, and has `[start, start + size)` alone. No other thread may be using the region meanwhile. O(size).
+   * @param start - bytes into the memory
+   * @param size - bytes; whole slices of it are used
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no slice, `MemoryOverlap` when it covers the heap's own state
+   */
   init(start: Address, size: number): void {
     const end = this.checkRange(start, size);
     const { from, to } = slicesIn(this, start, end, false);
@@ -169,6 +190,12 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     announceMemory(this);
   }
 
+  /**
+   * Has `[start, start + size)` as well, for the heaps of all threads. O(size).
+   * @param start - bytes into the memory
+   * @param size - bytes; whole slices of it are used
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no slice, `MemoryOverlap` when some of it is managed already
+   */
   addMemory(start: Address, size: number): void {
     const end = this.checkRange(start, size);
     const { from, to } = slicesIn(this, start, end, true);
@@ -210,29 +237,39 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     return end;
   }
 
+  /** Bytes under management. O(1). */
   totalBytes(): number {
     this.refresh();
     return presentBytes(this);
   }
 
+  /** Bytes in blocks that are handed out, of all threads, rounding included. O(slices). */
   usedBytes(): number {
     return usedBytes(this);
   }
 
+  /** Bytes that are in no block; they may be in pages of another size, or another thread's. O(slices). */
   availableBytes(): number {
     return this.totalBytes() - this.usedBytes();
   }
 
+  /** Bytes that had memory behind them at one time, at the most, the heap's own state included. O(1), no garbage. */
   footprintBytes(): number {
     return this.i32[this.header + Field.peak] * OS_PAGE_BYTES;
   }
 
+  /**
+   * Gathers what other threads have freed, and gives empty pages back. O(pages).
+   * @param force - also adopts what threads that have ended left behind, gives back what would be kept for a while, and purges without waiting
+   */
   collect(force = false): void {
     this.refresh();
     if (force) reclaimAll(this);
     forEachHeap(this, (heap) => collectHeap(this, heap, force));
     inspectHeap(this);
   }
+
+  // ── Heaps of this thread ──
 
   /**
    * Makes a heap of this thread: blocks that are apart from the others. O(heaps ever made).
@@ -307,10 +344,14 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     return heap;
   }
 
+  /** What another thread attaches with. It can be posted to workers. */
   share(): Handle {
     return { algorithm: ALGORITHM_NAME, memory: this.memory.source, start: this.header * 4 };
   }
 
+  /**
+   * This thread is done. Blocks that are still in use live on; other threads adopt their pages. Calling it twice does nothing. O(pages).
+   */
   detach(): void {
     if (this.closed) return;
     inspectHeap(this);
@@ -318,6 +359,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     this.close();
   }
 
+  /** Detaches. */
   [Symbol.dispose](): void {
     this.detach();
   }

@@ -43,33 +43,36 @@ export type Settings = Required<{
   [K in Exclude<keyof MiMallocOptions, keyof RegionOptions | 'os' | 'debug'>]: number;
 }>;
 
-interface OptionRule {
-  readonly variable: string;
-  readonly least: number;
-  readonly most: number;
-  readonly usual: number;
-  /** Whether code gives `true` or `false`. */
-  readonly flag?: boolean;
-}
-
 /** Stands for "depends on the region, or on the layer below". */
 export const BY_REGION = -2;
 
-/** Every option that is a number or a flag. */
-const RULES: Readonly<Record<keyof Settings | 'debug', OptionRule>> = {
-  secure: { variable: 'SHMALLOC_SECURE', least: 0, most: 4, usual: 0 },
-  debug: { variable: 'SHMALLOC_DEBUG', least: 0, most: 1, usual: 0, flag: true },
-  purgeDelay: { variable: 'SHMALLOC_PURGE_DELAY', least: -1, most: 2 ** 30, usual: BY_REGION },
-  purgeResets: { variable: 'SHMALLOC_PURGE_RESETS', least: 0, most: 1, usual: 0, flag: true },
-  retireCycles: { variable: 'SHMALLOC_RETIRE_CYCLES', least: 0, most: 31, usual: 16 },
-  maxThreads: { variable: 'SHMALLOC_MAX_THREADS', least: 1, most: 1000, usual: BY_REGION },
-  segmentShift: { variable: 'SHMALLOC_SEGMENT_SHIFT', least: 16, most: 22, usual: BY_REGION },
-  grow: { variable: 'SHMALLOC_GROW', least: 0, most: 1, usual: BY_REGION, flag: true },
-  sampleRate: { variable: 'SHMALLOC_SAMPLE_RATE', least: 0, most: 2 ** 30, usual: 1000 },
-  seed: { variable: 'SHMALLOC_SEED', least: 0, most: 2 ** 32 - 1, usual: BY_REGION },
+/** Every option that is a number or a flag: the least value, the largest, the usual. */
+const RULES: Readonly<
+  Record<keyof Settings | 'debug', readonly [least: number, most: number, usual: number]>
+> = {
+  secure: [0, 4, 0],
+  debug: [0, 1, 0],
+  purgeDelay: [-1, 2 ** 30, BY_REGION],
+  purgeResets: [0, 1, 0],
+  retireCycles: [0, 31, 16],
+  maxThreads: [1, 1000, BY_REGION],
+  segmentShift: [16, 22, BY_REGION],
+  grow: [0, 1, BY_REGION],
+  sampleRate: [0, 2 ** 30, 1000],
+  seed: [0, 2 ** 32 - 1, BY_REGION],
 };
 
-const REGION_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'lock', 'os'];
+/** Those that code gives as `true` or `false`. */
+const FLAGS = ['debug', 'purgeResets', 'grow'];
+
+const REGION_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'os'];
+
+const PREFIX = 'SHMALLOC_';
+
+/** `purgeDelay` in code is `SHMALLOC_PURGE_DELAY` in the environment. */
+function variableOf(name: string): string {
+  return PREFIX + name.replace(/[A-Z]/g, '_$&').toUpperCase();
+}
 
 /** The environment, where there is one. */
 function environment(): Readonly<Record<string, string | undefined>> {
@@ -83,56 +86,48 @@ function environment(): Readonly<Record<string, string | undefined>> {
  */
 export function settingsOf(options: MiMallocOptions): Settings {
   const env = environment();
-  const known = Object.values(RULES).map(({ variable }) => variable);
-  for (const variable of Object.keys(env)) {
-    if (variable.startsWith('SHMALLOC_') && !known.includes(variable)) {
-      throw new AllocError(
-        'InvalidParam',
-        `unknown option ${variable} in the environment; known are ${known.join(', ')}`,
-      );
-    }
+  const names = Object.keys(RULES) as (keyof typeof RULES)[];
+  const variables = Object.keys(env).filter((variable) => variable.startsWith(PREFIX));
+  demandKnown(variables, names.map(variableOf), ' in the environment');
+  // Callers that treat all algorithms alike give every one a lock.
+  const given = Object.keys(options).filter((name) => name !== 'lock');
+  demandKnown(given, [...names, ...REGION_OPTIONS], '');
+  const found: Record<string, number> = {};
+  for (const name of names) {
+    const value = options[name];
+    const variable = variableOf(name);
+    const text = env[variable];
+    if (value !== undefined) {
+      found[name] = checkOption(name, name, FLAGS.includes(name) ? flagValue(name, value) : value);
+    } else found[name] = text === undefined ? RULES[name][2] : checkOption(variable, name, textValue(text));
   }
-  const names = Object.keys(RULES);
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name) && !REGION_OPTIONS.includes(name)) {
-      throw new AllocError(
-        'InvalidParam',
-        `unknown option ${name}; known are ${[...names, ...REGION_OPTIONS.filter((each) => each !== 'lock')].join(', ')}`,
-      );
-    }
-  }
-  const { debug, ...settings } = Object.fromEntries(
-    Object.entries(RULES).map(([name, rule]) => {
-      const given = options[name as keyof typeof RULES];
-      const text = env[rule.variable];
-      if (given !== undefined) return [name, checkOption(name, given, rule)];
-      return [
-        name,
-        text === undefined ? rule.usual : checkOption(rule.variable, parse(text), { ...rule, flag: false }),
-      ];
-    }),
-  ) as Settings & { debug: number };
+  const { debug, ...settings } = found as Settings & { debug: number };
   if (debug === 1) settings.secure = Math.max(3, settings.secure);
   return settings;
 }
 
+function demandKnown(given: readonly string[], known: readonly string[], where: string): void {
+  for (const name of given) {
+    if (known.includes(name)) continue;
+    throw new AllocError('InvalidParam', `unknown option ${name}${where}; known are ${known.join(', ')}`);
+  }
+}
+
+function flagValue(name: string, value: unknown): unknown {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, got ${String(value)}`);
+  return Number(value);
+}
+
 /** A variable's number; `true` and `false` for flags, too. */
-function parse(text: string): unknown {
-  if (text === 'true') return 1;
-  if (text === 'false') return 0;
+function textValue(text: string): unknown {
+  if (text === 'true' || text === 'false') return Number(text === 'true');
   return /^-?\d+$/.test(text) ? Number(text) : text;
 }
 
-function checkOption(name: string, value: unknown, { least, most, flag = false }: OptionRule): number {
-  if (flag) {
-    if (typeof value !== 'boolean')
-      throw new TypeError(`${name} must be true or false, got ${String(value)}`);
-    return value ? 1 : 0;
-  }
-  if (!(least < 0 && value === -1)) checkInteger(name, value);
-  const number = value as number;
-  if (number < least || number > most) {
-    throw new AllocError('InvalidParam', `${name} must lie between ${least} and ${most}, got ${number}`);
-  }
-  return number;
+/** @param called - what the caller calls it, for the message */
+function checkOption(called: string, name: keyof typeof RULES, value: unknown): number {
+  const [least, most] = RULES[name];
+  const number = least < 0 && value === -1 ? -1 : checkInteger(called, value);
+  if (number >= least && number <= most) return number;
+  throw new AllocError('InvalidParam', `${called} must lie between ${least} and ${most}, got ${number}`);
 }

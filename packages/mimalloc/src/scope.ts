@@ -2,8 +2,15 @@
  * Blocks that live as long as a piece of the program runs.
  */
 
-import { type Address, AllocError, type ScalarType, type ViewTypes } from '@shmalloc/allocator-api';
+import {
+  type Address,
+  AllocError,
+  MAX_BYTES,
+  type ScalarType,
+  type ViewTypes,
+} from '@shmalloc/allocator-api';
 import type { MallocFamily } from './family.ts';
+import { duplicate } from './strings.ts';
 import { allocateAs } from './typed.ts';
 
 /**
@@ -50,7 +57,7 @@ export class Scope {
 
   /** `strdup`, until the scope ends. */
   strdup(text: string): Address {
-    return this.note(this.open().family.strdup(text));
+    return this.note(duplicate(this.open().family, text, MAX_BYTES));
   }
 
   /** `mallocAs`, until the scope ends. */

@@ -5,7 +5,7 @@
  * The functions of this package take a `Tld` first, as mimalloc's C functions take theirs. {@link MiMalloc} is one.
  */
 
-import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { type Address, AllocError, checkInteger, type SharedMemory } from '@shmalloc/allocator-api';
 import { MallocFamily } from './family.ts';
 import { geometryOf, type Word } from './geometry.ts';
 import type { Guard } from './guard.ts';
@@ -129,6 +129,15 @@ export abstract class Tld extends MallocFamily {
   /** @internal */
   get tld(): Tld {
     return this;
+  }
+
+  /**
+   * The address that something else than a number stands for: for `free`.
+   * @throws TypeError when it stands for none, as everything does in the allocator proper
+   * @internal
+   */
+  addressOf(what: ArrayBufferView): Address {
+    return checkInteger('address', what);
   }
 
   /**

@@ -134,6 +134,28 @@ test('destroy frees all blocks of a heap and no others', (t) => {
   for (const block of kept) t.true(heap.containsBlock(block));
 });
 
+test('a page that was retired before its heap was deleted is given back after it', (t) => {
+  const { heap } = validatedHeap();
+  const part = heap.heapNew();
+  const first = part.malloc(300);
+  part.free(first);
+  const block = part.malloc(300);
+  part.delete();
+  heap.free(block);
+  for (let index = 0; index < 600; index++) heap.malloc(512);
+  const pages = heap.inspect().segments.flatMap((segment) => segment.pages);
+  t.false(pages.some(({ used }) => used === 0));
+});
+
+test('a heap without blocks keeps no segment', (t) => {
+  const { heap } = validatedHeap();
+  const part = heap.heapNew();
+  t.is(heap.stats().segments, 0);
+  part.free(part.malloc(8));
+  part.destroy();
+  t.is(heap.stats().segments, 0);
+});
+
 test('a heap that has ended says so, and ends once', (t) => {
   const { heap } = validatedHeap();
   for (const end of [
@@ -410,6 +432,8 @@ test('arena heaps of a thread that has ended are adopted by those of another, an
   const blocks = Array.from({ length: 300 }, () => 0);
   const part = other.heapNew({ arena });
   for (const index of blocks.keys()) blocks[index] = part.malloc(1000);
+  // The pages have room, which the thread's own heap must not use.
+  for (let index = 0; index < blocks.length; index += 3) other.free(blocks.splice(index, 1)[0]);
   other.detach();
   heap.collect(true);
   heap.validate();
@@ -455,7 +479,14 @@ test('init forgets heaps like blocks', (t) => {
   part.destroy();
   heap.validate();
   t.is(heap.stats().heaps, 1);
-  t.not(heap.heapNew().malloc(8), 0);
+  const next = heap.heapNew();
+  next.malloc(8);
+  heap.init(MIB, MIB);
+  // What was the heap's record is blocks now, full of what looks like pages with blocks.
+  for (let block = heap.malloc(4096); block !== 0; block = heap.malloc(4096)) {
+    heap.memory.i32.fill(block / 4, block / 4, block / 4 + 1024);
+  }
+  t.throws(() => next.malloc(8), { message: 'this heap has been deleted' });
   heap.validate();
 });
 
@@ -469,83 +500,179 @@ function fullPage(part: MiHeap, size: number): number[] {
   return blocks.filter((block) => Math.floor(block / slice) === Math.floor(blocks[0] / slice));
 }
 
-/** Runs `meanwhile` in the middle of `operation`: after its `step`th exchange. */
-function interleave(step: number, operation: () => void, meanwhile: () => void): void {
-  const { compareExchange } = Atomics;
-  let exchanges = 0;
-  Atomics.compareExchange = ((...values: Parameters<typeof compareExchange>) => {
-    const found = compareExchange(...values);
-    if (++exchanges === step) {
-      Atomics.compareExchange = compareExchange;
-      meanwhile();
-    }
-    return found;
-  }) as typeof compareExchange;
+/** Runs `meanwhile` in the middle of `operation`: at a moment between two atomic operations. */
+function interleave(
+  name: 'compareExchange' | 'store',
+  isMoment: (call: number, place: number, value: number) => boolean,
+  operation: () => void,
+  meanwhile: () => void,
+): void {
+  type Atomic = (words: Int32Array, place: number, value: number, other: number) => number;
+  const original = Atomics[name] as Atomic;
+  let calls = 0;
+  const patched: Atomic = (words, place, value, other) => {
+    const now = isMoment(++calls, place, value);
+    if (now) Reflect.set(Atomics, name, original);
+    if (now && name === 'compareExchange') meanwhile();
+    const result = original(words, place, value, other);
+    if (now && name === 'store') meanwhile();
+    return result;
+  };
+  Reflect.set(Atomics, name, patched);
   try {
     operation();
   } finally {
-    Atomics.compareExchange = compareExchange;
+    Reflect.set(Atomics, name, original);
   }
 }
 
-for (const end of ['delete', 'detach'] as const) {
-  test(`a heap that ends by ${end} between another thread’s clearing DELAYED and its push: nothing is lost, and nobody’s block is written to`, (t) => {
-    const heap = MiMalloc.create({ memory: new SharedArrayBuffer(MIB), grow: false });
-    const owner = MiMalloc.attach(heap.share());
+/** A heap over plain shared memory, whose atomic operations a test can see. */
+function watched(): { heap: MiMalloc; other: MiMalloc } {
+  const heap = MiMalloc.create({ memory: new SharedArrayBuffer(MIB), grow: false });
+  return { heap, other: MiMalloc.attach(heap.share()) };
+}
+
+const DELAYED_FREE = 1;
+
+// A foreign free into a full page: 1. exchange: clears DELAYED; read XHEAP; 2. exchange: pushes onto the heap's list.
+const CLEARED = (call: number): boolean => call === 1;
+const BEFORE_PUSH = (call: number): boolean => call === 2;
+
+test('blocks on the list of a heap that is deleted are freed with it', (t) => {
+  const { heap: owner, other } = watched();
+  const part = owner.heapNew();
+  const page = fullPage(part, 600);
+  for (const block of page) other.free(block);
+  const { i32 } = owner.memory;
+  t.is(i32[part.record + DELAYED_FREE] * 4, page[0]);
+  part.delete();
+  t.is(i32[part.record + DELAYED_FREE], 0);
+  owner.validate();
+  for (const block of page) t.false(owner.containsBlock(block));
+});
+
+for (const alsoDirect of [false, true]) {
+  test(`a heap is deleted after a free has cleared DELAYED and before it pushes${alsoDirect ? ', and another has gone to the page' : ''}: the page comes back`, (t) => {
+    const { heap: other, other: owner } = watched();
     const part = owner.heapNew();
-    const { record } = part;
-    const page = fullPage(part, 600);
-    t.true(
-      owner
-        .inspect()
-        .segments.flatMap(({ pages }) => pages)
-        .some(({ flags, heap: of }) => of === record * 4 && flags.includes('delayed')),
-    );
-    const [late, ...others] = page;
-    // After the first exchange DELAYED is clear, and the heap is not read yet; the push comes after.
+    const [late, direct, ...others] = fullPage(part, 600);
     interleave(
-      1,
-      () => heap.free(late),
-      () => (end === 'delete' ? part.delete() : owner.detach()),
+      'compareExchange',
+      BEFORE_PUSH,
+      () => other.free(late),
+      () => {
+        if (alsoDirect) other.free(direct);
+        part.delete();
+      },
     );
-    heap.validate();
-    for (const block of others) heap.free(block);
-    owner.closed || owner.collect(true);
-    heap.collect(true);
-    heap.validate();
-    for (const block of page) t.false(heap.containsBlock(block), 'gone, late one included');
+    t.is(
+      owner.memory.i32[part.record + DELAYED_FREE] * 4,
+      late,
+      'the block waits in a record that nobody has',
+    );
+    owner.validate();
+    if (!alsoDirect) {
+      // Nobody would hear of this one if the flag had not been set again.
+      other.free(direct);
+    }
+    const again: number[] = [];
+    for (let index = 0; index < 100; index++) again.push(owner.malloc(600));
+    t.true(again.includes(direct), 'without a forced collection');
+    t.false(again.includes(late));
+    for (const block of [...others, ...again]) owner.free(block);
+    owner.collect(true);
+    owner.validate();
+    t.false(owner.containsBlock(late));
+    t.is(owner.memory.i32[part.record + DELAYED_FREE], 0);
   });
 }
 
-test('a delayed free that arrives in a record after its heap has ended is found by the record’s next owner', (t) => {
-  const heap = MiMalloc.create({ memory: new SharedArrayBuffer(MIB), grow: false });
-  const other = MiMalloc.attach(heap.share());
-  const part = heap.heapNew();
-  const { record } = part;
-  const [late, ...others] = fullPage(part, 600);
-  // The pusher has read XHEAP before the heap ends, and pushes after: its second exchange is the push.
-  const { compareExchange } = Atomics;
-  let exchanges = 0;
-  Atomics.compareExchange = ((...values: Parameters<typeof compareExchange>) => {
-    if (++exchanges === 2) {
-      Atomics.compareExchange = compareExchange;
-      part.delete();
+for (const [step, moment] of Object.entries({ clearing: CLEARED, 'reading the heap': BEFORE_PUSH })) {
+  for (const end of ['delete', 'destroy others, then delete', 'detach'] as const) {
+    test(`${end} before another thread’s push, after its ${step}: nothing is lost, and nobody’s block is written to`, (t) => {
+      const { heap, other: owner } = watched();
+      const part = owner.heapNew();
+      const page = fullPage(part, 600);
+      const [late, ...others] = page;
+      interleave(
+        'compareExchange',
+        moment,
+        () => heap.free(late),
+        () => {
+          if (end === 'detach') owner.detach();
+          else {
+            if (end !== 'delete') owner.heapNew().destroy();
+            part.delete();
+          }
+        },
+      );
+      heap.validate();
+      for (const block of others) heap.free(block);
+      if (end !== 'detach') owner.collect(true);
+      heap.collect(true);
+      heap.validate();
+      for (const block of page) t.false(heap.containsBlock(block), `${block}`);
+    });
+  }
+}
+
+test('a late block in a record is freed by the record’s next owner, wherever its page is by then', (t) => {
+  for (const end of ['delete', 'detach'] as const) {
+    const { heap, other: owner } = watched();
+    const part = owner.heapNew();
+    const { record } = part;
+    const [late, ...others] = fullPage(part, 600);
+    interleave(
+      'compareExchange',
+      BEFORE_PUSH,
+      () => heap.free(late),
+      () => (end === 'delete' ? part.delete() : owner.detach()),
+    );
+    const next = heap.heapNew();
+    t.is(next.record, record);
+    t.is(heap.memory.i32[record + DELAYED_FREE] * 4, late);
+    heap.validate();
+    next.malloc(5000);
+    t.is(heap.memory.i32[record + DELAYED_FREE], 0);
+    const page = heap
+      .inspect()
+      .segments.flatMap(({ pages }) => pages)
+      .find(({ address, blockSize, capacity }) => address <= late && late < address + blockSize * capacity);
+    t.is(page?.localFree, 0, 'this thread does not write to the owner’s list of a page that is not its own');
+    heap.validate();
+    t.true(heap.containsBlock(others[0]));
+    if (end === 'delete') owner.collect(true);
+    heap.collect(true);
+    heap.validate();
+    t.false(heap.containsBlock(late));
+    for (const block of others) {
+      t.true(heap.containsBlock(block));
+      heap.free(block);
     }
-    return compareExchange(...values);
-  }) as typeof compareExchange;
-  other.free(late);
-  Atomics.compareExchange = compareExchange;
-  t.is(heap.memory.i32[record + 1] * 4, late, 'the block waits in the record, which nobody has');
-  heap.validate();
-  const next = heap.heapNew();
-  t.is(next.record, record);
-  for (const block of others) heap.free(block);
-  next.malloc(5000);
-  t.is(heap.memory.i32[record + 1], 0);
+  }
+});
+
+test('records that are claimed while their last owner detaches do not lead it astray', (t) => {
+  const { heap, other: owner } = watched();
+  const parts = [owner.heapNew(), owner.heapNew(), owner.heapNew()];
+  const blocks = parts.map((part) => part.malloc(100));
+  // The newest heap follows the backing heap in the owner's list, so it is the first of the three to be let go.
+  const { record } = parts[2];
+  let mine: MiHeap | undefined;
+  interleave(
+    'store',
+    (_, place, value) => place === record && value === 0,
+    () => owner.detach(),
+    () => {
+      mine = heap.heapNew();
+    },
+  );
+  t.is(mine?.record, record);
+  t.is(heap.stats().heaps, 2, 'the owner has let go of all of its own, and of none of the others’');
+  t.not(mine?.malloc(100), 0);
   heap.collect(true);
+  for (const block of blocks) heap.free(block);
   heap.validate();
-  t.false(heap.containsBlock(late));
-  t.is(heap.heapOf(late), null);
 });
 
 test('heaps come and go while another thread frees their blocks', async (t) => {

@@ -114,6 +114,9 @@ test('a list that goes in circles, and one that leaves its page, end', (t) => {
   i32[blocks[9] / 4] = blocks[9] / 4;
   const circle = heap.inspect().segments.flatMap(({ pages }) => pages)[0];
   t.is(circle.localFree, circle.capacity);
+  i32[blocks[9] / 4] = (blocks[9] + (before.capacity + 5) * before.blockSize) / 4;
+  const beyond = heap.inspect().segments.flatMap(({ pages }) => pages)[0];
+  t.is(beyond.localFree, 1);
   i32[blocks[9] / 4] = 0x3ffffff0;
   const astray = heap.inspect().segments.flatMap(({ pages }) => pages)[0];
   t.is(astray.localFree, 1);

@@ -73,6 +73,7 @@ test('a second free in a page that is empty, or gone, is refused', (t) => {
   const [block] = blocksOf(heap, 1, 100);
   heap.free(block);
   expectRefused(t, watched, () => heap.free(block), /freed twice/);
+  expectRefused(t, watched, () => heap.free(block + 8), new RegExp(`inside the free block at ${block}`));
   heap.collect(true);
   expectRefused(t, watched, () => heap.free(block), /no such block/);
 });
@@ -82,6 +83,10 @@ test('a level below, a second free after another goes unnoticed', (t) => {
   const [first, second] = blocksOf(heap, 8, 100);
   for (const block of [first, second, first]) heap.free(block);
   t.deepEqual(told(), []);
+  // What can be told without marks is told at every level.
+  heap.free(first);
+  heap.free(second + 8);
+  t.true(told().every((message) => /no such block/.test(message)));
 });
 
 test('realloc, usableSize, expand and dealloc refuse a freed block, with the same words', (t) => {
@@ -106,6 +111,7 @@ test('a free of what was never handed out is refused', (t) => {
   const start = heap.i32[page + Page.start] * 4;
   const linked = heap.i32[page + Page.free] * 4;
   expectRefused(t, watched, () => heap.free(linked), /never handed out/);
+  expectRefused(t, watched, () => heap.free(linked + 8), /never handed out/);
   const beyond = start + heap.i32[page + Page.capacity] * 208;
   expectRefused(t, watched, () => heap.free(beyond), /never handed out/);
   expectRefused(t, watched, () => heap.free(heap.memory.end - 64), /no such block/);
@@ -256,6 +262,25 @@ test('one word of the end is enough to know that a block is free, or was never h
   }
 });
 
+test('nor does it make one pass of a block that waits on the list of delayed frees', (t) => {
+  const { heap, told } = secureHeap(3);
+  const other = watch(MiMalloc.attach(heap.share()));
+  const blocks = blocksOf(heap, 2000, 200);
+  const pages = new Map(blocks.map((block) => [pageOf(heap, block >>> 2), block]));
+  const [, first, second, third] = [...pages.values()];
+  for (const block of [first, second]) other.heap.free(block);
+  for (const block of [first, second, third]) heap.memory.u8.fill(0, block + 200, block + 208);
+  for (const block of [first, second]) {
+    heap.free(block);
+    t.regex(told().join(), /nothing tells whether it is in use/);
+  }
+  heap.free(third);
+  t.regex(told().join(), /past its end at byte 200 or before/);
+  heap.collect(true);
+  heap.validate();
+  t.is(heap.usedBytes(), 1997 * 208);
+});
+
 test('what was written past its end and is freed by another thread is reported there, and freed', (t) => {
   const { heap, told } = secureHeap(3);
   const other = watch(MiMalloc.attach(heap.share()));
@@ -337,6 +362,29 @@ test('the word that leads to an address inside a block may be lost', (t) => {
   t.regex(told().join(), /in front of its start/);
   heap.validate();
   heap.collect(true);
+  t.is(heap.usedBytes(), 0);
+});
+
+test('a block with an address inside it, of which the end is gone, is known by the word in front', (t) => {
+  const { heap, told } = secureHeap(3);
+  const inside = heap.mallocAlignedAt(70, 64, 24);
+  const [neighbour] = blocksOf(heap, 1, 130);
+  const page = pageOf(heap, inside >>> 2);
+  t.is(pageOf(heap, neighbour >>> 2), page);
+  const start = heap.i32[page + Page.start] * 4;
+  const block = start + Math.floor((inside - start) / 144) * 144;
+  heap.memory.u8.fill(0, block + 136, block + 144);
+  heap.free(block);
+  t.regex(told().join(), new RegExp(`in front of the block at ${inside}`));
+  heap.free(inside);
+  t.regex(told().join(), /past its end at byte \d+ or before/);
+  heap.memory.u8.fill(0, neighbour + 136, neighbour + 144);
+  heap.free(neighbour + 8);
+  t.regex(told().join(), new RegExp(`inside the block at ${neighbour}`));
+  heap.free(neighbour);
+  t.regex(told().join(), /past its end at byte 136 or before/);
+  heap.collect(true);
+  heap.validate();
   t.is(heap.usedBytes(), 0);
 });
 

@@ -191,6 +191,13 @@ test('writes around a guarded block are found by collect, once, and by validate;
   heap.validate();
   t.is(heap.usedBytes(), 3 * 4096);
   t.true(areIntact(heap, blocks, 100, [blocks[1], blocks[3], blocks[4]]));
+  // What says where the block lies, and the last word, are looked at as well.
+  heap.memory.u8[blocks[0] - 256]++;
+  heap.memory.u8[blocks[2] - 256 + 4095]++;
+  heap.collect();
+  t.regex(told().sort().join(), /far in front of its start.*last bytes of the block were overwritten/s);
+  heap.memory.u8[blocks[0] - 256]--;
+  heap.memory.u8[blocks[2] - 256 + 4095]--;
   // Another block in the same place starts anew.
   const more = blocksOf(heap, 3, 100);
   for (const block of more) heap.memory.u8[block + 500] ^= 1;

@@ -6,8 +6,9 @@
  * ```
  *
  * A program that writes into a free block leaves something that leads to no block of the page, but for an accident: a page has a few hundred
- * blocks among 2^32 words. The list is then cut off: the block itself is good, what stood behind it is lost until the page is empty (LOST
- * counts it; what was on its way from another thread counts as used, for ever). New blocks are linked in random order, so that what lies behind a block is not what is handed out next.
+ * blocks among 2^32 words. The list is then cut off: the block itself is good, and what stood behind it is lost until the page is empty (LOST
+ * counts it), or for ever if it was on its way from another thread (USED counts it). New blocks are linked in random order, so that nobody
+ * knows whose block follows his.
  *
  * **Who may cut.** Only the owner follows a page's lists, and cuts them. Nothing is reported then and there: lists are followed in the
  * middle of something, and the error hook may use the heap. What was found waits until the allocation, or the collection, is done.

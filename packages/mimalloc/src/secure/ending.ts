@@ -11,7 +11,8 @@
  *  STATE   hash : 22, state : 2, check : 8       the hash is of the block and its page's keys; the check byte, of size and offset, comes
  *                                                first in memory, so one byte too many does not hide whether the block is live
  *  SIZE    size ⊕ a hash                         when it is live; else one of two numbers that are no size
- *  FRONT   (offset : 29, zoned : 1) ⊕ a hash     of a block that was handed out by an address inside it
+ *  FRONT   offset ⊕ a hash                       of a block that was handed out by an address inside it; all bits the other way round
+ *                                                in a zoned block
  * ```
  *
  * Each of the two words tells live from freed without the other, in O(1), and exactly: states differ in bits of their own. Behind what was asked for
@@ -19,7 +20,7 @@
  */
 
 import type { Word } from '../geometry.ts';
-import { Page } from '../page.ts';
+import { HAS_ALIGNED, hasFlag, Page } from '../page.ts';
 import type { Tld } from '../tld.ts';
 import { mix } from './random.ts';
 
@@ -107,12 +108,12 @@ export class Ending {
     if (state === UNKNOWN) {
       if (size === FREED_SIZE) state = FREED;
       else if (size === FRESH_SIZE) state = FRESH;
-      else if (size <= room) state = front > 0 ? INSIDE : LIVE;
+      else if (size <= room) state = front !== 0 ? INSIDE : LIVE;
     }
     this.state = state;
     this.word = word;
-    this.offset = state !== INSIDE ? 0 : front > 0 ? front & ~7 : -1;
-    this.zoned = state === INSIDE && front > 0 && (front & 1) === 1;
+    this.offset = state !== INSIDE ? 0 : Math.abs(front) || -1;
+    this.zoned = state === INSIDE && front < 0;
     this.size = state >= LIVE && size + Math.max(this.offset, 0) <= room ? size : -1;
     this.expected = stateWord(hash, state, this.size, this.offset);
     this.intact =
@@ -131,17 +132,20 @@ export class Ending {
 
 /**
  * The first word of a block, read as FRONT; that something else reads so is an accident.
- * @returns offset and whether it is zoned, in bit 0; −1 when it cannot be FRONT
+ * @returns the offset, the other way round when the block is zoned; 0 when it cannot be FRONT
  */
 function frontOf(tld: Tld, page: Word, block: Word): number {
+  if (!hasFlag(tld, page, HAS_ALIGNED)) return 0;
   const room = tld.i32[page + Page.blockWords] * 4 - ENDING_BYTES;
   const front = tld.i32[block] ^ mix(hashOf(tld, page, block), FRONT_SALT);
-  return (front & 6) === 0 && front >= 8 && front <= room ? front : -1;
+  const offset = front < 0 ? ~front : front;
+  if ((offset & 7) !== 0 || offset > room) return 0;
+  return front < 0 ? -offset : offset;
 }
 
 /** Where a block of which the end is unknown was handed out, if it was by an address inside it; else 0. */
 export function offsetByFront(tld: Tld, page: Word, block: Word): number {
-  return Math.max(0, frontOf(tld, page, block)) & ~7;
+  return Math.abs(frontOf(tld, page, block));
 }
 
 /** Marks a block as in use, by this address in it, and fills what is left with the pattern. */
@@ -161,7 +165,7 @@ export function writeLive(
   fillPattern(tld, address + size, rearEnd(address + size, (end - 2) * 4, zoned));
   if (state === INSIDE) {
     fillPattern(tld, frontStart(block, address, zoned), address);
-    i32[block] = (offset | (zoned ? 1 : 0)) ^ mix(hash, FRONT_SALT);
+    i32[block] = (zoned ? ~offset : offset) ^ mix(hash, FRONT_SALT);
   }
   i32[end - 1] = size ^ mix(hash, SIZE_SALT);
   i32[end - 2] = stateWord(hash, state, size, offset);

@@ -6,6 +6,9 @@
  * - one of which both words are gone could be either. Its owner looks for it in the lists, where it is if it is free, and frees it if it is
  *   in none. Another thread cannot look there, and leaves it: it is lost.
  *
+ * What no mark can tell: a block that was freed, and handed out again since, is a block in use to whoever frees it late. And a
+ * block with a page of its own is gone when it is freed: a second free finds no page there, or somebody else's block.
+ *
  * **Several threads.** A block's marks belong to whoever has the block: they are plain words, written before the block is given away (the
  * push onto a list publishes them), and read after it has come. Only when two threads free the same block at the same moment do
  * they meet, and STATE is exchanged, so one of them is told that it was freed twice. What a program writes into a block while another thread frees it
@@ -107,8 +110,7 @@ export class PaddedGuard extends EncodedGuard {
     const { state } = ending;
     if (state === FREED) return freedTwice(operation, address);
     if (state === FRESH) return neverHandedOut(operation, address);
-    const aligned = hasFlag(tld, page, HAS_ALIGNED);
-    if (state === UNKNOWN) ending.offset = aligned ? offsetByFront(tld, page, block) : 0;
+    if (state === UNKNOWN) ending.offset = offsetByFront(tld, page, block);
     // The word in front of an address inside the block is gone: only the check byte knows it.
     if (ending.offset < 0) ending.resolve(tld, page, block, address - block * 4);
     if (ending.offset !== address - block * 4) return insideOf(operation, address, block, ending);
@@ -232,6 +234,7 @@ export class PaddedGuard extends EncodedGuard {
 
 /** A sentence about a live block that was written outside of what was asked for. */
 export function damage(tld: Tld, page: Word, block: Word, ending: Ending): string {
+  if (ending.offset < 0) return 'the block was written far in front of its start';
   const address = block * 4 + ending.offset;
   const end = (block + tld.i32[page + Page.blockWords]) * 4;
   if (ending.size < 0) {

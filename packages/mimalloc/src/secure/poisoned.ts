@@ -111,15 +111,17 @@ export class PoisonedGuard extends PaddedGuard {
     const { i32 } = tld;
     const { zone } = this;
     zone.read(tld, page, block);
-    if (zone.state !== INSIDE || !zone.zoned || zone.size < 0) return null;
-    const at = damageOf(tld, page, block, zone);
+    if (zone.state !== INSIDE || (!zone.zoned && zone.offset >= 0)) return null;
+    let at = block * 4;
+    if (zone.offset >= 0)
+      at = zone.size < 0 ? stateAt(tld, page, block) * 4 + 4 : damageOf(tld, page, block, zone);
     if (at === 0) return null;
     // Whoever frees it marks it first.
     Atomics.load(i32, at >>> 2);
     if (Atomics.load(i32, stateAt(tld, page, block)) !== zone.word) return null;
     return new AllocError(
       'InvalidParam',
-      `collect: ${damage(tld, page, block, zone)}, at ${at}; it starts at ${block * 4 + zone.offset}`,
+      `collect: ${damage(tld, page, block, zone)}, at ${at}; it is in the OS pages from ${block * 4} on`,
     );
   }
 }
