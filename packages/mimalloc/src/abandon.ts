@@ -9,17 +9,17 @@
  * ```
  */
 
-import { bitOf, findSegment } from './arena.ts';
+import { adoptSlices, bitOf, findSegment } from './arena.ts';
 import { collectPage } from './blocks.ts';
 import { collectHeap } from './collect.ts';
 import { collectAllDelayed } from './delayed.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { binOfPage, DELAYED, GUARDED, HAS_ALIGNED, Page } from './page.ts';
-import { Chunk, chunkAt } from './page-map.ts';
+import { Chunk, chunkAt, segmentAt } from './page-map.ts';
 import { appendPage, forEachPage, removePage } from './queue.ts';
 import { freePage } from './retire.ts';
-import { ABANDONED_SEGMENT, KIND_PAGES, linkSegment, Segment } from './segment.ts';
+import { ABANDONED_SEGMENT, KIND_HUGE_TAIL, KIND_PAGES, linkSegment, Segment } from './segment.ts';
 import { resetHeap } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 import { forEachHeap, forEachPageIn, forEachSegment, keeperOf } from './walk.ts';
@@ -36,7 +36,9 @@ export function abandonThread(tld: Tld): void {
     });
   });
   forEachSegment(tld, (segment) => {
-    if (i32[segment + Segment.threadId] === tld.threadId) abandonSegment(tld, segment);
+    // What follows the first segment of a huge block goes with it.
+    if (i32[segment + Segment.threadId] === tld.threadId && i32[segment + Segment.kind] !== KIND_HUGE_TAIL)
+      abandonSegment(tld, segment);
   });
   forEachHeap(tld, (heap) => {
     resetHeap(tld, heap);
@@ -63,12 +65,15 @@ function reclaim(tld: Tld, segment: Word): boolean {
   if (found !== ABANDONED_SEGMENT) return false;
   const base = i32[segment + Segment.base];
   Atomics.and(i32, chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, ~bitOf(tld, base));
-  i32[tld.heap + Heap.segmentCount]++;
+  i32[tld.heap + Heap.segmentCount] += Math.max(1, i32[segment + Segment.count]);
+  for (let index = 1; index < i32[segment + Segment.count]; index++)
+    i32[segmentAt(tld, base + (index << tld.segmentShift)) + Segment.threadId] = tld.threadId;
   if (
     i32[segment + Segment.kind] === KIND_PAGES &&
     (i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0
   )
     linkSegment(tld, segment);
+  adoptSlices(tld, segment); // memory that came while nobody had it
   const pages: Word[] = [];
   forEachPageIn(tld, segment, (page) => pages.push(page));
   for (const page of pages) {

@@ -18,7 +18,17 @@ import { OS_PAGE_BYTES, SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { initPage, Page, type PagePlan } from './page.ts';
-import { Chunk, chunkAt, entryOf, NO_TABLE, segmentAt, sliceAt, tableWords } from './page-map.ts';
+import {
+  Chunk,
+  chunkAt,
+  entryOf,
+  NO_TABLE,
+  rootWords,
+  SEGMENT_WORDS,
+  segmentAt,
+  sliceAt,
+  tableWords,
+} from './page-map.ts';
 import {
   countCommitted,
   FREE_SEGMENT,
@@ -59,6 +69,9 @@ function claim(tld: Tld, segment: Word): boolean {
   // Acquire: pairs with the store in `release`, and receives the segment as its last owner left it.
   const found = Atomics.compareExchange(i32, segment + Segment.threadId, FREE_SEGMENT, tld.threadId);
   if (found !== FREE_SEGMENT) return false;
+  // Slices may have come since it was released.
+  i32[segment + Segment.freeLow] = i32[segment + Segment.presentLow];
+  i32[segment + Segment.freeHigh] = i32[segment + Segment.presentHigh];
   const base = i32[segment + Segment.base];
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
   Atomics.and(i32, chunk + Chunk.free, ~bitOf(tld, base));
@@ -309,6 +322,16 @@ function i32Of(tld: Tld, field: number): number {
  * @throws AllocError `MemoryOverlap` when a part of it is under management
  */
 export function checkNew(tld: Tld, from: Word, to: Word): void {
+  const words = tableWords(tld.slicesPerSegment);
+  for (let chunk = 0; chunk < rootWords(tld.chunkShift); chunk++) {
+    const table = sliceAt(tld, chunk << tld.chunkShift);
+    if (table !== 0 && table < to && table + words > from) {
+      throw new AllocError(
+        'MemoryOverlap',
+        `[${from * 4}, ${to * 4}) overlaps a table of this heap at ${table * 4}`,
+      );
+    }
+  }
   for (let base = from; base < to; base += 1 << tld.sliceShift) {
     if (isPresent(tld, base)) {
       throw new AllocError(
@@ -340,34 +363,60 @@ export function addRange(tld: Tld, from: Word, to: Word, arena: number): void {
   for (let chunk = from >>> chunkShift; chunk <= (to - 1) >>> chunkShift; chunk++) {
     if (i32[tld.root + chunk] !== NO_TABLE) continue;
     const words = tableWords(tld.slicesPerSegment);
-    if (start + words > to) return; // no room for a table: what is left of the range is of no use
-    makeTable(tld, chunk, start);
+    const first = chunk << chunkShift;
+    // The part in this chunk is not worth a table, or there is no room for one: it is of no use.
+    if (Math.min(to, first + (1 << chunkShift)) - Math.max(start, first) <= words || start + words > to)
+      continue;
+    if (!makeTable(tld, chunk, start)) continue;
     countCommitted(tld, Math.ceil((words * 4) / OS_PAGE_BYTES / SEGMENTS_PER_CHUNK));
     start = (((start + words - 1) >>> sliceShift) + 1) << sliceShift;
   }
+  // A table that somebody else has made may lie in memory that has just come.
+  tld.refresh();
   let slices = 0;
   for (let base = start; base < to; ) {
     const segmentEnd = ((base >>> segmentShift) + 1) << segmentShift;
     const end = Math.min(to, segmentEnd);
-    slices += addSlices(tld, base, (end - base) >>> sliceShift, arena);
+    if (chunkAt(tld, base >>> chunkShift) !== 0)
+      slices += addSlices(tld, base, (end - base) >>> sliceShift, arena);
     base = end;
   }
   Atomics.add(i32, header + Field.present, slices);
-  const low = from >>> chunkShift;
-  const high = ((to - 1) >>> chunkShift) + 1;
-  if (i32[header + Field.chunkHigh] === 0 || low < i32[header + Field.chunkLow])
-    i32[header + Field.chunkLow] = low;
-  if (high > i32[header + Field.chunkHigh]) i32[header + Field.chunkHigh] = high;
+  widen(tld, from >>> chunkShift, ((to - 1) >>> chunkShift) + 1);
 }
 
-/** Lays out a chunk's table at this place and enters it into the root. */
-export function makeTable(tld: Tld, chunk: number, table: Word): void {
+/**
+ * Lays out a chunk's table at this place and enters it into the root.
+ * @returns false when somebody else has done so at the same moment
+ */
+export function makeTable(tld: Tld, chunk: number, table: Word): boolean {
   const { i32 } = tld;
-  i32.fill(0, table, table + tableWords(tld.slicesPerSegment));
-  i32[tld.root + chunk] = entryOf(tld, chunk, table);
+  const end = table + tableWords(tld.slicesPerSegment);
+  i32.fill(0, table, end);
+  const segments = end - SEGMENTS_PER_CHUNK * SEGMENT_WORDS;
   for (let index = 0; index < SEGMENTS_PER_CHUNK; index++) {
     const base = (chunk << tld.chunkShift) + (index << tld.segmentShift);
-    i32[segmentAt(tld, base) + Segment.base] = base;
+    i32[segments + index * SEGMENT_WORDS + Segment.base] = base;
+  }
+  // Release: publishes the table.
+  return Atomics.compareExchange(i32, tld.root + chunk, NO_TABLE, entryOf(tld, chunk, table)) === NO_TABLE;
+}
+
+/** Lets the searches reach from chunk `low` up to `high`. Others may do the same at the same moment. */
+function widen(tld: Tld, low: number, high: number): void {
+  const { i32, header } = tld;
+  const first = header + Field.chunkLow;
+  const last = header + Field.chunkHigh;
+  const isNew = i32[last] === 0;
+  for (let seen = Atomics.load(i32, first); isNew || low < seen; ) {
+    const found = Atomics.compareExchange(i32, first, seen, low);
+    if (found === seen) break;
+    seen = found;
+  }
+  for (let seen = Atomics.load(i32, last); high > seen; ) {
+    const found = Atomics.compareExchange(i32, last, seen, high);
+    if (found === seen) break;
+    seen = found;
   }
 }
 
@@ -396,7 +445,7 @@ export function adoptMemory(tld: Tld): void {
   });
 }
 
-function adoptSlices(tld: Tld, segment: Word): void {
+export function adoptSlices(tld: Tld, segment: Word): void {
   const { i32 } = tld;
   if (i32[segment + Segment.kind] !== KIND_PAGES) return;
   const wasFull = (i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) === 0;

@@ -6,7 +6,7 @@ import { purgeArena, purgeOwn } from './arena.ts';
 import { BIN_COUNT } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import { collectDelayed } from './delayed.ts';
-import { fromFull } from './full.ts';
+import { fromFull, toFull } from './full.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { hasFlag, IN_FULL, Page, retireOf, setRetire } from './page.ts';
@@ -52,12 +52,17 @@ export function collectRetired(tld: Tld, heap: Word, force: boolean): void {
 export function collectHeap(tld: Tld, heap: Word, force: boolean): void {
   const { i32 } = tld;
   collectDelayed(tld, heap);
-  forEachPage(tld, heap, (page) => {
+  forEachPage(tld, heap, (page, bin) => {
     collectPage(tld, page, force);
     if (i32[page + Page.used] === 0) {
       removePage(tld, heap, queueBin(tld, page), page);
       freePage(tld, page);
-    } else if (hasFlag(tld, page, IN_FULL) && i32[page + Page.free] !== 0) fromFull(tld, page);
+    } else if (hasFlag(tld, page, IN_FULL)) {
+      if (i32[page + Page.free] !== 0) fromFull(tld, page);
+    } else if (force && i32[page + Page.free] === 0 && page !== firstPage(tld, heap, bin)) {
+      // Out of the way, so that a search finds a free block wherever it is.
+      if (i32[page + Page.capacity] === i32[page + Page.reserved]) toFull(tld, heap, bin, page);
+    }
   });
   collectRetired(tld, heap, force);
   purgeOwn(tld, force);

@@ -10,7 +10,10 @@ import { Field } from './header.ts';
 import { notAllocated } from './lookup.ts';
 import type { Tld } from './tld.ts';
 
-/** Secure mode's part of the allocator, for one thread. */
+/**
+ * Secure mode's part of the allocator, for one thread.
+ * @public
+ */
 export interface Guard {
   // ── The header ──
 

@@ -23,6 +23,7 @@ import { clearPage, Page } from './page.ts';
 import { segmentAt } from './page-map.ts';
 import { freePage } from './retire.ts';
 import { commit, linkSegment, Segment } from './segment.ts';
+import { Counter, count } from './stats.ts';
 import { resetHeap } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 
@@ -108,6 +109,7 @@ function takeSlice(tld: Tld): Word {
   const { i32 } = tld;
   const first = i32[page + Page.start];
   if (!commit(tld, first, first + words)) {
+    count(tld, tld.heap, Counter.largePages);
     freePage(tld, page);
     return 0;
   }

@@ -117,6 +117,7 @@ export class MiHeapCore extends MallocFamily {
     return this.record;
   }
 
+  /** As {@link MallocFamily.malloc}, from this heap. */
   malloc(size: number): Address {
     const { i32 } = this.tld;
     if (typeof size === 'number' && size >>> 0 === size && size <= this.small) {
@@ -131,6 +132,7 @@ export class MiHeapCore extends MallocFamily {
     return (mallocGeneric(this.tld, this.heap, checkInteger('size', size), 0) << 2) >>> 0;
   }
 
+  /** As {@link MallocFamily.free}: any block, not only one of this heap. */
   free(address: Address | ArrayBufferView): void {
     this.tld.free(address);
   }

@@ -7,6 +7,7 @@
 export { MiHeap, MiMalloc, type VisitOptions } from './complete.ts';
 export type { MallocFamily, PosixMemalign } from './family.ts';
 export type { Word } from './geometry.ts';
+export type { Guard } from './guard.ts';
 export type { HeapOptions, MiHeapCore } from './heaps.ts';
 export type { HeapPicture, PagePicture, Picture, SegmentPicture } from './inspect.ts';
 export { MiAllocatorInner } from './mi-allocator-inner.ts';

@@ -44,6 +44,7 @@ export interface PagePicture {
   readonly blockSize: number;
   /** Its size class. */
   readonly bin: number;
+  /** How many slices it has; 0 for a huge one. */
   readonly slices: number;
   /** Blocks that are live, or freed by other threads and not gathered. */
   readonly used: number;
@@ -51,12 +52,15 @@ export interface PagePicture {
   readonly capacity: number;
   /** Blocks that there is room for. */
   readonly reserved: number;
-  /** How long the three lists are. */
+  /** Blocks on the list that `malloc` takes from. */
   readonly free: number;
+  /** Blocks that the owner has freed. */
   readonly localFree: number;
+  /** Blocks that other threads have freed. */
   readonly threadFree: number;
   /** The name of the thread that owns it; 0 when it is abandoned. */
   readonly owner: number;
+  /** In the queue of full pages; with addresses inside blocks handed out; in secure mode; waiting for news of a foreign free. */
   readonly flags: readonly ('in_full' | 'has_aligned' | 'guarded' | 'delayed')[];
   /** The heap that it is from: where its record lies. */
   readonly heap: number;
@@ -71,7 +75,9 @@ export interface PagePicture {
  * @public
  */
 export interface SegmentPicture {
+  /** Its first byte. */
   readonly address: number;
+  /** Who has it: nobody, a thread, or nobody any more. */
   readonly state: 'free' | 'owned' | 'abandoned';
   /** The name of the thread that owns it, or 0. */
   readonly owner: number;
@@ -79,9 +85,11 @@ export interface SegmentPicture {
   readonly kind: 'pages' | 'huge' | 'tail';
   /** The exclusive arena that it is in, or 0. */
   readonly arena: number;
-  /** Slices under management, and those of them in no page. */
+  /** Slices under management. */
   readonly slices: number;
+  /** Those of them in no page. */
   readonly freeSlices: number;
+  /** Its pages, by address. */
   readonly pages: readonly PagePicture[];
 }
 
@@ -96,8 +104,11 @@ export interface HeapPicture {
   readonly owner: number;
   /** A thread's own heap; one that the program made; or one that keeps what others leave behind in an exclusive arena. */
   readonly kind: 'backing' | 'heap' | 'keeper';
+  /** What `heapNew` was given. */
   readonly tag: number;
+  /** The exclusive arena that it is for, or 0. */
   readonly arena: number;
+  /** How many pages it has. */
   readonly pages: number;
   /** Generic allocations so far. */
   readonly heartbeat: number;
@@ -110,6 +121,7 @@ export interface HeapPicture {
  * @public
  */
 export interface Picture {
+  /** How the region is divided, in bytes. */
   readonly region: {
     readonly start: number;
     readonly end: number;
@@ -125,15 +137,23 @@ export interface Picture {
   };
   /** Names of the threads that are attached. */
   readonly threads: readonly number[];
+  /** Heaps of all threads. */
   readonly heaps: readonly HeapPicture[];
   /** Exclusive arenas: their ids and what they have. */
   readonly arenas: readonly { readonly id: number; readonly bytes: number }[];
+  /** All segments that have memory, by address. */
   readonly segments: readonly SegmentPicture[];
 }
 
 function pagePicture(tld: Tld, page: Word): PagePicture {
   const { i32 } = tld;
-  const length = (list: number): number => forEachFree(tld, page, list, () => {});
+  const capacity = i32[page + Page.capacity];
+  // The page may have got more blocks since.
+  const length = (list: number): number =>
+    Math.min(
+      capacity,
+      forEachFree(tld, page, list, () => {}),
+    );
   const heap = i32[page + Page.xheap];
   const flags: PagePicture['flags'][number][] = [];
   if (hasFlag(tld, page, IN_FULL)) flags.push('in_full');
@@ -147,7 +167,7 @@ function pagePicture(tld: Tld, page: Word): PagePicture {
     bin: binOfPage(tld, page),
     slices: slicesOf(tld, page),
     used: i32[page + Page.used],
-    capacity: i32[page + Page.capacity],
+    capacity,
     reserved: i32[page + Page.reserved],
     free: length(Page.free),
     localFree: length(Page.localFree),

@@ -17,7 +17,7 @@
  * ```
  */
 
-import { reclaimOne } from './abandon.ts';
+import { reclaimAll, reclaimOne } from './abandon.ts';
 import { addRange, adoptMemory, hugePage, purgeArena, purgeOwn, segmentFor } from './arena.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from './bins.ts';
 import { collectPage, extendPage } from './blocks.ts';
@@ -30,6 +30,7 @@ import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { pageOf } from './lookup.ts';
 import { DELAYED, Page, setRetire } from './page.ts';
+import { tableWords } from './page-map.ts';
 import { pushPage, removePage, rotatePages } from './queue.ts';
 import { freePage } from './retire.ts';
 import { commit, findSlices, type SliceRequest, takeSlices } from './segment.ts';
@@ -162,6 +163,7 @@ function mallocAgain(tld: Tld, heap: Word, bytes: number): Word {
 function makeRoom(tld: Tld, heap: Word): void {
   count(tld, heap, Counter.collections);
   tick(tld, heap);
+  reclaimAll(tld);
   collectHeap(tld, heap, true);
 }
 
@@ -308,7 +310,7 @@ export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, 
   if (size > MAX_REQUEST) return 0;
   const { sliceShift, segmentShift } = tld;
   // Whole OS pages: that much is committed anyway.
-  const blockWords = Math.ceil(size / OS_PAGE_BYTES) * (OS_PAGE_BYTES / 4);
+  const blockWords = Math.max(1, Math.ceil(size / OS_PAGE_BYTES)) * (OS_PAGE_BYTES / 4);
   const alignWords = Math.max(align, 8) / 4;
   const slice = 1 << sliceShift;
   const offsetWords = (offset / 4) % alignWords;
@@ -335,7 +337,7 @@ export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, 
     const request = { words: blockWords, align: alignWords, offset: offsetWords };
     const arena = tld.i32[heap + Heap.arena];
     page = hugePage(tld, arena, request, plan);
-    if (page === 0 && arena === 0 && growRegion(tld, blockWords + Math.max(alignWords, 1 << segmentShift))) {
+    if (page === 0 && arena === 0 && growRegion(tld, wordsForHuge(tld, blockWords, alignWords))) {
       page = hugePage(tld, arena, request, plan);
     }
     if (page === 0) return 0;
@@ -352,6 +354,13 @@ export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, 
   i32[page + Page.capacity] = 1;
   i32[page + Page.used] = 1;
   return block;
+}
+
+/** How much new memory holds a huge block for sure: whole segments of it, wherever it starts, behind the tables of its chunks. */
+function wordsForHuge(tld: Tld, blockWords: number, alignWords: number): number {
+  const segment = 1 << tld.segmentShift;
+  const words = blockWords + segment + Math.max(alignWords, segment);
+  return words + tableWords(tld.slicesPerSegment) * (2 + (words >>> tld.chunkShift));
 }
 
 /** Asks the owner of the memory for more. */

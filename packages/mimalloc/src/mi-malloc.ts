@@ -84,6 +84,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     return openShared(MiMallocCore, handle, options);
   }
 
+  /** As {@link MallocFamily.malloc}: the fast path. */
   malloc(size: number): Address {
     const { i32 } = this;
     if (typeof size === 'number' && size >>> 0 === size && size <= SMALL) {
@@ -105,6 +106,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     return 0;
   }
 
+  /** As {@link MallocFamily.free}: the fast path. */
   free(address: Address | ArrayBufferView): void {
     if (typeof address === 'number' && address >>> 0 === address && (address & 7) === 0) {
       const { i32 } = this;

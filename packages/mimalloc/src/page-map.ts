@@ -33,7 +33,7 @@ export const PAGE_SHIFT = 4;
 const SHIFT = 4;
 const PAGE_WORDS: number = 1 << SHIFT;
 
-const SEGMENT_WORDS = 32;
+export const SEGMENT_WORDS = 32;
 
 /** A chunk's own words, behind its page descriptors. */
 export const Chunk = {

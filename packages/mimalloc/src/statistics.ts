@@ -33,7 +33,9 @@ export interface MiCounters {
   readonly largePages: number;
   /** Pages of one block over segments of its own. */
   readonly hugePages: number;
+  /** Free segments that a thread has taken. */
   readonly segmentsClaimed: number;
+  /** Segments given back when their last page went. */
   readonly segmentsReleased: number;
   /** Pages looked at for a free block. */
   readonly searches: number;
@@ -50,11 +52,13 @@ export interface MiCounters {
  * @public
  */
 export interface MiStats {
+  /** `'mimalloc'`. */
   readonly algorithm: string;
   /** Bytes under management. */
   readonly totalBytes: number;
   /** Bytes in blocks that are handed out, rounding included. */
   readonly usedBytes: number;
+  /** The difference. */
   readonly availableBytes: number;
   /** Bytes that ever had memory behind them at one time, the heap's own state included. */
   readonly footprintBytes: number;
@@ -84,13 +88,15 @@ export interface MiStats {
   readonly arenas: number;
   /** The level of secure mode. */
   readonly secure: number;
-  /** Times that memory was given back, and how many bytes in all. */
+  /** Times that memory was given back. */
   readonly purges: number;
+  /** How much that was in all. */
   readonly purgedBytes: number;
   /** Requests answered with 0. */
   readonly failures: number;
   /** Wrong calls that were reported. */
   readonly errors: number;
+  /** What happened since the region was made. */
   readonly counters: MiCounters;
 }
 
@@ -121,7 +127,10 @@ function countOwners(tld: Tld): { threads: number; heaps: number } {
   return { threads, heaps };
 }
 
-/** What kind of page it is, by where its blocks lie. */
+/**
+ * What kind of page it is, by where its blocks lie.
+ * @public
+ */
 export type PageKind = 'small' | 'medium' | 'large' | 'huge';
 
 export function kindOf(tld: Tld, page: Word): PageKind {

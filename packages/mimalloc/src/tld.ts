@@ -25,7 +25,10 @@ const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
  */
 export type DeferredFree = (force: boolean, heartbeat: number) => void;
 
-/** One thread's view of a region. */
+/**
+ * One thread's view of a region.
+ * @public
+ */
 export abstract class Tld extends MallocFamily {
   /**
    * The region.

@@ -1,5 +1,6 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
+import { MiMalloc as Core, MiHeap as CoreHeap } from '@shmalloc/mimalloc/core';
 import test from 'ava';
 import { firstDamaged, firstNonZero, random, SMALL, validatedHeap, write } from './validated.ts';
 
@@ -536,3 +537,27 @@ for (const secure of [1, 2, 3, 4]) {
     t.deepEqual(errors, []);
   });
 }
+
+test('the allocator proper works alone, and on one region with the whole', (t) => {
+  const core = Core.create(SMALL);
+  const whole = MiMalloc.attach(core.share());
+  const part = core.heapNew({ tag: 2 });
+  t.true(part instanceof CoreHeap);
+  const blocks = [core.malloc(100), part.zalloc(100), core.mallocAlignedAt(100, 64, 8), core.calloc(3, 50)];
+  whole.validate();
+  t.is(whole.stats().heaps, 3);
+  for (const block of blocks) whole.free(block);
+  t.throws(() => core.free(new Uint8Array(1)), {
+    instanceOf: TypeError,
+    message: /^address must be a number/,
+  });
+  core.heapDelete(part);
+  core.collect(true);
+  t.is(core.usedBytes(), 0);
+  const back = Core.attach(whole.share());
+  const block = whole.malloc(8);
+  back.free(block);
+  whole.collect(true);
+  t.is(whole.usedBytes(), 0);
+  whole.validate();
+});

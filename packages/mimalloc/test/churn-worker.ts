@@ -1,5 +1,5 @@
 /**
- * Allocates and frees at random, in heaps that come and go, and attaches anew now and then.
+ * Allocates and frees at random, in heaps that come and go, and attaches anew for each round, until it is told to end.
  */
 
 import { workerData } from 'node:worker_threads';
@@ -7,17 +7,17 @@ import type { Handle } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import { random } from './validated.ts';
 
-const { handle, seed, operations } = workerData as { handle: Handle; seed: number; operations: number };
+const { handle, seed, control } = workerData as { handle: Handle; seed: number; control: Int32Array };
 const next = random(seed);
 
-for (let round = 0; round < 4; round++) {
+while (Atomics.load(control, 0) === 0) {
   const heap = MiMalloc.attach(handle);
   heap.registerError((error) => {
     throw error;
   });
   let part = heap.heapNew({ tag: seed });
   const blocks: number[] = [];
-  for (let step = 0; step < operations / 4; step++) {
+  for (let step = 0; step < 15_000; step++) {
     if (next(5) < 3 || blocks.length === 0) {
       const size = next(50) === 0 ? next(100_000) : next(600);
       const block = next(2) === 0 ? heap.malloc(size) : part.malloc(size);
@@ -34,4 +34,5 @@ for (let round = 0; round < 4; round++) {
   }
   for (const block of blocks) heap.free(block);
   heap.detach();
+  Atomics.add(control, 1, 1);
 }

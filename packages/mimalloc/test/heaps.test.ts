@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
-import { AllocError, type GlobalAllocator, type SharedMemory } from '@shmalloc/allocator-api';
-import { type MiHeap, MiMalloc } from '@shmalloc/mimalloc';
+import { AllocError, type GlobalAllocator, SharedMemory } from '@shmalloc/allocator-api';
+import { AccountingOs, type MiHeap, MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { firstDamaged, random, SMALL, validatedHeap, write } from './validated.ts';
 
@@ -68,6 +68,7 @@ test('a heap has the whole family', (t) => {
     part.alignedAlloc(64 * KIB, 10),
     part.posixMemalign(32, 100).address,
     part.strdup('a heap'),
+    part.strndup('a heap', 3),
     part.reallocAligned(part.malloc(100), 200, 1024),
     part.mallocAs('f64', 10)?.byteOffset ?? 0,
   ];
@@ -271,6 +272,28 @@ test('without memory for a record there is no heap, and nothing else is wrong', 
   for (const block of blocks) heap.free(block);
   heap.collect(true);
   t.not(heap.heapNew().malloc(100), 0);
+});
+
+test('when nobody gives memory for a record there is no heap, and nothing else is wrong', (t) => {
+  let frames = Number.POSITIVE_INFINITY;
+  class Poor extends AccountingOs {
+    override commit(): boolean {
+      return --frames >= 0;
+    }
+  }
+  const memory = new SharedArrayBuffer(MIB);
+  const heap = MiMalloc.create({ memory, os: new Poor(SharedMemory.from(memory), false) });
+  heap.malloc(8);
+  frames = 0;
+  const before = heap.stats();
+  t.throws(() => heap.heapNew(), { code: 'NoMemory' });
+  heap.validate();
+  const after = heap.stats();
+  t.is(after.totalBytes, before.totalBytes);
+  t.is(after.pages, before.pages);
+  frames = 100;
+  t.not(heap.heapNew().malloc(8), 0);
+  heap.validate();
 });
 
 test('memory of heap records cannot be freed, cannot be added again, and is no block', (t) => {

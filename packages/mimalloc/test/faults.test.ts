@@ -1,0 +1,59 @@
+/** `validate` against planted damage: one field at a time, each found by the sentence that is about it. */
+import test from 'ava';
+import { BIN_WORDS, binOf } from '../dist/bins.js';
+import { IN_FULL, Page } from '../dist/page.js';
+import { chunkAt } from '../dist/page-map.js';
+import { firstPage } from '../dist/queue.js';
+import { FREE_SEGMENT, Segment } from '../dist/segment.js';
+import { headerField, pageAt, small } from './harness.ts';
+import { BIN, FAULTS, scene } from './planted.ts';
+
+test('the scene has what the faults need: each kind of page, each list, a free segment', (t) => {
+  const { heap, i32, page, front, full, medium, large, segment, free, chunk, live } = scene();
+  t.is(new Set([page, front, full, medium, large]).size, 5);
+  t.not(page, 0);
+  t.not(i32[page + Page.free], 0);
+  t.not(i32[page + Page.localFree], 0);
+  t.is(i32[page + Page.xthreadId], heap.threadId);
+  t.is(i32[full + Page.xthreadId], heap.threadId | IN_FULL);
+  t.is(firstPage(heap, heap.heap, BIN), front);
+  t.is(i32[page + Page.next], 0);
+  t.true(live.length > 10);
+  t.is(i32[segment + Segment.threadId], heap.threadId);
+  t.is(i32[free + Segment.threadId], FREE_SEGMENT);
+  t.is(chunkAt(heap, i32[free + Segment.base] >>> heap.chunkShift), chunk, 'one chunk has all');
+});
+
+for (const [name, sentence, plant] of FAULTS) {
+  test(`validate finds that ${name}`, (t) => {
+    const where = scene();
+    plant(where);
+    t.throws(() => where.heap.validate(), { message: sentence });
+  });
+}
+
+test('every sentence of validate begins alike, and names an address or a number', (t) => {
+  for (const [, , plant] of FAULTS) {
+    const where = scene();
+    plant(where);
+    const error = t.throws(() => where.heap.validate());
+    t.regex(error?.message ?? '', /^mimalloc is broken: /);
+  }
+});
+
+test('validate changes nothing', (t) => {
+  const { heap } = scene();
+  const before = heap.i32.slice(0, headerField(heap, 'end'));
+  heap.validate();
+  t.deepEqual(heap.i32.slice(0, headerField(heap, 'end')), before);
+});
+
+test('a block size that is none of its bin’s is found for every bin that has a page', (t) => {
+  for (const size of [8, 16, 48, 128, 200, 1024, 3000]) {
+    const heap = small();
+    const page = pageAt(heap, heap.malloc(size));
+    t.is(heap.i32[page + Page.blockWords], BIN_WORDS[binOf(size)]);
+    heap.i32[page + Page.blockWords]++;
+    t.throws(() => heap.validate(), { message: /another size than its bin/ });
+  }
+});
