@@ -59,7 +59,7 @@ export function extendPage(tld: Tld, page: Word): boolean {
   const capacity = i32[page + CAPACITY];
   const room = i32[page + RESERVED] - capacity;
   const step = size >= EXTENSION ? 1 : (EXTENSION / size) | 0;
-  const count = step < room ? step : room;
+  const count = Math.min(step, room);
   const first = i32[page + START] + capacity * size;
   if (!commit(tld, first, first + count * size)) return false;
   if (tld.guard !== null) tld.guard.linkBlocks(tld, page, first, count);

@@ -94,7 +94,7 @@ export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number):
   if (i32[heap + RETIRED_HIGH] !== 0) collectRetired(tld, heap, false);
   if ((heartbeat & HOUSEKEEPING) === 0) purgeWhatIsDue(tld);
   if (guard !== null) return mallocGuarded(tld, guard, heap, size, room);
-  const bytes = size > room ? size : room;
+  const bytes = Math.max(size, room);
   if (bytes > tld.mediumMax) {
     const single = mallocSingle(tld, heap, bytes, 1, 0);
     return single === 0 ? mallocAgain(tld, heap, bytes) : single;

@@ -16,21 +16,27 @@ import type { Word } from './geometry.ts';
 import { demandIntact } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
-import { headPage } from './lookup.ts';
+import { headPage, pageOf } from './lookup.ts';
 import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page, slicesOf } from './page.ts';
 import { Chunk, chunkAt, sliceAt } from './page-map.ts';
 import { firstPage } from './queue.ts';
 import { ABANDONED_SEGMENT, FREE_SEGMENT, KIND_PAGES, Segment } from './segment.ts';
 import { countBits } from './slices.ts';
 import type { Tld } from './tld.ts';
-import { forEachHeap, forEachPageIn, forEachSegment } from './walk.ts';
+import { forEachHeap, forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
+
+/** Steps after which a list that others change meanwhile is given up. */
+const MOST_DELAYED = 1 << 20;
 
 /** Throws with the sentence unless it holds. */
 export function demand(holds: boolean, sentence: string): asserts holds {
   if (!holds) throw new Error(`mimalloc is broken: ${sentence}`);
 }
 
-/** Bytes in blocks that are handed out, of all threads. */
+/**
+ * Bytes in blocks that are handed out, of all threads. What is freed and only not gathered yet does not count; while other threads are at
+ * work the answer may be late.
+ */
 export function usedBytes(tld: Tld): number {
   // Another thread may have added memory since this one looked.
   tld.refresh();
@@ -39,10 +45,36 @@ export function usedBytes(tld: Tld): number {
   forEachSegment(tld, (segment) => {
     if (i32[segment + Segment.threadId] === FREE_SEGMENT) return;
     forEachPageIn(tld, segment, (page) => {
-      words += i32[page + Page.used] * i32[page + Page.blockWords];
+      words += (i32[page + Page.used] - ungathered(tld, page)) * i32[page + Page.blockWords];
     });
   });
+  if (tld.guard === null) forEachRecord(tld, (heap) => (words -= delayedWords(tld, heap)));
   return words * 4;
+}
+
+/** Blocks that other threads have pushed onto a page. */
+function ungathered(tld: Tld, page: Word): number {
+  const { i32 } = tld;
+  const used = i32[page + Page.used];
+  let length = 0;
+  // The end of a list that is being taken may be anything.
+  for (let block = i32[page + Page.xthreadFree] & ~DELAYED; block > 0 && length < used; length++)
+    block = linkOf(tld, page, block);
+  return length;
+}
+
+/** Words of the blocks that wait on a heap's list of delayed frees. */
+function delayedWords(tld: Tld, heap: Word): number {
+  const { i32 } = tld;
+  let words = 0;
+  let steps = 0;
+  for (let block = i32[heap + Heap.delayedFree]; block > 0 && steps < MOST_DELAYED; steps++) {
+    const page = pageOf(tld, block);
+    if (page === 0) break;
+    words += i32[page + Page.blockWords];
+    block = i32[block];
+  }
+  return words;
 }
 
 /** How long a free list is; throws when it leaves the page or does not end. */
