@@ -181,6 +181,14 @@ function areFree(tld: Tld, from: Word, to: Word, arena: number): boolean {
   return true;
 }
 
+/** Gives back a segment of a run that could not be had. What it was to lose it is to lose again. */
+function unclaim(tld: Tld, segment: Word): void {
+  const { i32 } = tld;
+  i32[segment + Segment.purgeLow] = i32[segment + Segment.presentLow];
+  i32[segment + Segment.purgeHigh] = i32[segment + Segment.presentHigh];
+  release(tld, segment);
+}
+
 /** Claims every segment from `base` to `to`; none when one of them cannot be had. */
 function claimRun(tld: Tld, base: Word, to: Word, kind: number): boolean {
   const { i32 } = tld;
@@ -195,7 +203,7 @@ function claimRun(tld: Tld, base: Word, to: Word, kind: number): boolean {
       i32[segment + Segment.purgeHigh] = 0;
       continue;
     }
-    for (let back = base; back < at; back += step) release(tld, segmentAt(tld, back));
+    for (let back = base; back < at; back += step) unclaim(tld, segmentAt(tld, back));
     return false;
   }
   return true;

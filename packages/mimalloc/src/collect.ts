@@ -47,7 +47,7 @@ export function collectRetired(tld: Tld, heap: Word, force: boolean): void {
 
 /**
  * Collects one heap.
- * @param force - also frees what would be kept for a while: retired pages; purges without waiting
+ * @param force - also joins lists that would be joined later, and purges without waiting
  */
 export function collectHeap(tld: Tld, heap: Word, force: boolean): void {
   const { i32 } = tld;

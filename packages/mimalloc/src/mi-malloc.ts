@@ -257,6 +257,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
 
   /** Bytes that had memory behind them at one time, at the most, the heap's own state included. O(1), no garbage. */
   footprintBytes(): number {
+    if (this.closed) this.refresh();
     return this.i32[this.header + Field.peak] * OS_PAGE_BYTES;
   }
 

@@ -18,9 +18,16 @@ import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { headPage, pageOf } from './lookup.ts';
 import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page, slicesOf } from './page.ts';
-import { Chunk, chunkAt, sliceAt } from './page-map.ts';
+import { Chunk, chunkAt, segmentAt, sliceAt } from './page-map.ts';
 import { firstPage } from './queue.ts';
-import { ABANDONED_SEGMENT, FREE_SEGMENT, KIND_PAGES, Segment } from './segment.ts';
+import {
+  ABANDONED_SEGMENT,
+  FREE_SEGMENT,
+  KIND_HUGE,
+  KIND_HUGE_TAIL,
+  KIND_PAGES,
+  Segment,
+} from './segment.ts';
 import { countBits } from './slices.ts';
 import type { Tld } from './tld.ts';
 import { forEachHeap, forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
@@ -127,13 +134,51 @@ export function validatePage(tld: Tld, page: Word): void {
   }
 }
 
-function validateSegment(tld: Tld, segment: Word): void {
+function isSubset(part: number, whole: number): boolean {
+  return (part & ~whole) === 0;
+}
+
+/** The list of this thread's segments with free slices, link by link. */
+function listedSegments(tld: Tld): Set<Word> {
+  const { i32 } = tld;
+  const listed = new Set<Word>();
+  let prev = 0;
+  for (let segment = i32[tld.heap + Heap.segments]; segment !== 0; segment = i32[segment + Segment.next]) {
+    demand(!listed.has(segment), 'the list of segments goes in circles');
+    demand(i32[segment + Segment.prev] === prev, 'the list of segments has a wrong link');
+    listed.add(segment);
+    prev = segment;
+  }
+  return listed;
+}
+
+/** What follows the first segment of a huge block. */
+function validateTails(tld: Tld, segment: Word, what: string): void {
+  const { i32 } = tld;
+  const count = i32[segment + Segment.count];
+  demand(count >= 1, `${what} starts a huge block of ${count} segments`);
+  for (let index = 1; index < count; index++) {
+    const base = i32[segment + Segment.base] + (index << tld.segmentShift);
+    demand(
+      chunkAt(tld, base >>> tld.chunkShift) !== 0 &&
+        i32[segmentAt(tld, base) + Segment.kind] === KIND_HUGE_TAIL,
+      `${what} starts a huge block of ${count} segments, of which number ${index} is none`,
+    );
+  }
+}
+
+function validateSegment(tld: Tld, segment: Word, listed: ReadonlySet<Word>): void {
   const { i32 } = tld;
   const base = i32[segment + Segment.base];
   const what = `the segment at ${base * 4}`;
   const owner = i32[segment + Segment.threadId];
   const field = (name: 'presentLow' | 'presentHigh' | 'freeLow' | 'freeHigh' | 'purgeLow' | 'purgeHigh') =>
     i32[segment + Segment[name]];
+  demand(
+    owner !== tld.threadId ||
+      (isSubset(field('purgeLow'), field('freeLow')) && isSubset(field('purgeHigh'), field('freeHigh'))),
+    `${what} is to purge slices that are not free`,
+  );
   demand((field('freeLow') & ~field('presentLow')) === 0, `${what} has free slices that it does not have`);
   demand((field('freeHigh') & ~field('presentHigh')) === 0, `${what} has free slices that it does not have`);
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
@@ -148,7 +193,15 @@ function validateSegment(tld: Tld, segment: Word): void {
     ((i32[chunk + Chunk.abandoned] & bit) !== 0) === (owner === ABANDONED_SEGMENT),
     `${what} and the bitmap of abandoned segments say different things`,
   );
+  if (owner === tld.threadId && i32[segment + Segment.kind] === KIND_HUGE) validateTails(tld, segment, what);
   if (i32[segment + Segment.kind] !== KIND_PAGES) return;
+  if (owner === tld.threadId) {
+    const hasFree = (field('freeLow') | field('freeHigh')) !== 0;
+    demand(
+      listed.has(segment) === hasFree,
+      `${what} has ${hasFree ? 'free slices and is not' : 'no free slice and is'} in the list of those that have`,
+    );
+  }
   let pages = 0;
   let slices = 0;
   forEachPageIn(tld, segment, (page) => {
@@ -224,12 +277,13 @@ export function validateHeap(tld: Tld): void {
   const { i32, header } = tld;
   demandIntact(tld);
   demand(i32[tld.emptyPage] === 0, 'the empty page has a block');
+  const listed = listedSegments(tld);
   let present = 0;
   let own = 0;
   forEachSegment(tld, (segment) => {
     if (i32[segment + Segment.threadId] === tld.threadId) own++;
     present += countBits(i32[segment + Segment.presentLow]) + countBits(i32[segment + Segment.presentHigh]);
-    validateSegment(tld, segment);
+    validateSegment(tld, segment, listed);
   });
   demand(
     present === i32[header + Field.present],

@@ -1,8 +1,10 @@
 /** `validate` against planted damage: one field at a time, each found by the sentence that is about it. */
+import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { BIN_WORDS, binOf } from '../dist/bins.js';
+import { Heap } from '../dist/heap.js';
 import { IN_FULL, Page } from '../dist/page.js';
-import { chunkAt } from '../dist/page-map.js';
+import { chunkAt, segmentAt } from '../dist/page-map.js';
 import { firstPage } from '../dist/queue.js';
 import { FREE_SEGMENT, Segment } from '../dist/segment.js';
 import { headerField, pageAt, small } from './harness.ts';
@@ -56,4 +58,34 @@ test('a block size that is none of its bin’s is found for every bin that has a
     heap.i32[page + Page.blockWords]++;
     t.throws(() => heap.validate(), { message: /another size than its bin/ });
   }
+});
+
+test('validate finds a huge block that counts segments which are not its own', (t) => {
+  const heap = MiMalloc.create({ bytes: 16 << 20 });
+  const block = heap.malloc(3 << 20);
+  heap.validate();
+  const segment = segmentAt(heap, block >>> 2);
+  heap.i32[segment + Segment.count]++;
+  t.throws(() => heap.validate(), { message: /of which number 3 is none/ });
+  heap.i32[segment + Segment.count] = 0;
+  t.throws(() => heap.validate(), { message: /a huge block of 0 segments/ });
+});
+
+test('validate finds a segment that is missing in the list of those with free slices, or is in it twice', (t) => {
+  const heap = MiMalloc.create({ bytes: 16 << 20 });
+  const segment = segmentAt(heap, heap.malloc(100) >>> 2);
+  heap.validate();
+  const list = heap.heap + Heap.segments;
+  heap.i32[list] = 0;
+  t.throws(() => heap.validate(), { message: /has free slices and is not in the list/ });
+  heap.i32[list] = segment;
+  heap.i32[segment + Segment.next] = segment;
+  t.throws(() => heap.validate(), { message: /the list of segments goes in circles|a wrong link/ });
+});
+
+test('validate finds slices that are to be purged and are not free', (t) => {
+  const heap = MiMalloc.create({ bytes: 16 << 20 });
+  const segment = segmentAt(heap, heap.malloc(100) >>> 2);
+  heap.i32[segment + Segment.purgeLow] = -1;
+  t.throws(() => heap.validate(), { message: /is to purge slices that are not free/ });
 });

@@ -340,7 +340,7 @@ export const FAULTS: [name: string, sentence: RegExp, plant: (scene: Scene) => v
   ],
   [
     'a free segment has an owner',
-    /segments belong to this thread, \d+ are counted|bitmap of free segments/,
+    /segments belong to this thread, \d+ are counted|bitmap of free segments|is not in the list/,
     ({ heap, i32, free }) => (i32[free + Segment.threadId] = heap.threadId),
   ],
   [
