@@ -39,7 +39,8 @@ for (const secure of [3, 4]) {
     const all = [...mine, ...theirs];
     t.is(all.length, 2 * BLOCKS * ROUNDS);
     t.log(`${mine.length} refused here, ${theirs.length} elsewhere`);
-    const other = all.filter((message) => !/freed twice|no such block/.test(message));
+    // Who comes last may find the block's end cleared already. A sampled block was handed out by an address inside it, and is told so then.
+    const other = all.filter((message) => !/freed twice|no such block|inside the free block/.test(message));
     t.deepEqual(other, []);
     heap.collect(true);
     heap.validate();
