@@ -104,6 +104,8 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
   const page = livePage(tld, address);
   if (page === 0) return refusal(tld, operation, address);
   const block = blockAt(tld, page, address >>> 2);
+  // The page has gone since: another thread has freed this block at the same moment, the last one of it.
+  if (block === 0) return refusal(tld, operation, address);
   if (tld.guard !== null) return freeGuarded(tld, tld.guard, page, block, address, operation);
   if (ownerOf(tld, page) !== tld.threadId) freeForeign(tld, page, block);
   else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);

@@ -20,7 +20,7 @@ import type { Word } from '../geometry.ts';
 import { Field } from '../header.ts';
 import { Heap } from '../heap.ts';
 import { notAllocated } from '../lookup.ts';
-import { DELAYED, HAS_ALIGNED, hasFlag, ownerOf, Page } from '../page.ts';
+import { DELAYED, HAS_ALIGNED, hasFlag, IN_FULL, ownerOf, Page } from '../page.ts';
 import type { Tld } from '../tld.ts';
 import { EncodedGuard, hugePageAt, isBlockOf, pageAt } from './encoded.ts';
 import {
@@ -87,6 +87,7 @@ export class PaddedGuard extends EncodedGuard {
     operation: string,
   ): AllocError | null {
     const { ending } = this;
+    const owner = ownerNow(tld, page);
     ending.read(tld, page, block);
     if (
       ending.intact &&
@@ -95,6 +96,7 @@ export class PaddedGuard extends EncodedGuard {
       damageOf(tld, page, block, ending) === 0
     )
       return this.bury(tld, page, block) ? null : freedTwice(operation, address);
+    if (owner === 0 || ownerNow(tld, page) !== owner) return notAllocated(operation, address);
     return this.judge(tld, page, block, address, operation);
   }
 
@@ -187,10 +189,16 @@ export class PaddedGuard extends EncodedGuard {
   }
 
   override refuse(tld: Tld, operation: string, address: number): AllocError {
-    const { i32 } = tld;
     const word = address >>> 0 === address ? address >>> 2 : -1;
     const page = pageAt(tld, word) || hugePageAt(tld, word);
     if (page === 0) return notAllocated(operation, address);
+    const owner = ownerNow(tld, page);
+    const error = this.refuseIn(tld, page, word, operation, address);
+    return owner !== 0 && ownerNow(tld, page) === owner ? error : notAllocated(operation, address);
+  }
+
+  private refuseIn(tld: Tld, page: Word, word: Word, operation: string, address: number): AllocError {
+    const { i32 } = tld;
     const size = i32[page + Page.blockWords];
     const start = i32[page + Page.start];
     const index = Math.floor((word - start) / size);
@@ -230,6 +238,14 @@ export class PaddedGuard extends EncodedGuard {
   protected mend(tld: Tld, page: Word, block: Word): void {
     writeFree(tld, page, block, FREED);
   }
+}
+
+/**
+ * Who has a page at this moment, with the flags that stay while it is one; 0 when it is none any more. A page is cleared by this word first, so
+ * when it is the same before and after, what was read of the page and its blocks in between was one page's.
+ */
+function ownerNow(tld: Tld, page: Word): number {
+  return Atomics.load(tld.i32, page + Page.xthreadId) & ~IN_FULL;
 }
 
 /** A sentence about a live block that was written outside of what was asked for. */
