@@ -114,8 +114,7 @@ export interface Crossings {
    * elsewhere. He finds the mark, takes it away and does not push; those who come after him push again.
    *
    * This is how mimalloc's foreign free meets a full page: the mark is its flag for delayed freeing, and "elsewhere" the heap's own list.
-   * Setting the mark is `setBits(place, 1)`, and then the list has to be looked through once more: what was pushed before the mark, nobody will
-   * bring news of.
+   * {@link Crossings.mark} puts the mark there, and then the list has to be looked through once more.
    *
    * Release as {@link Crossings.push}. Taking the mark away is acquire: pairs with the `setBits` that put it there. Progress: lock-free. Cost: that
    * of a push; with a mark one atomic `and` instead. A thread that ends between taking the mark and bringing the block loses
@@ -125,6 +124,22 @@ export interface Crossings {
    * @returns true when the block was pushed; false when it was not, and it was this call that took the mark away
    */
   pushUnlessMarked(place: number, block: number): boolean;
+
+  /**
+   * Marks a list: see {@link Crossings.pushUnlessMarked}. What was pushed before the mark, nobody brings news of, so whoever marks a list looks
+   * through it afterwards. `setBits(place, 1)` under a name of its own.
+   *
+   * Acquire and release: pairs with the push that takes the mark away, and with those whose blocks the look finds. Progress and cost: as
+   * {@link Crossings.setBits}.
+   * @param place - the head
+   */
+  mark(place: number): void;
+
+  /**
+   * Takes the mark away: from here on blocks are pushed, and somebody looks. `clearBits(place, 1)` under a name of its own.
+   * @param place - the head
+   */
+  unmark(place: number): void;
 
   /**
    * Takes every block out of a list.

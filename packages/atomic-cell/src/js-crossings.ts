@@ -94,6 +94,14 @@ export class JsCrossings implements Crossings {
     }
   }
 
+  mark(place: number): void {
+    this.setBits(place, 1);
+  }
+
+  unmark(place: number): void {
+    this.clearBits(place, 1);
+  }
+
   takeAll(place: number): number {
     const words = this.#cover(place);
     // Acquire: pairs with the exchange of each push since the last take.

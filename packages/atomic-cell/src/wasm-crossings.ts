@@ -99,6 +99,14 @@ export class WasmCrossings implements Crossings {
     return this.#pushUnlessMarked(place, block) !== 0;
   }
 
+  mark(place: number): void {
+    this.#setBits(place, 1);
+  }
+
+  unmark(place: number): void {
+    this.#clearBits(place, 1);
+  }
+
   takeAll(place: number): number {
     return this.#takeAll(place);
   }

@@ -67,7 +67,8 @@ for (const { kind, backing } of REAL) {
     const { memory, crossings } = make();
     t.true(crossings.pushUnlessMarked(LIST, 256));
     t.true(crossings.pushUnlessMarked(LIST, 258));
-    t.is(crossings.setBits(LIST, 1), 258);
+    crossings.mark(LIST);
+    t.is(memory.i32[LIST], 259);
     memory.i32[260] = 77;
     t.false(crossings.pushUnlessMarked(LIST, 260));
     t.is(memory.i32[260], 77, 'a block that was turned away is as it was');
@@ -82,13 +83,19 @@ for (const { kind, backing } of REAL) {
     t.is(memory.i32[LIST], 0);
     crossings.pushUnlessMarked(LIST, 256);
     crossings.pushUnlessMarked(LIST, 258);
-    crossings.setBits(LIST, 1);
+    crossings.mark(LIST);
     t.deepEqual(walk(crossings, crossings.takeAllMarked(LIST)), [258, 256]);
     t.is(memory.i32[LIST], 1);
     t.is(crossings.takeAllMarked(LIST), 0);
     t.is(memory.i32[LIST], 1);
     t.false(crossings.pushUnlessMarked(LIST, 258), 'an empty list can be marked as well');
     t.is(memory.i32[LIST], 0);
+    crossings.mark(LIST);
+    crossings.unmark(LIST);
+    t.true(crossings.pushUnlessMarked(LIST, 258), 'a mark that was taken away turns nobody away');
+    crossings.mark(LIST);
+    crossings.unmark(LIST);
+    t.is(memory.i32[LIST], 258, 'mark and unmark leave the blocks');
   });
 
   test(`claimRun finds the first run that is long enough (${name})`, (t) => {

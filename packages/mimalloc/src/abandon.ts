@@ -15,7 +15,7 @@ import { collectHeap } from './collect.ts';
 import { collectAllDelayed } from './delayed.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
-import { binOfPage, DELAYED, GUARDED, HAS_ALIGNED, Page } from './page.ts';
+import { binOfPage, GUARDED, HAS_ALIGNED, Page } from './page.ts';
 import { Chunk, chunkAt, segmentAt } from './page-map.ts';
 import { appendPage, forEachPage, removePage } from './queue.ts';
 import { freePage } from './retire.ts';
@@ -31,7 +31,7 @@ export function abandonThread(tld: Tld): void {
     collectHeap(tld, heap, true);
     forEachPage(tld, heap, (page) => {
       // From here on nobody waits for news of this page: frees go onto its own list.
-      Atomics.and(i32, page + Page.xthreadFree, ~DELAYED);
+      tld.crossings.unmark(page + Page.xthreadFree);
       i32[page + Page.xthreadId] &= HAS_ALIGNED | GUARDED;
     });
   });
@@ -43,28 +43,29 @@ export function abandonThread(tld: Tld): void {
   forEachHeap(tld, (heap) => {
     resetHeap(tld, heap);
     // Release: pairs with the exchange in claimSlot.
-    Atomics.store(i32, heap + Heap.threadId, 0);
+    tld.crossings.store(heap + Heap.threadId, 0);
   });
 }
 
 function abandonSegment(tld: Tld, segment: Word): void {
-  const { i32 } = tld;
+  const { i32, crossings } = tld;
   const base = i32[segment + Segment.base];
+  // The bit first: a thread that ends in between leaves a bit that says too much, and no segment that nobody finds.
+  crossings.setBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
   // Release: pairs with the exchange in `reclaim`, and publishes the segment as it is.
-  Atomics.store(i32, segment + Segment.threadId, ABANDONED_SEGMENT);
-  Atomics.or(i32, chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
+  crossings.store(segment + Segment.threadId, ABANDONED_SEGMENT);
 }
 
 /** Makes an abandoned segment this thread's; false when somebody else was quicker. */
 function reclaim(tld: Tld, segment: Word): boolean {
-  const { i32 } = tld;
+  const { i32, crossings } = tld;
   // Only heaps of its arena may have the pages of an exclusive one.
   const keeper = keeperOf(tld, i32[segment + Segment.arena]);
   if (keeper === 0) return false;
-  const found = Atomics.compareExchange(i32, segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId);
-  if (found !== ABANDONED_SEGMENT) return false;
+  // Acquire: pairs with the store in `abandonSegment`.
+  if (!crossings.claim(segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId)) return false;
   const base = i32[segment + Segment.base];
-  Atomics.and(i32, chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, ~bitOf(tld, base));
+  crossings.clearBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
   i32[tld.heap + Heap.segmentCount] += Math.max(1, i32[segment + Segment.count]);
   for (let index = 1; index < i32[segment + Segment.count]; index++)
     i32[segmentAt(tld, base + (index << tld.segmentShift)) + Segment.threadId] = tld.threadId;

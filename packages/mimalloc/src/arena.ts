@@ -65,16 +65,15 @@ function couldServe(
 
 /** Makes this thread a segment's owner; false when somebody else was quicker. */
 function claim(tld: Tld, segment: Word): boolean {
-  const { i32 } = tld;
+  const { i32, crossings } = tld;
   // Acquire: pairs with the store in `release`, and receives the segment as its last owner left it.
-  const found = Atomics.compareExchange(i32, segment + Segment.threadId, FREE_SEGMENT, tld.threadId);
-  if (found !== FREE_SEGMENT) return false;
+  if (!crossings.claim(segment + Segment.threadId, FREE_SEGMENT, tld.threadId)) return false;
   // Slices may have come since it was released.
   i32[segment + Segment.freeLow] = i32[segment + Segment.presentLow];
   i32[segment + Segment.freeHigh] = i32[segment + Segment.presentHigh];
   const base = i32[segment + Segment.base];
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
-  Atomics.and(i32, chunk + Chunk.free, ~bitOf(tld, base));
+  crossings.clearBits(chunk + Chunk.free, bitOf(tld, base));
   i32[tld.heap + Heap.segmentCount]++;
   return true;
 }
@@ -89,7 +88,7 @@ function touch(tld: Tld, segment: Word): void {
 
 /** Lets a segment without pages go. */
 function release(tld: Tld, segment: Word): void {
-  const { i32 } = tld;
+  const { i32, crossings } = tld;
   const base = i32[segment + Segment.base];
   i32[segment + Segment.kind] = KIND_PAGES;
   i32[segment + Segment.count] = 0;
@@ -98,9 +97,10 @@ function release(tld: Tld, segment: Word): void {
   const purgeAt = i32[segment + Segment.purgeAt];
   if (purgeAt !== 0 && i32[tld.header + Field.purgeAt] === 0) i32[tld.header + Field.purgeAt] = purgeAt;
   i32[tld.heap + Heap.segmentCount]--;
+  // The bit first: a thread that ends in between leaves a bit that says too much, and no segment that nobody finds.
+  crossings.setBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.free, bitOf(tld, base));
   // Release: pairs with the exchange in `claim`.
-  Atomics.store(i32, segment + Segment.threadId, FREE_SEGMENT);
-  Atomics.or(i32, chunkAt(tld, base >>> tld.chunkShift) + Chunk.free, bitOf(tld, base));
+  crossings.store(segment + Segment.threadId, FREE_SEGMENT);
 }
 
 /** A segment's bit in its chunk's words. */

@@ -106,30 +106,52 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
   i32[page + LOCAL_FREE] = 0;
 }
 
-/** Moves the blocks that other threads have freed to the owner's list. */
+/**
+ * Moves the blocks that other threads have freed to the owner's list. In an order that loses none wherever the thread ends: they are linked first and
+ * cut afterwards, so in between they are in both lists, which whoever inherits the page sees (`reap-page.ts`).
+ *
+ * ```
+ *   1   LOCAL_FREE ▶ b ▶ a                   XTHREAD_FREE ▶ z ▶ y ▶ x
+ *   2   LOCAL_FREE ▶ z ▶ y ▶ x ▶ b ▶ a       XTHREAD_FREE ▶ z ▶ y ▶ x ▶ b ▶ a      x linked, then LOCAL_FREE
+ *   3   LOCAL_FREE ▶ z ▶ y ▶ x ▶ b ▶ a       XTHREAD_FREE                          one exchange
+ * ```
+ *
+ * When the exchange finds that others have pushed, `w` say, then `w` leads to `z`, which is where LOCAL_FREE leads: `w` becomes its first, and the exchange
+ * is tried again. Pushers never follow a link, so they do not mind where `x` leads.
+ */
 function collectThreadFree(tld: Tld, page: Word): void {
-  const { i32 } = tld;
+  const { i32, crossings } = tld;
+  const place = page + XTHREAD_FREE;
   const capacity = i32[page + CAPACITY];
-  // Acquire: pairs with the exchange of every push since the last take, and receives their links. The flag stays as it is.
-  let head = Atomics.load(i32, page + XTHREAD_FREE);
+  let count = 0;
+  // The first block that is the owner's already.
+  let have = 0;
   for (;;) {
-    const found = Atomics.compareExchange(i32, page + XTHREAD_FREE, head, head & FLAG);
-    if (found === head) break;
-    head = found;
-  }
-  const first = head & ~FLAG;
-  if (first === 0) return;
-  let count = 1;
-  let tail = first;
-  for (let next = nextOf(tld, page, tail); next !== 0; next = nextOf(tld, page, tail)) {
-    tail = next;
-    // A list in a circle: the program freed a block twice. Its blocks are lost, and nothing else.
-    if (++count > capacity) {
-      tld.reportLostList(i32[page + START] * 4);
-      return;
+    // Acquire: pairs with the exchange of every push, and receives the links.
+    const word = crossings.load(place);
+    const first = word & ~FLAG;
+    if (first !== have) {
+      let tail = first;
+      count++;
+      for (let next = nextOf(tld, page, tail); next !== have && next !== 0; next = nextOf(tld, page, tail)) {
+        tail = next;
+        if (++count > capacity) {
+          dropThreadFree(tld, page);
+          return;
+        }
+      }
+      setNext(tld, page, tail, i32[page + LOCAL_FREE]);
+      i32[page + LOCAL_FREE] = first;
+      have = first;
     }
+    // The mark stays as it is.
+    if (crossings.claim(place, word, word & FLAG)) break;
   }
-  setNext(tld, page, tail, i32[page + LOCAL_FREE]);
-  i32[page + LOCAL_FREE] = first;
   i32[page + USED] -= count;
+}
+
+/** A list in a circle: the program freed a block twice. Its blocks are lost, and nothing else. */
+function dropThreadFree(tld: Tld, page: Word): void {
+  tld.crossings.takeAllMarked(page + XTHREAD_FREE);
+  tld.reportLostList(tld.i32[page + START] * 4);
 }

@@ -27,6 +27,9 @@ import type { Tld } from './tld.ts';
 
 const LOCAL_FREE = Page.localFree;
 const USED = Page.used;
+const XTHREAD_FREE = Page.xthreadFree;
+const XHEAP = Page.xheap;
+const DELAYED_FREE = Heap.delayedFree;
 const FULL = IN_FULL;
 
 /** Frees a block of a page that this thread owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
@@ -45,40 +48,38 @@ export function settlePage(tld: Tld, page: Word): void {
   else if (hasFlag(tld, page, FULL)) fromFull(tld, page);
 }
 
-/** Frees a block of a page that another thread owns. Lock-free: a retry means that another push or take went through. */
+/**
+ * Frees a block of a page that another thread owns. Lock-free: a retry means that another push or take went through.
+ *
+ * Whoever finds the mark of a full page takes it away and brings the news to the heap, which it reads only then: see `heap-delete.ts`. A thread that
+ * ends between the two loses this block, and the news: after a death owners look at their full pages themselves (`full.ts`).
+ */
 export function freeForeign(tld: Tld, page: Word, block: Word): void {
-  const { i32 } = tld;
-  const place = page + Page.xthreadFree;
-  for (let head = Atomics.load(i32, place); ; ) {
-    if ((head & DELAYED) !== 0) {
-      // The first block into a full page: whoever clears the flag brings the news to the heap.
-      const found = Atomics.compareExchange(i32, place, head, head & ~DELAYED);
-      if (found === head) {
-        pushDelayed(tld, page, block);
-        return;
-      }
-      head = found;
-      continue;
-    }
-    // Plain: nobody else looks at the block before the exchange has published it.
-    setNext(tld, page, block, head);
-    // Release: pairs with the exchange in collectThreadFree, and publishes the link and all that this thread wrote into the block.
-    const found = Atomics.compareExchange(i32, place, head, block);
-    if (found === head) return;
-    head = found;
+  const { crossings } = tld;
+  if (tld.guard !== null) freeForeignGuarded(tld, page, block);
+  // Release: pairs with the exchange in collectThreadFree, and publishes the link and all that this thread wrote into the block.
+  else if (!crossings.pushUnlessMarked(page + XTHREAD_FREE, block)) {
+    // Release: pairs with the exchange in collectDelayed.
+    crossings.push(tld.i32[page + XHEAP] + DELAYED_FREE, block);
   }
 }
 
-/** Puts a block onto the list of the heap that its page belongs to. */
-function pushDelayed(tld: Tld, page: Word, block: Word): void {
-  const { i32 } = tld;
-  const place = i32[page + Page.xheap] + Heap.delayedFree;
-  for (let head = Atomics.load(i32, place); ; ) {
+/** The same where links are written otherwise. */
+function freeForeignGuarded(tld: Tld, page: Word, block: Word): void {
+  const { crossings } = tld;
+  const place = page + XTHREAD_FREE;
+  for (let head = crossings.load(place); ; head = crossings.load(place)) {
+    if ((head & DELAYED) !== 0) {
+      if (crossings.claim(place, head, head & ~DELAYED)) break;
+      continue;
+    }
     setNext(tld, page, block, head);
-    // Release: pairs with the exchange in collectDelayed.
-    const found = Atomics.compareExchange(i32, place, head, block);
-    if (found === head) return;
-    head = found;
+    if (crossings.claim(place, head, block)) return;
+  }
+  const list = tld.i32[page + XHEAP] + DELAYED_FREE;
+  for (let head = crossings.load(list); ; head = crossings.load(list)) {
+    setNext(tld, page, block, head);
+    if (crossings.claim(list, head, block)) return;
   }
 }
 

@@ -41,7 +41,7 @@ export function meetOthers(tld: Tld): void {
 export function announceFull(tld: Tld, page: Word): void {
   const { i32 } = tld;
   // The flag first, then one more look: a block that came before the flag is found now, one that comes later goes to the heap's list.
-  Atomics.or(i32, page + XTHREAD_FREE, DELAYED);
+  tld.crossings.mark(page + XTHREAD_FREE);
   if (i32[page + XTHREAD_FREE] === DELAYED) return;
   collectPage(tld, page, false);
   if (i32[page + FREE] !== 0) fromFull(tld, page);
@@ -52,6 +52,6 @@ export function fromFull(tld: Tld, page: Word): void {
   const { i32 } = tld;
   const heap = i32[page + XHEAP];
   clearFlag(tld, page, FULL);
-  if (tld.shared) Atomics.and(i32, page + XTHREAD_FREE, ~DELAYED);
+  if (tld.shared) tld.crossings.unmark(page + XTHREAD_FREE);
   unfillPage(tld, heap, binOfPage(tld, page), page);
 }

@@ -49,7 +49,7 @@ export function deleteHeap(tld: Tld, heap: Word): void {
     i32[heap + Heap.pageCount]--;
     i32[keeper + Heap.pageCount]++;
     // Before the flag: see above.
-    Atomics.store(i32, page + Page.xheap, keeper);
+    tld.crossings.store(page + Page.xheap, keeper);
     appendPage(tld, keeper, bin, page);
     if (bin !== BIN_FULL) return;
     if (i32[page + Page.free] !== 0) fromFull(tld, page);

@@ -60,16 +60,16 @@ export function releaseHeap(tld: Tld, heap: Word): void {
   i32[before + Heap.next] = i32[heap + Heap.next];
   resetHeap(tld, heap);
   // Release: pairs with the exchange in findRecord.
-  Atomics.store(i32, heap + Heap.threadId, 0);
+  tld.crossings.store(heap + Heap.threadId, 0);
 }
 
 /** A record with this thread's name in it. */
 function findRecord(tld: Tld): Word {
-  const { i32, header, threadId } = tld;
+  const { i32, header, threadId, crossings } = tld;
   for (let heap = Atomics.load(i32, header + Field.records); heap !== 0; heap = i32[heap + Heap.record]) {
     if (i32[heap + Heap.threadId] !== 0) continue;
     // Acquire: pairs with the store in releaseHeap, and receives the record as its last owner left it.
-    if (Atomics.compareExchange(i32, heap + Heap.threadId, 0, threadId) === 0) return heap;
+    if (crossings.claim(heap + Heap.threadId, 0, threadId)) return heap;
   }
   return makeRecords(tld);
 }

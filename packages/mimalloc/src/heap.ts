@@ -16,7 +16,11 @@
  *  12  SEGMENT_COUNT
  *  13  GENERATION            how often this record had an owner
  *  14  PURGE_AT              when a segment of this thread next wants to be purged, milliseconds; 0 for none
+ *  15  TAKEN                 blocks taken off that list and not freed yet
  *  16  counters              see stats.ts
+ *  28  ADD_FROM              ┐ memory that this thread is adding at the moment,
+ *  29  ADD_TO                │ in words; ADD_TO is 0 otherwise
+ *  30  ADD_ARENA             ┘
  *  32  DIRECT    129 words   pages_free_direct: a page for each number of granules up to 128
  * 162  QUEUES    92 × (first, last)
  * 352
@@ -48,7 +52,11 @@ export const Heap = {
   segmentCount: 12,
   generation: 13,
   purgeAt: 14,
+  taken: 15,
   counters: 16,
+  addFrom: 28,
+  addTo: 29,
+  addArena: 30,
   direct: 32,
 } as const;
 

@@ -49,8 +49,8 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
    * @param options - what this thread brings with it
    * @throws TypeError or AllocError `InvalidParam` when no such heap lies there
    */
-  static override attach(handle: Handle, { os }: AttachOptions = {}): MiAllocatorInner {
-    const heap = view(MiAllocatorInner, handle, os, makeGuard);
+  static override attach(handle: Handle, { os, crossings }: AttachOptions = {}): MiAllocatorInner {
+    const heap = view(MiAllocatorInner, handle, os, crossings, makeGuard);
     joinSlot(heap, 0);
     return heap;
   }

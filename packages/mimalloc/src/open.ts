@@ -8,6 +8,7 @@
  */
 
 import { type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { addHome, forgetMemory, layOut } from './create.ts';
 import type { Word } from './geometry.ts';
 import { demandMaker, type GuardMaker, guardFor } from './guard.ts';
@@ -24,10 +25,12 @@ import type { Tld } from './tld.ts';
 export interface AttachOptions {
   /** Who owns the memory, in this thread: what `create` was given in its own. Default: nobody; it is counted. */
   os?: Os | undefined;
+  /** How this thread does what crosses threads: see {@link MiMallocOptions.crossings}. Default `'auto'`; threads need not choose alike. */
+  crossings?: CrossingsChoice | Crossings | undefined;
 }
 
 /** A class of heaps. */
-type HeapClass<T extends Tld> = new (memory: SharedMemory, header: Word, os: Os) => T;
+type HeapClass<T extends Tld> = new (memory: SharedMemory, header: Word, os: Os, crossings: Crossings) => T;
 
 /** Makes a region: see `MiMallocCore.create`. `maker` is secure mode, for classes that have it. */
 export function open<T extends Tld>(
@@ -41,8 +44,10 @@ export function open<T extends Tld>(
   if (settings.grow === BY_REGION) settings.grow = options.memory === undefined ? 1 : 0;
   const os = options.os ?? new AccountingOs(memory, settings.grow === 1);
   if (settings.purgeDelay === BY_REGION) settings.purgeDelay = os.purgeDelay;
+  // What can be refused comes before anything is written.
+  const crossings = chosenCrossings(memory, options.crossings);
   const header = layOut(memory, settings);
-  const heap = new Class(memory, header, os);
+  const heap = new Class(memory, header, os, crossings);
   heap.guard = guardFor(heap, maker);
   claimSlot(heap);
   forgetMemory(heap);
@@ -56,10 +61,10 @@ export function open<T extends Tld>(
 export function openShared<T extends Tld>(
   Class: HeapClass<T>,
   handle: Handle,
-  { os }: AttachOptions,
+  { os, crossings }: AttachOptions,
   maker: GuardMaker | null = null,
 ): T {
-  const heap = view(Class, handle, os, maker);
+  const heap = view(Class, handle, os, crossings, maker);
   claimSlot(heap);
   return heap;
 }
@@ -69,11 +74,24 @@ export function view<T extends Tld>(
   Class: HeapClass<T>,
   handle: Handle,
   os: Os | undefined,
+  crossings: CrossingsChoice | Crossings | undefined,
   maker: GuardMaker | null,
 ): T {
   const { memory, header } = openHeader(handle);
   const grow = memory.i32[header + Field.grow] === 1;
-  const heap = new Class(memory, header, os ?? new AccountingOs(memory, grow));
+  const heap = new Class(
+    memory,
+    header,
+    os ?? new AccountingOs(memory, grow),
+    chosenCrossings(memory, crossings),
+  );
   heap.guard = guardFor(heap, maker);
   return heap;
+}
+
+function chosenCrossings(
+  memory: SharedMemory,
+  choice: CrossingsChoice | Crossings | undefined = 'auto',
+): Crossings {
+  return typeof choice === 'object' && choice !== null ? choice : crossingsFor(memory, choice);
 }

@@ -3,6 +3,7 @@
  */
 
 import { AllocError, checkInteger, type RegionOptions } from '@shmalloc/allocator-api';
+import type { Crossings, CrossingsChoice } from '@shmalloc/atomic-cell';
 import type { Os } from './os.ts';
 
 /**
@@ -34,13 +35,18 @@ export interface MiMallocOptions extends RegionOptions {
   sampleRate?: number | undefined;
   /** Seed of all that is random in secure mode (`SHMALLOC_SEED`). Default: by the clock. */
   seed?: number | undefined;
+  /**
+   * How the creating thread does what crosses threads (a foreign free, claiming a segment): `'wasm'` over a `WebAssembly.Memory`, a third of
+   * the time; `'js'` anywhere; an object of one's own for studies. `'auto'`, the default, is the first that can be had. Not for the environment.
+   */
+  crossings?: CrossingsChoice | Crossings | undefined;
   /** Who owns the memory. Default: nobody; it is counted. Not for the environment. */
   os?: Os | undefined;
 }
 
 /** All options of a heap but the region and the layer below. */
 export type Settings = Required<{
-  [K in Exclude<keyof MiMallocOptions, keyof RegionOptions | 'os' | 'debug'>]: number;
+  [K in Exclude<keyof MiMallocOptions, keyof RegionOptions | 'os' | 'crossings' | 'debug'>]: number;
 }>;
 
 /** Stands for "depends on the region, or on the layer below". */
@@ -65,7 +71,7 @@ const RULES: Readonly<
 /** Those that code gives as `true` or `false`. */
 const FLAGS = ['debug', 'purgeResets', 'grow'];
 
-const REGION_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'os'];
+const REGION_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'os', 'crossings'];
 
 const PREFIX = 'SHMALLOC_';
 

@@ -80,6 +80,8 @@ export interface MiStats {
   readonly abandonedSegments: number;
   /** Segments that nobody has. */
   readonly freeSegments: number;
+  /** How this thread does what crosses threads: `'wasm'` or `'js'`. */
+  readonly crossings: 'wasm' | 'js';
   /** Threads attached. */
   readonly threads: number;
   /** Heaps of all threads, one for each thread included. */
@@ -185,6 +187,7 @@ export function statsOf(tld: Tld): MiStats {
     peakCommittedBytes: field('peak') * OS_PAGE_BYTES,
     ...countMemory(tld),
     ...countOwners(tld),
+    crossings: tld.crossings.kind,
     arenas: field('arenas'),
     secure: field('secure'),
     purges: field('purges'),

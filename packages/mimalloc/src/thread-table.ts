@@ -41,7 +41,8 @@ export function claimSlot(tld: Tld): void {
     // 2^17 owners of each of 1022 slots, then names come again.
     const name = (FIRST_NAME + slot + ((generation & 0x1ffff) << 10)) << NAME_SHIFT;
     if (i32[heap + Heap.threadId] !== 0) continue;
-    if (Atomics.compareExchange(i32, heap + Heap.threadId, 0, name) !== 0) continue;
+    // Acquire: pairs with the store of whoever let go of the record.
+    if (!tld.crossings.claim(heap + Heap.threadId, 0, name)) continue;
     if (generation === 0) countCommitted(tld, Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES));
     i32[heap + Heap.generation] = generation + 1;
     i32[heap + Heap.backing] = heap;

@@ -6,6 +6,7 @@
  */
 
 import { type Address, AllocError, checkInteger, type SharedMemory } from '@shmalloc/allocator-api';
+import type { Crossings } from '@shmalloc/atomic-cell';
 import { MallocFamily } from './family.ts';
 import { geometryOf, type Word } from './geometry.ts';
 import type { Guard } from './guard.ts';
@@ -39,6 +40,11 @@ export abstract class Tld extends MallocFamily {
   i32: Int32Array<SharedArrayBuffer>;
   /** @internal */
   u8: Uint8Array<SharedArrayBuffer>;
+  /**
+   * The operations that cross threads.
+   * @internal
+   */
+  readonly crossings: Crossings;
   /** @internal */
   readonly header: Word;
   /** @internal */
@@ -100,13 +106,14 @@ export abstract class Tld extends MallocFamily {
   private onOutput: (text: string) => void;
 
   /** @internal */
-  constructor(memory: SharedMemory, header: Word, os: Os) {
+  constructor(memory: SharedMemory, header: Word, os: Os, crossings: Crossings) {
     super();
     const { i32 } = memory;
     const geometry = geometryOf(i32[header + Field.segmentShift]);
     this.memory = memory;
     this.i32 = i32;
     this.u8 = memory.u8;
+    this.crossings = crossings;
     this.header = header;
     this.root = i32[header + Field.root];
     this.chunkShift = geometry.chunkShift;

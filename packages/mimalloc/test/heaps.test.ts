@@ -525,7 +525,7 @@ function fullPage(part: MiHeap, size: number): number[] {
 
 /** Runs `meanwhile` in the middle of `operation`: at a moment between two atomic operations. */
 function interleave(
-  name: 'compareExchange' | 'store',
+  name: 'and' | 'compareExchange' | 'store',
   isMoment: (call: number, place: number, value: number) => boolean,
   operation: () => void,
   meanwhile: () => void,
@@ -536,7 +536,7 @@ function interleave(
   const patched: Atomic = (words, place, value, other) => {
     const now = isMoment(++calls, place, value);
     if (now) Reflect.set(Atomics, name, original);
-    if (now && name === 'compareExchange') meanwhile();
+    if (now && name !== 'store') meanwhile();
     const result = original(words, place, value, other);
     if (now && name === 'store') meanwhile();
     return result;
@@ -557,9 +557,10 @@ function watched(): { heap: MiMalloc; other: MiMalloc } {
 
 const DELAYED_FREE = 1;
 
-// A foreign free into a full page: 1. exchange: clears DELAYED; read XHEAP; 2. exchange: pushes onto the heap's list.
-const CLEARED = (call: number): boolean => call === 1;
-const BEFORE_PUSH = (call: number): boolean => call === 2;
+// A foreign free into a full page: an `and` clears DELAYED; XHEAP is read; an exchange pushes onto the heap's list.
+const FIRST = (call: number): boolean => call === 1;
+const CLEARING = 'and';
+const PUSHING = 'compareExchange';
 
 test('blocks on the list of a heap that is deleted are freed with it', (t) => {
   const { heap: owner, other } = watched();
@@ -580,8 +581,8 @@ for (const alsoDirect of [false, true]) {
     const part = owner.heapNew();
     const [late, direct, ...others] = fullPage(part, 600);
     interleave(
-      'compareExchange',
-      BEFORE_PUSH,
+      PUSHING,
+      FIRST,
       () => other.free(late),
       () => {
         if (alsoDirect) other.free(direct);
@@ -610,7 +611,7 @@ for (const alsoDirect of [false, true]) {
   });
 }
 
-for (const [step, moment] of Object.entries({ clearing: CLEARED, 'reading the heap': BEFORE_PUSH })) {
+for (const [step, moment] of Object.entries({ clearing: CLEARING, 'reading the heap': PUSHING } as const)) {
   for (const end of ['delete', 'destroy others, then delete', 'detach'] as const) {
     test(`${end} before another thread’s push, after its ${step}: nothing is lost, and nobody’s block is written to`, (t) => {
       const { heap, other: owner } = watched();
@@ -618,8 +619,8 @@ for (const [step, moment] of Object.entries({ clearing: CLEARED, 'reading the he
       const page = fullPage(part, 600);
       const [late, ...others] = page;
       interleave(
-        'compareExchange',
         moment,
+        FIRST,
         () => heap.free(late),
         () => {
           if (end === 'detach') owner.detach();
@@ -646,8 +647,8 @@ test('a late block in a record is freed by the record’s next owner, wherever i
     const { record } = part;
     const [late, ...others] = fullPage(part, 600);
     interleave(
-      'compareExchange',
-      BEFORE_PUSH,
+      PUSHING,
+      FIRST,
       () => heap.free(late),
       () => (end === 'delete' ? part.delete() : owner.detach()),
     );
