@@ -2,14 +2,14 @@
  * Collection: everything that was put off is done now.
  */
 
-import { purgeArena, purgeOwn } from './arena.ts';
-import { BIN_COUNT } from './bins.ts';
+import { BIN_COUNT, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import { collectDelayed } from './delayed.ts';
-import { fromFull, toFull } from './full.ts';
+import { announceFull, announceSingle, fromFull, toFull } from './full.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
-import { hasFlag, IN_FULL, Page, retireOf, setRetire } from './page.ts';
+import { DELAYED, hasFlag, IN_FULL, Page, retireOf, setRetire } from './page.ts';
+import { purgeArena, purgeOwn } from './purge.ts';
 import { firstPage, forEachPage, queueBin, removePage } from './queue.ts';
 import { freePage } from './retire.ts';
 import { Counter, count } from './stats.ts';
@@ -59,6 +59,10 @@ export function collectHeap(tld: Tld, heap: Word, force: boolean): void {
       freePage(tld, page);
     } else if (hasFlag(tld, page, IN_FULL)) {
       if (i32[page + Page.free] !== 0) fromFull(tld, page);
+      // Somebody has taken the mark and not brought the news yet, or never will.
+      else if (tld.shared && (i32[page + Page.xthreadFree] & DELAYED) === 0) announceFull(tld, page);
+    } else if (bin === BIN_HUGE) {
+      if ((i32[page + Page.xthreadFree] & DELAYED) === 0) announceSingle(tld, heap, page);
     } else if (force && i32[page + Page.free] === 0 && page !== firstPage(tld, heap, bin)) {
       // Out of the way, so that a search finds a free block wherever it is.
       if (i32[page + Page.capacity] === i32[page + Page.reserved]) toFull(tld, heap, bin, page);

@@ -5,10 +5,10 @@
 
 import type { Address, Handle, ScalarType, ViewTypes } from '@shmalloc/allocator-api';
 import { checkInteger, MAX_BYTES } from '@shmalloc/allocator-api';
-import { isPresent } from './arena.ts';
 import type { Word } from './geometry.ts';
 import { type HeapOptions, MiHeapCore } from './heaps.ts';
 import { inspectRegion, type Picture } from './inspect.ts';
+import { isPresent } from './memory.ts';
 import { MiMallocCore } from './mi-malloc.ts';
 import { type AttachOptions, open, openShared } from './open.ts';
 import type { MiMallocOptions } from './options.ts';
@@ -19,7 +19,7 @@ import { statsText } from './stats-text.ts';
 import { duplicate, textAt } from './strings.ts';
 import { addressOfView, allocateAs } from './typed.ts';
 import { validateHeap } from './validate.ts';
-import { type BlockVisitor, isLive, isOwned, visitLive } from './visit.ts';
+import { type BlockVisitor, isLive, isOwned, visitLeft, visitLive } from './visit.ts';
 
 /**
  * Which blocks {@link MiMalloc.visitBlocks} shows.
@@ -168,6 +168,17 @@ export class MiMalloc extends MiMallocCore {
   visitBlocks(visitor: BlockVisitor, { heap }: VisitOptions = {}): boolean {
     this.refresh();
     return visitLive(this, heap === undefined ? null : this.checkHeap(heap).heap, visitor);
+  }
+
+  /**
+   * Calls back for each live block that no thread has: of threads that have detached, or have ended and were reaped. Among them may be a block that a
+   * thread was about to hand out, or to free, when it was terminated. O(blocks).
+   * @param visitor - returns false to see no more; it may free the block that it is shown
+   * @returns false when it did
+   */
+  visitAbandoned(visitor: BlockVisitor): boolean {
+    this.refresh();
+    return visitLeft(this, visitor);
   }
 
   /**

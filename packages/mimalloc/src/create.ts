@@ -14,10 +14,11 @@
  */
 
 import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
-import { addRange, checkNew, makeTable } from './arena.ts';
+
 import { geometryOf, OS_PAGE_BYTES, segmentShiftFor, type Word } from './geometry.ts';
 import { Field, HEADER_WORDS, headerOf, writeIdentity } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
+import { addRange, checkNew, makeTable } from './memory.ts';
 import type { Settings } from './options.ts';
 import { BY_REGION } from './options.ts';
 import { NO_TABLE, rootWords, tableWords } from './page-map.ts';
@@ -79,6 +80,7 @@ export function layOut(memory: SharedMemory, settings: Settings): Word {
     [Field.purgeResets, settings.purgeResets],
     [Field.retireCycles, settings.retireCycles],
     [Field.grow, settings.grow],
+    [Field.reclaimOnFree, settings.reclaimOnFree],
     [Field.committed, Math.ceil(((heaps - header) * 4) / OS_PAGE_BYTES)],
     [Field.epoch, 1],
   ];
@@ -101,14 +103,7 @@ export function forgetMemory(tld: Tld): void {
   for (let index = 0; index < i32[header + Field.homeCount]; index++) {
     makeTable(tld, first + index, i32[header + Field.homeTables] + index * words);
   }
-  for (const field of [
-    Field.chunkLow,
-    Field.chunkHigh,
-    Field.present,
-    Field.arenas,
-    Field.purgeAt,
-    Field.records,
-  ])
+  for (const field of [Field.chunkLow, Field.chunkHigh, Field.arenas, Field.purgeAt, Field.records])
     i32[header + field] = 0;
   const used = (i32[header + Field.heaps] - header) * 4;
   let committed = Math.ceil(used / OS_PAGE_BYTES);

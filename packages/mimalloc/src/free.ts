@@ -19,9 +19,12 @@ import { setNext } from './blocks.ts';
 import { fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
 import { type Guard, refusal } from './guard.ts';
+import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { blockAt, livePage, notAllocated } from './lookup.ts';
 import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from './page.ts';
+import { segmentAt } from './page-map.ts';
+import { reclaim } from './reclaim.ts';
 import { retirePage } from './retire.ts';
 import type { Tld } from './tld.ts';
 
@@ -108,10 +111,19 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
   // The page has gone since: another thread has freed this block at the same moment, the last one of it.
   if (block === 0) return refusal(tld, operation, address);
   if (tld.guard !== null) return freeGuarded(tld, tld.guard, page, block, address, operation);
-  if (ownerOf(tld, page) !== tld.threadId) freeForeign(tld, page, block);
+  if (!isOwn(tld, page)) freeForeign(tld, page, block);
   else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
   else freeLocal(tld, page, block);
   return null;
+}
+
+/** Whether a page is this thread's, or has become so: one that nobody has can be adopted by whoever frees into it. */
+function isOwn(tld: Tld, page: Word): boolean {
+  const owner = ownerOf(tld, page);
+  if (owner === tld.threadId) return true;
+  if (owner !== 0 || tld.i32[tld.header + Field.reclaimOnFree] === 0) return false;
+  const segment = segmentAt(tld, tld.i32[page + Page.start]);
+  return reclaim(tld, segment) && ownerOf(tld, page) === tld.threadId;
 }
 
 /** The same in secure mode. What is wrong with a block that is freed all the same is told when that is done. */
@@ -125,7 +137,7 @@ function freeGuarded(
 ): AllocError | null {
   const error = guard.takeBack(tld, page, block, address, operation);
   if (error !== null) return error;
-  if (ownerOf(tld, page) !== tld.threadId) freeForeign(tld, page, block);
+  if (!isOwn(tld, page)) freeForeign(tld, page, block);
   else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
   else freeLocal(tld, page, block);
   guard.tell(tld);

@@ -2,12 +2,13 @@
  * Full pages. They wait in a queue of their own, so that nobody looks at them in vain, and come back with the first block that is freed.
  */
 
-import { BIN_FULL } from './bins.ts';
+import { BIN_FULL, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { binOfPage, clearFlag, DELAYED, IN_FULL, Page, setFlag, setRetire } from './page.ts';
-import { fillPage, firstPage, unfillPage } from './queue.ts';
+import { fillPage, firstPage, removePage, unfillPage } from './queue.ts';
+import { freePage } from './retire.ts';
 import type { Tld } from './tld.ts';
 import { forEachHeap } from './walk.ts';
 
@@ -35,6 +36,35 @@ export function meetOthers(tld: Tld): void {
       page = next;
     }
   });
+}
+
+/**
+ * Looks through the pages that nobody looks at. A thread that has ended may have taken the mark off one of them and never brought the news; from then on
+ * nobody would hear of what is freed into it.
+ */
+export function lookAtFull(tld: Tld): void {
+  const deaths = tld.i32[tld.header + Field.deaths];
+  if (tld.deaths === deaths) return;
+  tld.deaths = deaths;
+  forEachHeap(tld, (heap) => {
+    for (const bin of [BIN_FULL, BIN_HUGE]) {
+      for (let page = firstPage(tld, heap, bin); page !== 0; ) {
+        const next = tld.i32[page + Page.next];
+        if (bin === BIN_HUGE) announceSingle(tld, heap, page);
+        else if (tld.shared) announceFull(tld, page);
+        page = next;
+      }
+    }
+  });
+}
+
+/** The same for a page of one block: if that was freed, the page goes. */
+export function announceSingle(tld: Tld, heap: Word, page: Word): void {
+  tld.crossings.mark(page + XTHREAD_FREE);
+  collectPage(tld, page, false);
+  if (tld.i32[page + Page.used] !== 0) return;
+  removePage(tld, heap, BIN_HUGE, page);
+  freePage(tld, page);
 }
 
 /** Lets other threads know that nobody looks at this page. A thread that is alone need not. */

@@ -21,14 +21,15 @@
  *  15  PURGE_DELAY    milliseconds; −1 never                    │
  *  16  RETIRE_CYCLES                                            │
  *  17  PURGE_RESETS   purge by reset rather than by decommit    │
- *  18  GROW           whether threads may lengthen the memory   ┘
- *  19  CHECKSUM       over 1 … 18, in secure mode; else 0
+ *  18  GROW           whether threads may lengthen the memory   │
+ *  19  RECLAIM_ON_FREE  whether a free adopts what nobody has   ┘
+ *  20  CHECKSUM       over 1 … 19, in secure mode; else 0
  *  31  a canary, in secure mode
  *  32  EPOCH          goes up when memory comes or `init` forgets: the other threads look again
  *  33  GENERATION     goes up with each `init`
  *  34  CHUNK_LOW      the chunks that have memory: first …
  *  35  CHUNK_HIGH     … and one past the last
- *  36  PRESENT        slices under management
+ *  36  DEATHS         threads that ended without a word and were reaped
  *  37  ARENAS         exclusive arenas that were added; their ids start at 1
  *  38  COMMITTED      OS pages with memory behind them
  *  39  PEAK           the most of those
@@ -79,13 +80,14 @@ export const Field = {
   retireCycles: 16,
   purgeResets: 17,
   grow: 18,
-  checksum: 19,
+  reclaimOnFree: 19,
+  checksum: 20,
   canary: 31,
   epoch: 32,
   generation: 33,
   chunkLow: 34,
   chunkHigh: 35,
-  present: 36,
+  deaths: 36,
   arenas: 37,
   committed: 38,
   peak: 39,

@@ -22,10 +22,10 @@
  * A page that is not full has no flag, and its blocks come back over its own list, whichever heap it is in.
  */
 
-import { BIN_FULL } from './bins.ts';
+import { BIN_FULL, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import { collectDelayed } from './delayed.ts';
-import { announceFull, fromFull } from './full.ts';
+import { announceFull, announceSingle, fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { releaseHeap } from './heap-records.ts';
@@ -51,6 +51,7 @@ export function deleteHeap(tld: Tld, heap: Word): void {
     // Before the flag: see above.
     tld.crossings.store(page + Page.xheap, keeper);
     appendPage(tld, keeper, bin, page);
+    if (bin === BIN_HUGE) announceSingle(tld, keeper, page);
     if (bin !== BIN_FULL) return;
     if (i32[page + Page.free] !== 0) fromFull(tld, page);
     else if (tld.shared) announceFull(tld, page);

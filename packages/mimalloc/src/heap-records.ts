@@ -74,13 +74,21 @@ function findRecord(tld: Tld): Word {
   return makeRecords(tld);
 }
 
-/** Fills a slice with records and makes them known. The first is this thread's already. */
+/**
+ * Fills a slice with records and makes them known. The first is this thread's already.
+ *
+ * The slice leads to itself before its records are known, and leaves the management after: a thread that ends in between leaves a slice that can be told
+ * from both (`reap.ts`).
+ */
 function makeRecords(tld: Tld): Word {
-  const first = takeSlice(tld);
-  if (first === 0) return 0;
+  const page = takeSlice(tld);
+  if (page === 0) return 0;
   // The memory may be new to this thread.
-  const { i32, header } = tld;
+  const { i32, header, crossings } = tld;
   const words = 1 << tld.sliceShift;
+  const first = i32[page + Page.start];
+  clearPage(tld, page);
+  i32[page + Page.start] = page;
   i32.fill(0, first, first + words);
   let last = first;
   for (let next = first + HEAP_WORDS; next + HEAP_WORDS <= first + words; next += HEAP_WORDS) {
@@ -88,18 +96,18 @@ function makeRecords(tld: Tld): Word {
     last = next;
   }
   i32[first + Heap.threadId] = tld.threadId;
-  for (let head = Atomics.load(i32, header + Field.records); ; ) {
+  for (let head = crossings.load(header + Field.records); ; head = crossings.load(header + Field.records)) {
     i32[last + Heap.record] = head;
     // Release: pairs with the load in findRecord. Nothing is ever taken off this list, so it cannot have come back to the same head.
-    const found = Atomics.compareExchange(i32, header + Field.records, head, first);
-    if (found === head) return first;
-    head = found;
+    if (crossings.claim(header + Field.records, head, first)) break;
   }
+  dropSlice(tld, first);
+  return first;
 }
 
 /**
- * Takes a slice out of management. A thread that ends in here loses the slice, and no more.
- * @returns its first word, 0 when there is none
+ * A slice of this thread's, with memory behind it, as a page of no block yet.
+ * @returns 0 when there is none
  */
 function takeSlice(tld: Tld): Word {
   const request = { count: 1, align: 1, residue: 0 };
@@ -108,22 +116,27 @@ function takeSlice(tld: Tld): Word {
   if (page === 0) return 0;
   const { i32 } = tld;
   const first = i32[page + Page.start];
-  if (!commit(tld, first, first + words)) {
-    count(tld, tld.heap, Counter.largePages);
-    freePage(tld, page);
-    return 0;
-  }
-  const segment = segmentAt(tld, first);
-  const slice = (first - i32[segment + Segment.base]) >>> tld.sliceShift;
-  clearPage(tld, page);
-  i32[page + Page.start] = page;
   i32[tld.heap + Heap.pageCount]--;
-  const field = slice < 32 ? Segment.presentLow : Segment.presentHigh;
-  Atomics.and(i32, segment + field, ~(1 << (slice & 31)));
-  Atomics.sub(i32, tld.header + Field.present, 1);
-  if (--i32[segment + Segment.used] > 0) return first;
+  if (commit(tld, first, first + words)) return page;
+  i32[tld.heap + Heap.pageCount]++;
+  count(tld, tld.heap, Counter.largePages);
+  freePage(tld, page);
+  return 0;
+}
+
+/** Takes a slice that is taken out of the management. */
+function dropSlice(tld: Tld, first: Word): void {
+  const { i32 } = tld;
+  const segment = segmentAt(tld, first);
+  forgetSlice(tld, segment, (first - i32[segment + Segment.base]) >>> tld.sliceShift);
+  if (--i32[segment + Segment.used] > 0) return;
   // Nobody needs to own it for the records' sake.
   if ((i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) === 0) linkSegment(tld, segment);
   releaseSegment(tld, segment);
-  return first;
+}
+
+/** From now on the slice is not managed. */
+export function forgetSlice(tld: Tld, segment: Word, slice: number): void {
+  const field = slice < 32 ? Segment.presentLow : Segment.presentHigh;
+  Atomics.and(tld.i32, segment + field, ~(1 << (slice & 31)));
 }

@@ -12,7 +12,7 @@ export type { HeapOptions, MiHeapCore } from './heaps.ts';
 export type { HeapPicture, PagePicture, Picture, SegmentPicture } from './inspect.ts';
 export { MiAllocatorInner } from './mi-allocator-inner.ts';
 export type { MiMallocCore } from './mi-malloc.ts';
-export type { AttachOptions } from './open.ts';
+export type { AttachOptions, SlotHandle } from './open.ts';
 export type { MiMallocOptions } from './options.ts';
 export { AccountingOs, type Os } from './os.ts';
 export type { Scope } from './scope.ts';

@@ -7,10 +7,10 @@
  * Nothing is followed further than it can be long: a list ends after `capacity` blocks and at the first link that leaves its page.
  */
 
-import { presentBytes } from './arena.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
+import { presentBytes } from './memory.ts';
 import {
   binOfPage,
   DELAYED,

@@ -17,21 +17,25 @@
  * ```
  */
 
-import { reclaimAll, reclaimOne } from './abandon.ts';
-import { addRange, adoptMemory, hugePage, purgeArena, purgeOwn, segmentFor } from './arena.ts';
+import { reclaimAll } from './abandon.ts';
+import { claimSegmentFor, ownSegmentFor } from './arena.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from './bins.ts';
 import { collectPage, extendPage } from './blocks.ts';
 import { collectHeap, collectRetired } from './collect.ts';
 import { collectDelayed } from './delayed.ts';
-import { meetOthers, toFull } from './full.ts';
+import { lookAtFull, meetOthers, toFull } from './full.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import type { Guard } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
+import { hugePage } from './huge.ts';
 import { pageOf } from './lookup.ts';
+import { adoptMemory, growRegion } from './memory.ts';
 import { DELAYED, Page, setRetire } from './page.ts';
 import { tableWords } from './page-map.ts';
+import { purgeArena, purgeOwn } from './purge.ts';
 import { pushPage, removePage, rotatePages } from './queue.ts';
+import { reclaimOne } from './reclaim.ts';
 import { freePage } from './retire.ts';
 import { commit, findSlices, type SliceRequest, takeSlices } from './segment.ts';
 import { Counter, count } from './stats.ts';
@@ -56,6 +60,9 @@ const SEARCHES: number = Heap.counters + Counter.searches;
 
 /** Pages of a queue that are compared before one is taken. */
 const MAX_CANDIDATES = 4;
+
+/** Abandoned segments that one request adopts before it claims a free one. */
+const MAX_ADOPTED = 8;
 
 /** A mask: one generic allocation in 64 looks whether memory is due to be given back. */
 const HOUSEKEEPING = 63;
@@ -187,6 +194,7 @@ function lookAround(tld: Tld): void {
   tld.epoch = epoch;
   adoptMemory(tld);
   meetOthers(tld);
+  lookAtFull(tld);
 }
 
 /** What every generic allocation does besides, once more and with force. */
@@ -256,10 +264,32 @@ function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
   return candidate;
 }
 
+/**
+ * A page of this bin with a free block that a thread has left behind, in front of its queue now.
+ * @param count - slices of a new page: while there is room for one, nothing is adopted
+ * @returns 0 when the next segment that was left behind has none
+ */
+function adoptPage(tld: Tld, heap: Word, bin: number, count: number): Word {
+  const { i32 } = tld;
+  const arena = i32[heap + Heap.arena];
+  if (ownSegmentFor(tld, arena, { count, align: 1, residue: 0 }) !== 0 || !reclaimOne(tld, arena)) return 0;
+  for (let page = i32[heap + QUEUES + (bin << 1)]; page !== 0; page = i32[page + NEXT]) {
+    if (i32[page + FREE] === 0) continue;
+    if (i32[page + PREV] !== 0) {
+      removePage(tld, heap, bin, page);
+      pushPage(tld, heap, bin, page);
+    }
+    return page;
+  }
+  return 0;
+}
+
 /** A new page, in front of its queue. */
 function freshPage(tld: Tld, heap: Word, bin: number): Word {
   const blockWords = BIN_WORDS[bin];
   const smallest = Math.ceil(blockWords / (1 << tld.sliceShift));
+  const adopted = adoptPage(tld, heap, bin, slicesFor(tld, blockWords));
+  if (adopted !== 0) return adopted;
   // When no long run of slices is left, a page of fewer blocks does.
   for (let slices = slicesFor(tld, blockWords); slices >= smallest; slices >>= 1) {
     const last = slices >> 1 < smallest;
@@ -288,10 +318,15 @@ export function takePage(
 ): Word {
   const { i32 } = tld;
   const arena = i32[heap + Heap.arena];
-  let segment = segmentFor(tld, arena, request);
-  while (segment === 0 && reclaimOne(tld, arena)) segment = segmentFor(tld, arena, request);
+  let segment = ownSegmentFor(tld, arena, request);
+  // What threads that have ended left behind comes before what nobody had.
+  for (let tries = 0; segment === 0 && tries < MAX_ADOPTED && reclaimOne(tld, arena); tries++)
+    segment = ownSegmentFor(tld, arena, request);
+  if (segment === 0) segment = claimSegmentFor(tld, arena, request);
+  while (segment === 0 && reclaimOne(tld, arena)) segment = ownSegmentFor(tld, arena, request);
   if (segment === 0 && grow && arena === 0 && growRegion(tld, 1 << tld.segmentShift)) {
-    segment = segmentFor(tld, arena, request);
+    segment = claimSegmentFor(tld, arena, request);
+    if (segment === 0) segment = ownSegmentFor(tld, arena, request);
   }
   if (segment === 0) return 0;
   const slice = findSlices(tld, segment, request);
@@ -361,31 +396,4 @@ function wordsForHuge(tld: Tld, blockWords: number, alignWords: number): number 
   const segment = 1 << tld.segmentShift;
   const words = blockWords + segment + Math.max(alignWords, segment);
   return words + tableWords(tld.slicesPerSegment) * (2 + (words >>> tld.chunkShift));
-}
-
-/** Asks the owner of the memory for more. */
-function growRegion(tld: Tld, words: number): boolean {
-  // At least an eighth of what there is, so that a growing program does not grow it in small steps.
-  const wanted = Math.max(words, i32Present(tld) >>> 3);
-  const range = tld.os.reserve(wanted * 4) ?? tld.os.reserve(words * 4);
-  if (range === null) return false;
-  tld.refresh();
-  const mask = (1 << tld.sliceShift) - 1;
-  const from = ((Math.ceil(range.start / 4) + mask) >>> tld.sliceShift) << tld.sliceShift;
-  const to = (Math.floor((range.start + range.size) / 4) >>> tld.sliceShift) << tld.sliceShift;
-  if (from >= to) return false;
-  addRange(tld, from, to, 0);
-  announceMemory(tld);
-  return true;
-}
-
-function i32Present(tld: Tld): number {
-  return tld.i32[tld.header + Field.present] << tld.sliceShift;
-}
-
-/** Lets the other threads look for new memory at their next generic allocation. */
-export function announceMemory(tld: Tld): void {
-  Atomics.add(tld.i32, tld.header + Field.epoch, 1);
-  tld.refresh();
-  adoptMemory(tld);
 }

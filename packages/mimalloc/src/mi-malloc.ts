@@ -17,7 +17,7 @@ import {
   type Handle,
 } from '@shmalloc/allocator-api';
 import { abandonThread, reclaimAll } from './abandon.ts';
-import { addRange, presentBytes } from './arena.ts';
+
 import { SMALL_SIZE_MAX } from './bins.ts';
 import { collectHeap } from './collect.ts';
 import { forgetMemory, slicesIn } from './create.ts';
@@ -27,11 +27,14 @@ import { inspectHeap, refusal } from './guard.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
 import { type HeapOptions, heapPlan, MiHeapCore, makeHeap } from './heaps.ts';
 import { livePage } from './lookup.ts';
-import { announceMemory, mallocGeneric } from './malloc.ts';
-import { type AttachOptions, open, openShared } from './open.ts';
+import { mallocGeneric } from './malloc.ts';
+import { addRange, announceMemory, presentBytes } from './memory.ts';
+import { type AttachOptions, open, openShared, type SlotHandle } from './open.ts';
 import type { MiMallocOptions } from './options.ts';
 import { Page } from './page.ts';
+import { reapThread } from './reap.ts';
 import { Counter, count } from './stats.ts';
+import { reserveSlot } from './thread-table.ts';
 import { Tld } from './tld.ts';
 import { usableAt } from './usable.ts';
 import { usedBytes } from './validate.ts';
@@ -350,6 +353,28 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
   /** What another thread attaches with. It can be posted to workers. */
   share(): Handle {
     return { algorithm: ALGORITHM_NAME, memory: this.memory.source, start: this.header * 4 };
+  }
+
+  /**
+   * Reserves a slot for a thread that is to come: who attaches with this handle has the `threadId` that it names. So whoever starts a worker can
+   * {@link MiMallocCore.reap} it however and whenever it ends. Lock-free; O(slots).
+   * @returns what one thread attaches with, once
+   * @throws AllocError `NoMemory` when `maxThreads` are attached or expected
+   */
+  shareSlot(): SlotHandle {
+    if (this.closed) this.refresh();
+    return { ...this.share(), threadId: reserveSlot(this) };
+  }
+
+  /**
+   * Gives back what a thread had that has ended without {@link MiMallocCore.detach}: call it when its worker's `exit` has arrived. Its blocks live
+   * on, as after a detach; a block that it was about to hand out or to free when it ended is lost, one at most, and `visitAbandoned` shows it among the others. Does nothing when
+   * the thread has detached, or was reaped. Several threads may reap the same one. Lock-free; O(slices + blocks of its pages).
+   * @param threadId - what `threadId` was in that thread. It must be at an end: a living one would go on in memory that is somebody else's
+   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own
+   */
+  reap(threadId: number): void {
+    reapThread(this, threadId);
   }
 
   /**

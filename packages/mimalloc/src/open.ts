@@ -7,7 +7,7 @@
  * ```
  */
 
-import { type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import { checkInteger, type Handle, SharedMemory } from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { addHome, forgetMemory, layOut } from './create.ts';
 import type { Word } from './geometry.ts';
@@ -15,7 +15,7 @@ import { demandMaker, type GuardMaker, guardFor } from './guard.ts';
 import { Field, openHeader, publishHeader } from './header.ts';
 import { BY_REGION, type MiMallocOptions, settingsOf } from './options.ts';
 import { AccountingOs, type Os } from './os.ts';
-import { claimSlot } from './thread-table.ts';
+import { claimSlot, takeSeat } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 
 /**
@@ -27,6 +27,15 @@ export interface AttachOptions {
   os?: Os | undefined;
   /** How this thread does what crosses threads: see {@link MiMallocOptions.crossings}. Default `'auto'`; threads need not choose alike. */
   crossings?: CrossingsChoice | Crossings | undefined;
+}
+
+/**
+ * What one thread attaches with, which is expected under a name: see {@link MiMallocCore.shareSlot}.
+ * @public
+ */
+export interface SlotHandle extends Handle {
+  /** Who it will be. */
+  readonly threadId: number;
 }
 
 /** A class of heaps. */
@@ -65,7 +74,9 @@ export function openShared<T extends Tld>(
   maker: GuardMaker | null = null,
 ): T {
   const heap = view(Class, handle, os, crossings, maker);
-  claimSlot(heap);
+  const { threadId } = handle as Partial<SlotHandle>;
+  if (threadId === undefined) claimSlot(heap);
+  else takeSeat(heap, checkInteger('threadId', threadId));
   return heap;
 }
 

@@ -31,6 +31,11 @@ export interface MiMallocOptions extends RegionOptions {
   segmentShift?: number | undefined;
   /** Whether the heap may grow its memory up to `maxBytes` by itself (`SHMALLOC_GROW`). Default: when it has made the memory. */
   grow?: boolean | undefined;
+  /**
+   * Whether a thread that frees into a segment which an ended thread has left behind adopts it (`SHMALLOC_RECLAIM_ON_FREE`), instead of leaving it to
+   * whoever needs memory. Default false.
+   */
+  reclaimOnFree?: boolean | undefined;
   /** At `secure: 4`, one block in so many is guarded all around (`SHMALLOC_SAMPLE_RATE`); 0 none. Default 1000. */
   sampleRate?: number | undefined;
   /** Seed of all that is random in secure mode (`SHMALLOC_SEED`). Default: by the clock. */
@@ -64,12 +69,13 @@ const RULES: Readonly<
   maxThreads: [1, 1000, BY_REGION],
   segmentShift: [16, 22, BY_REGION],
   grow: [0, 1, BY_REGION],
+  reclaimOnFree: [0, 1, 0],
   sampleRate: [0, 2 ** 30, 1000],
   seed: [0, 2 ** 32 - 1, BY_REGION],
 };
 
 /** Those that code gives as `true` or `false`. */
-const FLAGS = ['debug', 'purgeResets', 'grow'];
+const FLAGS = ['debug', 'purgeResets', 'grow', 'reclaimOnFree'];
 
 const REGION_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'os', 'crossings'];
 

@@ -9,7 +9,7 @@
  *   3  XTHREAD_ID    the owner's name, 0 for none, and flags in its low bits:   │
  *                    0 unless free has to look closer                           │
  *   4  SHAPE         bin : 7, retire : 5, slices : 7 (0: huge)                  ┘
- *   5  XTHREAD_FREE  first block of those that other threads have freed; bit 0: DELAYED
+ *   5  XTHREAD_FREE  first block of those that other threads have freed; bit 0: DELAYED, which pages of one block always have
  *   6  XHEAP         the heap whose queue it is in
  *   7  BLOCK_WORDS   words of a block; 0: this slice does not start a page
  *   8  CAPACITY      blocks that are linked or were handed out
@@ -165,7 +165,8 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   i32[page + FREE] = 0;
   i32[page + LOCAL_FREE] = 0;
   i32[page + USED] = 0;
-  i32[page + XTHREAD_FREE] = 0;
+  // Nobody looks at a page of one block, as at a full one.
+  i32[page + XTHREAD_FREE] = shared ? 0 : DELAYED;
   i32[page + XHEAP] = heap;
   i32[page + CAPACITY] = 0;
   i32[page + RESERVED] = shared ? ((slices << tld.sliceShift) / blockWords) | 0 : 1;
@@ -176,6 +177,11 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   if (tld.guard !== null) tld.guard.initPage(tld, page);
   i32[page + BLOCK_WORDS] = blockWords;
   i32[page + XTHREAD_ID] = tld.threadId | (tld.guard === null && shared ? 0 : GUARDED);
+}
+
+/** Whether a slice holds heap records, for good: it leads to itself and has no blocks. See `heap-records.ts`. */
+export function isRecordSlice(tld: Tld, slice: Word): boolean {
+  return tld.i32[slice + START] === slice && tld.i32[slice + BLOCK_WORDS] === 0;
 }
 
 /** Forgets a page: its slices belong to no page. The owner's name goes first. */

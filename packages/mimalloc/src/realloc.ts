@@ -5,11 +5,11 @@
 
 import { type Address, checkInteger } from '@shmalloc/allocator-api';
 import { mallocAligned } from './aligned.ts';
-import { extendHuge } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
 import { freeGeneric } from './free.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { refusal } from './guard.ts';
+import { extendHuge } from './huge.ts';
 import { blockAt, livePage } from './lookup.ts';
 import { MAX_REQUEST, mallocGeneric } from './malloc.ts';
 import { binOfPage, ownerOf, Page, setSlices, slicesOf } from './page.ts';

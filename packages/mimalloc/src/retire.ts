@@ -3,11 +3,12 @@
  * allocation is likely to want one again; otherwise its slices go back at once.
  */
 
-import { freeHuge, releaseSegment } from './arena.ts';
+import { releaseSegment } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
+import { freeHuge } from './huge.ts';
 import { binOfPage, clearPage, hasFlag, IN_FULL, Page, setRetire, slicesOf } from './page.ts';
 import { segmentAt } from './page-map.ts';
 import { firstPage, lastPage, queueBin, removePage } from './queue.ts';

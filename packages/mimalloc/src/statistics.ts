@@ -2,11 +2,11 @@
  * What a heap tells about itself in numbers: the header's words, the counters of all records added up, and a count of what there is.
  */
 
-import { presentBytes } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
 import { Heap } from './heap.ts';
+import { presentBytes } from './memory.ts';
 import { binOfPage, slicesOf } from './page.ts';
 import { ABANDONED_SEGMENT, FREE_SEGMENT, Segment } from './segment.ts';
 import { Counter } from './stats.ts';

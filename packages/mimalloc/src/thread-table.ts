@@ -29,10 +29,43 @@ export function slotAt(tld: Tld, slot: number): Word {
 }
 
 /**
- * Claims a free slot for the calling thread.
+ * Claims a free slot for the calling thread. Lock-free; O(slots).
  * @throws AllocError `NoMemory` when all are taken
  */
 export function claimSlot(tld: Tld): void {
+  enterSlot(tld, takeSlot(tld));
+}
+
+/** Claims a free slot for a thread that is to come. @returns the name that it will have */
+export function reserveSlot(tld: Tld): number {
+  const heap = takeSlot(tld);
+  tld.i32[heap + Heap.seat] = 1;
+  return tld.i32[heap + Heap.threadId];
+}
+
+/**
+ * Makes the calling thread the one that a slot was reserved for.
+ * @throws AllocError `InvalidParam` when nobody is expected under this name
+ */
+export function takeSeat(tld: Tld, name: number): void {
+  const { i32, crossings } = tld;
+  for (let slot = 0; slot < i32[tld.header + Field.slots]; slot++) {
+    const heap = slotAt(tld, slot);
+    if (i32[heap + Heap.threadId] !== name) continue;
+    // Acquire: pairs with the post that brought the handle. Of two threads with the same handle one is let in.
+    if (crossings.claim(heap + Heap.seat, 1, 0)) {
+      enterSlot(tld, heap);
+      return;
+    }
+  }
+  throw new AllocError(
+    'InvalidParam',
+    `no thread is expected under threadId ${name}: each handle of shareSlot is for one thread, once`,
+  );
+}
+
+/** The record of a free slot, which has a name now. */
+function takeSlot(tld: Tld): Word {
   const { i32 } = tld;
   const slots = i32[tld.header + Field.slots];
   for (let slot = 0; slot < slots; slot++) {
@@ -47,22 +80,28 @@ export function claimSlot(tld: Tld): void {
     i32[heap + Heap.generation] = generation + 1;
     i32[heap + Heap.backing] = heap;
     i32[heap + Heap.next] = 0;
+    i32[heap + Heap.seat] = 0;
     resetHeap(tld, heap);
-    tld.shared = slot > 0 || i32[tld.header + Field.shared] !== 0;
-    if (slot > 0) {
-      // The others look at the epoch at each generic allocation, and then at this.
-      Atomics.store(i32, tld.header + Field.shared, 1);
-      Atomics.add(i32, tld.header + Field.epoch, 1);
-    }
-    tld.heap = heap;
-    tld.direct = heap + Heap.direct;
-    tld.threadId = name;
-    return;
+    return heap;
   }
   throw new AllocError(
     'NoMemory',
     `all ${slots} threads that this heap has slots for are attached: see maxThreads`,
   );
+}
+
+/** Makes a record the calling thread's. */
+function enterSlot(tld: Tld, heap: Word): void {
+  const { i32, header } = tld;
+  tld.shared = heap !== slotAt(tld, 0) || i32[header + Field.shared] !== 0;
+  if (heap !== slotAt(tld, 0)) {
+    // The others look at the epoch at each generic allocation, and then at this.
+    Atomics.store(i32, header + Field.shared, 1);
+    Atomics.add(i32, header + Field.epoch, 1);
+  }
+  tld.heap = heap;
+  tld.direct = heap + Heap.direct;
+  tld.threadId = i32[heap + Heap.threadId];
 }
 
 /** Makes the calling thread another hand of the thread that has a slot. Somebody else sees to it that one of them is at work at a time. */

@@ -82,6 +82,11 @@ export abstract class Tld extends MallocFamily {
   /** @internal */
   epoch: number;
   /**
+   * How many threads had died when this one looked at its full pages last.
+   * @internal
+   */
+  deaths: number;
+  /**
    * SHAPE's bits of a page that has just been retired.
    * @internal
    */
@@ -126,6 +131,7 @@ export abstract class Tld extends MallocFamily {
     this.direct = 0;
     this.threadId = 0;
     this.epoch = i32[header + Field.epoch];
+    this.deaths = i32[header + Field.deaths];
     this.shared = false;
     this.retired = retireBits(i32[header + Field.retireCycles]);
     this.guard = null;

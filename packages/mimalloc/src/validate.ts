@@ -12,7 +12,7 @@ import {
   DIRECT_COUNT,
 } from './bins.ts';
 import { linkOf } from './blocks.ts';
-import type { Word } from './geometry.ts';
+import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { demandIntact } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
@@ -184,13 +184,17 @@ function validateSegment(tld: Tld, segment: Word, listed: ReadonlySet<Word>): vo
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
   const bit = 1 << ((base >>> tld.segmentShift) & 15);
   const isFree = owner === FREE_SEGMENT;
-  // A hint: a bit may be set too long, when somebody claims a segment that is just being released.
+  // Hints: a bit is set before its segment is let go, so those of other threads' segments may be set too early.
   demand(
-    !isFree || (i32[chunk + Chunk.free] & bit) !== 0,
+    isFree
+      ? (i32[chunk + Chunk.free] & bit) !== 0
+      : owner !== tld.threadId || (i32[chunk + Chunk.free] & bit) === 0,
     `${what} and the bitmap of free segments say different things`,
   );
   demand(
-    ((i32[chunk + Chunk.abandoned] & bit) !== 0) === (owner === ABANDONED_SEGMENT),
+    owner === ABANDONED_SEGMENT
+      ? (i32[chunk + Chunk.abandoned] & bit) !== 0
+      : owner !== tld.threadId || (i32[chunk + Chunk.abandoned] & bit) === 0,
     `${what} and the bitmap of abandoned segments say different things`,
   );
   if (owner === tld.threadId && i32[segment + Segment.kind] === KIND_HUGE) validateTails(tld, segment, what);
@@ -227,6 +231,24 @@ function validateSegment(tld: Tld, segment: Word, listed: ReadonlySet<Word>): vo
       pages === i32[segment + Segment.used],
       `${what} counts ${i32[segment + Segment.used]} pages and has ${pages}`,
     );
+}
+
+/** Segments that no walk would meet. */
+function validateTables(tld: Tld): void {
+  const { i32, header } = tld;
+  for (let chunk = i32[header + Field.chunkLow]; chunk < i32[header + Field.chunkHigh]; chunk++) {
+    const words = chunkAt(tld, chunk);
+    if (words === 0) continue;
+    for (let index = 0; index < SEGMENTS_PER_CHUNK; index++) {
+      const base = (chunk << tld.chunkShift) + (index << tld.segmentShift);
+      const segment = segmentAt(tld, base);
+      demand(
+        (i32[segment + Segment.presentLow] | i32[segment + Segment.presentHigh]) === 0 ||
+          (i32[words + Chunk.present] & (1 << index)) !== 0,
+        `the segment at ${base * 4} has memory, and its bit of ${i32[words + Chunk.present]} is not set`,
+      );
+    }
+  }
 }
 
 /** The queues and the direct table of one heap. */
@@ -274,21 +296,16 @@ function validateQueues(tld: Tld, heap: Word): void {
  */
 export function validateHeap(tld: Tld): void {
   tld.refresh();
-  const { i32, header } = tld;
+  const { i32 } = tld;
   demandIntact(tld);
   demand(i32[tld.emptyPage] === 0, 'the empty page has a block');
   const listed = listedSegments(tld);
-  let present = 0;
+  validateTables(tld);
   let own = 0;
   forEachSegment(tld, (segment) => {
     if (i32[segment + Segment.threadId] === tld.threadId) own++;
-    present += countBits(i32[segment + Segment.presentLow]) + countBits(i32[segment + Segment.presentHigh]);
     validateSegment(tld, segment, listed);
   });
-  demand(
-    present === i32[header + Field.present],
-    `${present} slices are present, ${i32[header + Field.present]} are counted`,
-  );
   const counted = i32[tld.heap + Heap.segmentCount];
   demand(own === counted, `${own} segments belong to this thread, ${counted} are counted`);
   forEachHeap(tld, (heap) => validateQueues(tld, heap));

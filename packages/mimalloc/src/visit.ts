@@ -13,15 +13,19 @@
  */
 
 import { type Address, checkInteger } from '@shmalloc/allocator-api';
+import { findSegment } from './arena.ts';
 import { collectAllDelayed } from './delayed.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { blockAt, livePage, pageOf } from './lookup.ts';
 import { DELAYED, ownerOf, Page } from './page.ts';
+import { Chunk } from './page-map.ts';
 import { forEachPage } from './queue.ts';
+import { ABANDONED_SEGMENT } from './segment.ts';
+import { letGo, takeOver } from './take-over.ts';
 import type { Tld } from './tld.ts';
 import { usableAt } from './usable.ts';
-import { forEachHeap } from './walk.ts';
+import { forEachHeap, forEachPageIn } from './walk.ts';
 
 /**
  * Called with a live block.
@@ -121,6 +125,34 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
     }
   }
   return true;
+}
+
+/**
+ * Calls back for each live block that no thread has: of threads that have detached, or were reaped. Segment by segment, each taken over for that long, so that nobody adopts
+ * it meanwhile. What the visitor frees is gone afterwards.
+ * @returns false when the visitor has had enough
+ */
+export function visitLeft(tld: Tld, visitor: BlockVisitor): boolean {
+  const { i32 } = tld;
+  collectAllDelayed(tld);
+  return (
+    findSegment(tld, Chunk.abandoned, (segment) => {
+      if (!takeOver(tld, segment, ABANDONED_SEGMENT)) return false;
+      const pages: Word[] = [];
+      forEachPageIn(tld, segment, (page) => pages.push(page));
+      try {
+        return pages.some((page) => {
+          const bytes = i32[page + Page.blockWords] * 4;
+          return liveBlocks(tld, page).some((block) => {
+            const address = handedOut(tld, block, bytes);
+            return visitor(address, usableAt(tld, address), 0) === false;
+          });
+        });
+      } finally {
+        letGo(tld, segment);
+      }
+    }) === 0
+  );
 }
 
 /** Whether `free` would free something at this address. */

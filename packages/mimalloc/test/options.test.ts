@@ -73,6 +73,15 @@ const OPTIONS: Record<
     ],
     bad: [7, 'no'],
   },
+  reclaimOnFree: {
+    variable: 'SHMALLOC_RECLAIM_ON_FREE',
+    usual: 0,
+    good: [
+      [true, 1],
+      [false, 0],
+    ],
+    bad: [7, 'no'],
+  },
   sampleRate: {
     variable: 'SHMALLOC_SAMPLE_RATE',
     usual: 1000,

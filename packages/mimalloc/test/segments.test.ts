@@ -1,10 +1,10 @@
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { segmentFor } from '../dist/arena.js';
+import { claimSegmentFor, ownSegmentFor } from '../dist/arena.js';
 import { Heap } from '../dist/heap.js';
 import { slicesOf } from '../dist/page.js';
 import { Chunk, chunkAt, segmentAt } from '../dist/page-map.js';
-import { FREE_SEGMENT, findSlices, Segment } from '../dist/segment.js';
+import { FREE_SEGMENT, findSlices, Segment, type SliceRequest } from '../dist/segment.js';
 import { countBits } from '../dist/slices.js';
 import { forEachSegment } from '../dist/walk.js';
 import {
@@ -137,8 +137,10 @@ test('a thread looks into its own segments first, and claims another only when n
   emptyOut(t, heap, [...blocks, medium]);
 });
 
-test('segmentFor gives a segment in which the request can be met, or none', (t) => {
+test('a segment is found in which the request can be met, one’s own before a free one, or none', (t) => {
   const heap = small();
+  const segmentFor = (at: MiMalloc, arena: number, request: SliceRequest): number =>
+    ownSegmentFor(at, arena, request) || claimSegmentFor(at, arena, request);
   for (const count of [1, 2, 8, heap.slicesPerSegment]) {
     const request = { count, align: 1, residue: 0 };
     const segment = segmentFor(heap, 0, request);

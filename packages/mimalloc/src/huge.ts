@@ -1,0 +1,146 @@
+/**
+ * Huge blocks: one block over whole segments in a row, claimed one after the other.
+ *
+ * ```
+ *   ├ segment ────────────┼ segment ────────────┼ segment ────────────┤
+ *   │ HUGE, COUNT = 3     │ HUGE_TAIL           │ HUGE_TAIL           │
+ *   │ … block ────────────┼─────────────────────┼──────── end         │
+ *     └ its page: the descriptor of the slice that it starts in
+ * ```
+ *
+ * What there is of a huge block is told by the first segment and its page: a tail that no live page counts belongs to nobody, whatever name it has.
+ * A thread that ends in here leaves such tails, or a first segment without a page, and whoever reaps it gives them back.
+ */
+
+import { claim, release, touch } from './arena.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { initPage, Page, type PagePlan } from './page.ts';
+import { chunkAt, segmentAt, sliceAt } from './page-map.ts';
+import { FREE_SEGMENT, KIND_HUGE, KIND_HUGE_TAIL, purgeSegment, Segment } from './segment.ts';
+import { highBits, lowBits } from './slices.ts';
+import { Counter, count } from './stats.ts';
+import type { Tld } from './tld.ts';
+
+/** A huge block: `words` of memory from a place whose address plus `offset` is a multiple of `align`. All in words. */
+export interface HugeRequest {
+  readonly words: number;
+  readonly align: number;
+  readonly offset: number;
+}
+
+/** Whether `[from, to)` lies in whole free segments of one arena. */
+function areFree(tld: Tld, from: Word, to: Word, arena: number): boolean {
+  const { i32, segmentShift, slicesPerSegment } = tld;
+  const low = lowBits(0, slicesPerSegment);
+  const high = highBits(0, slicesPerSegment);
+  for (let base = (from >>> segmentShift) << segmentShift; base < to; base += 1 << segmentShift) {
+    if (chunkAt(tld, base >>> tld.chunkShift) === 0) return false;
+    const segment = segmentAt(tld, base);
+    if (
+      i32[segment + Segment.threadId] !== FREE_SEGMENT ||
+      i32[segment + Segment.presentLow] !== low ||
+      i32[segment + Segment.presentHigh] !== high ||
+      i32[segment + Segment.arena] !== arena
+    )
+      return false;
+  }
+  return true;
+}
+
+/** Gives back a segment of a run that could not be had. What it was to lose it is to lose again. */
+function unclaim(tld: Tld, segment: Word): void {
+  const { i32 } = tld;
+  i32[segment + Segment.purgeLow] = i32[segment + Segment.presentLow];
+  i32[segment + Segment.purgeHigh] = i32[segment + Segment.presentHigh];
+  release(tld, segment);
+}
+
+/** Claims every segment from `base` to `to`; none when one of them cannot be had. */
+function claimRun(tld: Tld, base: Word, to: Word, kind: number): boolean {
+  const { i32 } = tld;
+  const step = 1 << tld.segmentShift;
+  for (let at = base; at < to; at += step) {
+    const segment = segmentAt(tld, at);
+    if (claim(tld, segment)) {
+      i32[segment + Segment.kind] = at === base ? kind : KIND_HUGE_TAIL;
+      i32[segment + Segment.freeLow] = 0;
+      i32[segment + Segment.freeHigh] = 0;
+      i32[segment + Segment.purgeLow] = 0;
+      i32[segment + Segment.purgeHigh] = 0;
+      continue;
+    }
+    for (let back = base; back < at; back += step) unclaim(tld, segmentAt(tld, back));
+    return false;
+  }
+  return true;
+}
+
+/**
+ * A page of one block over segments of its own.
+ * @returns 0 when there are not enough free segments in a row
+ */
+export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: PagePlan): Word {
+  const { i32, header, segmentShift } = tld;
+  const { words, align, offset } = request;
+  const last = i32[header + Field.chunkHigh] << tld.chunkShift;
+  for (let base = i32[header + Field.chunkLow] << tld.chunkShift; base < last; base += 1 << segmentShift) {
+    // The first place in this segment that is aligned as it should be.
+    const start = Math.ceil((base + offset) / align) * align - offset;
+    const end = start + words;
+    if (start >= base + (1 << segmentShift)) continue;
+    if (end > last) return 0;
+    if (!areFree(tld, start, end, arena) || !claimRun(tld, base, end, KIND_HUGE)) continue;
+    const segment = segmentAt(tld, base);
+    i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
+    touch(tld, segment);
+    const page = sliceAt(tld, start);
+    const first = (start >>> tld.sliceShift) << tld.sliceShift;
+    initPage(tld, page, first, { ...plan, offset: start - first });
+    count(tld, tld.heap, Counter.hugePages);
+    return page;
+  }
+  return 0;
+}
+
+/** The segments of a huge block go back; its page has been cleared. */
+export function freeHuge(tld: Tld, start: Word): void {
+  const { i32, segmentShift } = tld;
+  const base = (start >>> segmentShift) << segmentShift;
+  const segments = i32[segmentAt(tld, base) + Segment.count];
+  for (let index = segments - 1; index >= 0; index--) {
+    giveBack(tld, segmentAt(tld, base + (index << segmentShift)));
+  }
+}
+
+/** Releases a segment of which every slice may have memory. */
+export function giveBack(tld: Tld, segment: Word): void {
+  const { i32 } = tld;
+  const delay = i32[tld.header + Field.purgeDelay];
+  i32[segment + Segment.purgeLow] = i32[segment + Segment.presentLow];
+  i32[segment + Segment.purgeHigh] = i32[segment + Segment.presentHigh];
+  if (delay >= 0) {
+    const now = tld.os.now() | 0;
+    i32[segment + Segment.purgeAt] = (now + delay) | 1;
+    if (delay === 0) purgeSegment(tld, segment, true, now);
+  }
+  release(tld, segment);
+}
+
+/**
+ * Adds the segments behind a huge block to it, so that it ends at `end`.
+ * @returns false when they are not free
+ */
+export function extendHuge(tld: Tld, page: Word, end: Word): boolean {
+  const { i32, segmentShift } = tld;
+  const start = i32[page + Page.start];
+  const base = (start >>> segmentShift) << segmentShift;
+  const segment = segmentAt(tld, base);
+  const have = base + (i32[segment + Segment.count] << segmentShift);
+  if (end <= have) return true;
+  if (end > i32[tld.header + Field.chunkHigh] << tld.chunkShift) return false;
+  if (!areFree(tld, have, end, i32[segment + Segment.arena])) return false;
+  if (!claimRun(tld, have, end, KIND_HUGE_TAIL)) return false;
+  i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
+  return true;
+}

@@ -1,0 +1,70 @@
+/**
+ * Adopting what threads that have ended left behind: on allocation before a free segment is claimed, and, if the region is made so, on a free into it.
+ */
+
+import { bitOf, findSegment } from './arena.ts';
+import { BIN_HUGE } from './bins.ts';
+import { collectPage } from './blocks.ts';
+import type { Word } from './geometry.ts';
+import { Heap } from './heap.ts';
+import { adoptSlices } from './memory.ts';
+import { binOfPage, Page } from './page.ts';
+import { Chunk, chunkAt, segmentAt } from './page-map.ts';
+import { appendPage, removePage } from './queue.ts';
+import { freePage } from './retire.ts';
+import { ABANDONED_SEGMENT, KIND_PAGES, linkSegment, Segment } from './segment.ts';
+import type { Tld } from './tld.ts';
+import { forEachPageIn, keeperOf } from './walk.ts';
+
+/** Makes an abandoned segment this thread's; false when somebody else was quicker. */
+export function reclaim(tld: Tld, segment: Word): boolean {
+  const { i32, crossings } = tld;
+  // Only heaps of its arena may have the pages of an exclusive one.
+  const keeper = keeperOf(tld, i32[segment + Segment.arena]);
+  if (keeper === 0) return false;
+  // Acquire: pairs with the store in `abandonSegment`.
+  if (!crossings.claim(segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId)) return false;
+  const base = i32[segment + Segment.base];
+  crossings.clearBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
+  i32[tld.heap + Heap.segmentCount] += Math.max(1, i32[segment + Segment.count]);
+  for (let index = 1; index < i32[segment + Segment.count]; index++)
+    i32[segmentAt(tld, base + (index << tld.segmentShift)) + Segment.threadId] = tld.threadId;
+  if (
+    i32[segment + Segment.kind] === KIND_PAGES &&
+    (i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0
+  )
+    linkSegment(tld, segment);
+  adoptSlices(tld, segment); // memory that came while nobody had it
+  const pages: Word[] = [];
+  forEachPageIn(tld, segment, (page) => pages.push(page));
+  for (const page of pages) {
+    i32[page + Page.xthreadId] |= tld.threadId;
+    i32[page + Page.xheap] = keeper;
+    i32[keeper + Heap.pageCount]++;
+    appendPage(tld, keeper, binOfPage(tld, page), page);
+  }
+  for (const page of pages) {
+    if (binOfPage(tld, page) === BIN_HUGE) tld.crossings.mark(page + Page.xthreadFree);
+    collectPage(tld, page, true);
+    if (i32[page + Page.used] !== 0) continue;
+    removePage(tld, keeper, binOfPage(tld, page), page);
+    freePage(tld, page);
+  }
+  return true;
+}
+
+/** Adopts one abandoned segment of this arena; false when there is none. */
+export function reclaimOne(tld: Tld, arena: number): boolean {
+  const { i32 } = tld;
+  return (
+    0 !==
+    findSegment(
+      tld,
+      Chunk.abandoned,
+      (segment) =>
+        i32[segment + Segment.arena] === arena &&
+        i32[segment + Segment.kind] === KIND_PAGES &&
+        reclaim(tld, segment),
+    )
+  );
+}
