@@ -36,7 +36,7 @@ import {
   slicesOf,
 } from './page.ts';
 import { PAGE_SHIFT, sliceAt } from './page-map.ts';
-import { Segment } from './segment.ts';
+import { KIND_PAGES, Segment } from './segment.ts';
 import { highBits, lowBits } from './slices.ts';
 import { Counter, count } from './stats.ts';
 import type { Tld } from './tld.ts';
@@ -158,11 +158,13 @@ export function mendSegment(tld: Tld, segment: Word): boolean {
     }
     slice += slices;
   }
-  i32[segment + Segment.freeLow] = i32[segment + Segment.presentLow] & ~low;
-  i32[segment + Segment.freeHigh] = i32[segment + Segment.presentHigh] & ~high;
+  // A huge block has its segments whole.
+  const isDivided = i32[segment + Segment.kind] === KIND_PAGES;
+  i32[segment + Segment.freeLow] = isDivided ? i32[segment + Segment.presentLow] & ~low : 0;
+  i32[segment + Segment.freeHigh] = isDivided ? i32[segment + Segment.presentHigh] & ~high : 0;
   // Any of them may still have memory.
   i32[segment + Segment.purgeLow] = i32[segment + Segment.freeLow];
   i32[segment + Segment.purgeHigh] = i32[segment + Segment.freeHigh];
-  i32[segment + Segment.used] = pages;
+  i32[segment + Segment.used] = isDivided ? pages : 0;
   return pages !== 0;
 }

@@ -303,7 +303,9 @@ export function validateHeap(tld: Tld): void {
   validateTables(tld);
   let own = 0;
   forEachSegment(tld, (segment) => {
-    if (i32[segment + Segment.threadId] === tld.threadId) own++;
+    // What follows the first segment of a huge block goes with it, whatever name it has.
+    if (i32[segment + Segment.threadId] === tld.threadId && i32[segment + Segment.kind] !== KIND_HUGE_TAIL)
+      own += Math.max(1, i32[segment + Segment.count]);
     validateSegment(tld, segment, listed);
   });
   const counted = i32[tld.heap + Heap.segmentCount];
