@@ -17,6 +17,7 @@ import { makeGuard } from './secure/guards.ts';
 import { type MiStats, statsOf } from './statistics.ts';
 import { statsText } from './stats-text.ts';
 import { duplicate, textAt } from './strings.ts';
+import { namesOf } from './thread-table.ts';
 import { addressOfView, allocateAs } from './typed.ts';
 import { validateHeap } from './validate.ts';
 import { type BlockVisitor, isLive, isOwned, visitLeft, visitLive } from './visit.ts';
@@ -215,6 +216,15 @@ export class MiMalloc extends MiMallocCore {
    */
   validate(): void {
     validateHeap(this);
+  }
+
+  /**
+   * The threads that have a slot: attached, expected by {@link MiMallocCore.shareSlot}, or ended and not reaped yet. O(slots).
+   * @returns their `threadId`, in the order of their slots
+   */
+  threadIds(): number[] {
+    this.refresh();
+    return namesOf(this);
   }
 
   /** Figures about the region and all threads in it. O(slices). */

@@ -128,3 +128,14 @@ export function resetHeap(tld: Tld, heap: Word): void {
   i32[heap + Heap.retiredLow] = BIN_COUNT;
   clearQueues(tld, heap);
 }
+
+/** The names of those who have a slot. */
+export function namesOf(tld: Tld): number[] {
+  const { i32 } = tld;
+  const names = new Set<number>();
+  for (let slot = 0; slot < i32[tld.header + Field.slots]; slot++) {
+    const name = i32[slotAt(tld, slot) + Heap.threadId];
+    if (name !== 0) names.add(name);
+  }
+  return [...names];
+}

@@ -1,0 +1,96 @@
+/** What the freeze test's threads share, and the statements before which one of them stops. */
+import type { SlotHandle } from '@shmalloc/mimalloc';
+
+/** What the worker that freezes is told. */
+export interface FreezeOrder {
+  readonly handle: SlotHandle;
+  /** The rewritten package. */
+  readonly url: string;
+  readonly file: string;
+  /** How the statement begins. */
+  readonly statement: string;
+  /** Addresses of live blocks, 0 for none. */
+  readonly table: SharedArrayBuffer;
+  /** 1: it has come to a stop; 2: it has not, whatever it did. And a word on which nobody ever calls. */
+  readonly control: SharedArrayBuffer;
+  readonly seed: number;
+}
+
+/** A moment of a protocol: what has been done and what not, and the statement that would come next. */
+export type Moment = readonly [what: string, file: string, statement: string];
+
+export const MOMENTS: readonly Moment[] = [
+  ['malloc: a block is off its list, and not counted', 'mi-malloc.js', 'i32[page + USED]++'],
+  [
+    'free: a block is linked, and not the first of its list',
+    'mi-malloc.js',
+    'i32[page + LOCAL_FREE] = block',
+  ],
+  ['free: a block is in its list, and still counted', 'mi-malloc.js', 'i32[page + USED] = used'],
+  [
+    'extend: new blocks are linked, and beyond the capacity',
+    'blocks.js',
+    'i32[page + CAPACITY] = capacity + count',
+  ],
+  ['collect: the same list is the free one and the owner’s', 'blocks.js', 'i32[page + LOCAL_FREE] = 0'],
+  [
+    'collect: blocks freed by others are the owner’s, and still on their list',
+    'blocks.js',
+    'if (crossings.claim(place, word',
+  ],
+  [
+    'collect: blocks freed by others are gathered, and still counted',
+    'blocks.js',
+    'i32[page + USED] -= count',
+  ],
+  ['foreign free: the mark of a full page is taken, and the news not brought', 'free.js', 'crossings.push('],
+  [
+    'delayed frees: noted, and not taken',
+    'delayed.js',
+    'if (crossings.claim(heap + DELAYED_FREE, first, 0))',
+  ],
+  ['delayed frees: taken, and none freed', 'delayed.js', 'freeTaken(tld, heap)'],
+  [
+    'delayed frees: the note has moved on, and the block is not free',
+    'delayed.js',
+    'if (ownerOf(tld, page) === tld.threadId)',
+  ],
+  ['full page: marked, and not looked through', 'full.js', 'if (i32[page + XTHREAD_FREE] === DELAYED)'],
+  ['full page: on its way back to its queue', 'full.js', 'unfillPage('],
+  ['segment: claimed, and its bit still says free', 'arena.js', 'crossings.clearBits('],
+  ['segment: its bit says free, and it is not let go', 'arena.js', 'crossings.store('],
+  ['page: its slices are taken, and it is not made', 'segment.js', 'initPage(tld, page, base, plan)'],
+  ['page: made, and nobody’s', 'page.js', 'i32[page + XTHREAD_ID] = tld.threadId'],
+  ['page: nobody’s, and still there', 'page.js', 'i32[page + BLOCK_WORDS] = 0'],
+  ['huge block: some of its segments are claimed', 'huge.js', 'i32[segment + Segment.kind] = at === base'],
+  [
+    'huge block: its page is gone, and its segments are not let go',
+    'huge.js',
+    'for (let index = segments - 1',
+  ],
+  ['heap: deleted, and its pages half moved', 'heap-delete.js', 'appendPage(tld, keeper, bin, page)'],
+  ['heap: its record is in no list, and not let go', 'heap-records.js', 'resetHeap(tld, heap)'],
+  ['heap records: known, and their slice still managed', 'heap-records.js', 'dropSlice(tld, first)'],
+  ['detach: pages are nobody’s, and their segments are not let go', 'abandon.js', 'forEachSegment('],
+  ['detach: the bit says abandoned, and the segment is not let go', 'abandon.js', 'crossings.store(segment'],
+  [
+    'detach: all is abandoned, and the slot is still taken',
+    'abandon.js',
+    'tld.crossings.store(heap + Heap.threadId, 0)',
+  ],
+  ['adopt: the segment is claimed, and its pages are nobody’s', 'reclaim.js', 'const pages = []'],
+  [
+    'reap: a segment is taken over, and its tails are not',
+    'take-over.js',
+    'const extent = extentOf(tld, segment)',
+  ],
+  ['reap: a page’s lists are half mended', 'mend.js', 'cutThreadFree(tld, page, marks)'],
+  ['reap: all is abandoned, and the dead thread’s slot is still taken', 'reap.js', 'finishRange(tld, heap)'],
+  ['memory: it has grown, and nothing of it is managed', 'memory.js', 'layRange(tld, from, to, arena)'],
+  ['memory: tables are laid, and no slice is there', 'memory.js', 'widen(tld, from >>> chunkShift'],
+  [
+    'attach: the slot is taken, and the thread not there',
+    'thread-table.js',
+    'i32[heap + Heap.generation] = generation + 1',
+  ],
+];
