@@ -134,8 +134,8 @@ export async function measure(plan: Plan, step: (label: string) => void = () => 
   return { samples, absences };
 }
 
-/** The same list, begun at another place. */
-function rotated<T>(list: readonly T[], by: number): T[] {
+/** The same list, begun at another place. @internal */
+export function rotated<T>(list: readonly T[], by: number): T[] {
   const start = list.length === 0 ? 0 : by % list.length;
   return [...list.slice(start), ...list.slice(0, start)];
 }

@@ -4,11 +4,15 @@ import type { Machine } from '../machine.ts';
 import { type Column, colors, RULE, renderTable } from '../table.ts';
 import { formatBytes, formatCount } from '../units.ts';
 import { type Contestant, REFERENCES } from './contestant.ts';
+import { formatNanoseconds, formatQuotient, formatSpread } from './figures.ts';
 import type { Footprint } from './footprint/footprint.ts';
 import { footprintTable } from './footprint/table.ts';
 import type { Garbage } from './garbage.ts';
 import type { Absence, Plan, Sample } from './measure.ts';
 import type { Figure } from './summary.ts';
+import { threadNotes } from './threads/notes.ts';
+import type { Threads } from './threads/report.ts';
+import { threadTables } from './threads/table.ts';
 import type { Workload } from './workload.ts';
 
 /**
@@ -24,6 +28,8 @@ export interface BenchReport {
   readonly garbage: readonly Garbage[];
   /** Null when it was left out, or nobody was chosen that has one. */
   readonly footprint: Footprint | null;
+  /** Null when they were left out, or nobody was chosen that takes part. */
+  readonly threads: Threads | null;
   readonly absences: readonly Absence[];
   readonly samples: readonly Sample[];
 }
@@ -40,6 +46,7 @@ export function renderReport(report: BenchReport, plan: Plan): string {
   const parts = plan.workloads.map((workload) => timeTable(report, plan.contestants, workload));
   if (report.garbage.length > 0) parts.push(garbageTable(report, plan));
   if (report.footprint !== null) parts.push(footprintTable(report.footprint, plan.contestants));
+  if (report.threads !== null) parts.push(...threadTables(report.threads.figures));
   parts.push(notes(report, plan));
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -77,8 +84,8 @@ function timeTable(
   return renderTable(columns, rows);
 }
 
-function figureCells({ nanoseconds, lower, upper }: Figure): string[] {
-  return [formatNanoseconds(nanoseconds), `±${((50 * (upper - lower)) / nanoseconds).toFixed(1)} %`];
+function figureCells(figure: Figure): string[] {
+  return [formatNanoseconds(figure.nanoseconds), formatSpread(figure)];
 }
 
 function ratioCell({ ratios }: Figure, reference: string): string {
@@ -109,7 +116,7 @@ function titleOf(list: readonly { name: string; title: string }[], name: string)
 }
 
 function notes(report: BenchReport, plan: Plan): string {
-  const { machine, absences, figures, footprint } = report;
+  const { machine, absences, figures, footprint, threads } = report;
   const took = (name: string): boolean => figures.some(({ contestant }) => contestant === name);
   const title = (name: string): string => titleOf(plan.contestants, name);
   const lines = plan.workloads.map((workload) => `${workload.title}: ${workload.description}`);
@@ -130,7 +137,12 @@ function notes(report: BenchReport, plan: Plan): string {
     );
   }
   if (footprint !== null) lines.push(...footprintNotes(footprint, title));
-  for (const { contestant, workload, reason } of [...absences, ...(footprint?.absences ?? [])]) {
+  if (threads !== null) lines.push(...threadNotes(threads));
+  for (const { contestant, workload, reason } of [
+    ...absences,
+    ...(footprint?.absences ?? []),
+    ...(threads?.absences ?? []),
+  ]) {
     lines.push(`Not measured: ${contestant}${workload === undefined ? '' : ` in ${workload}`}: ${reason}`);
   }
   return lines.map((line) => colors.dim(line)).join('\n');
@@ -152,12 +164,4 @@ function versionsOf({ samples }: BenchReport): [string, string][] {
   const versions = new Map<string, string>();
   for (const { contestant, version } of samples) if (version !== undefined) versions.set(contestant, version);
   return [...versions];
-}
-
-function formatNanoseconds(value: number): string {
-  return value < 1000 ? value.toFixed(1) : formatCount(Math.round(value));
-}
-
-function formatQuotient(value: number): string {
-  return value < 100 ? value.toFixed(2) : formatCount(Math.round(value));
 }

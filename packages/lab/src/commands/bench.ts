@@ -16,6 +16,11 @@ import { type Garbage, meterGarbage } from '../bench/garbage.ts';
 import { type Absence, measure, type Plan, stepsOf } from '../bench/measure.ts';
 import { type BenchReport, renderReport } from '../bench/report.ts';
 import { summarize } from '../bench/summary.ts';
+import { LOCK_REFERENCE, THREAD_CONTESTANTS, TIME_REFERENCE } from '../bench/threads/contestant.ts';
+import { measureThreads, type ThreadPlan, threadSteps } from '../bench/threads/measure.ts';
+import type { Threads } from '../bench/threads/report.ts';
+import { summarizeThreads } from '../bench/threads/summary.ts';
+import { THREAD_WORKLOADS } from '../bench/threads/workload.ts';
 import { WORKLOADS } from '../bench/workload.ts';
 import { JobError, oneLine } from '../errors.ts';
 import { outPath, writeFile } from '../files.ts';
@@ -24,11 +29,19 @@ import { type Progress, startProgress } from '../progress.ts';
 import { checkNames, names, wholeNumber } from './options.ts';
 
 const REGION_BYTES = 64 * 1024 * 1024;
+/** A hundred batches of the largest blocks fit, and what a heap needs besides. */
+const THREAD_REGION_BYTES = 1024 * 1024 * 1024;
 
 /** How much is done, at leisure and in a hurry. */
 const SCALES = {
   full: { rounds: 15, roundSeconds: 0.2, settleSeconds: 2, operations: 10_000_000, garbageSeconds: 5 },
   quick: { rounds: 5, roundSeconds: 0.03, settleSeconds: 0.3, operations: 1_000_000, garbageSeconds: 0.5 },
+} as const;
+
+/** The same with several threads. */
+const THREAD_SCALES = {
+  full: { rounds: 7, roundSeconds: 1, warmSeconds: 1, life: 500_000 },
+  quick: { rounds: 3, roundSeconds: 0.1, warmSeconds: 0.2, life: 100_000 },
 } as const;
 
 /** The longest recording that is replayed in a hurry. */
@@ -45,6 +58,7 @@ interface BenchFlags {
   quick?: boolean;
   garbage: boolean;
   footprint: boolean;
+  threads: boolean;
   json?: boolean;
   out?: string;
 }
@@ -59,8 +73,9 @@ Contestants: ${timed()
   .map(({ name }) => name)
   .join(', ')}
 Those that are called from C or compiled to WASM need a compiler and their library; without, they are left out with a note.
+With several threads: ${THREAD_CONTESTANTS.map(({ name }) => name).join(', ')}
 Workloads:
-${WORKLOADS.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).join('\n')}`;
+${[...WORKLOADS, ...THREAD_WORKLOADS].map(({ name, description }) => `  ${name.padEnd(13)} ${description}`).join('\n')}`;
 
 /**
  * Adds the subcommand.
@@ -79,6 +94,7 @@ export function addBench(root: Command): void {
     .option('--quick', 'half a minute instead of about three; the figures are rough')
     .option('--no-garbage', 'leave out the measurement of JavaScript garbage')
     .option('--no-footprint', 'leave out the memory that recorded programs take')
+    .option('--no-threads', 'leave out the workloads of several threads')
     .option('--json', 'print the results as JSON')
     .option('-o, --out <file>', 'where the JSON goes (default: out/bench.json)')
     .addHelpText('after', EXAMPLES)
@@ -86,10 +102,12 @@ export function addBench(root: Command): void {
 }
 
 async function bench(flags: BenchFlags): Promise<void> {
+  checkChoice('contestant', flags.only, [timed(), THREAD_CONTESTANTS]);
+  checkChoice('workload', flags.workload, [WORKLOADS, THREAD_WORKLOADS]);
   const scale = flags.quick ? SCALES.quick : SCALES.full;
   const plan: Plan = {
-    contestants: chosen('contestant', timed(), flags.only),
-    workloads: chosen('workload', WORKLOADS, flags.workload),
+    contestants: chosen(timed(), flags.only),
+    workloads: chosen(WORKLOADS, flags.workload),
     rounds: flags.rounds ?? scale.rounds,
     roundSeconds: scale.roundSeconds,
     settleSeconds: scale.settleSeconds,
@@ -99,14 +117,23 @@ async function bench(flags: BenchFlags): Promise<void> {
   const metered = flags.garbage ? meteredOf(plan) : [];
   const filled = flags.footprint ? withFootprint(plan.contestants) : [];
   const traces = filled.length === 0 ? [] : tracesOf(flags.quick === true);
+  const threadPlan = threadPlanOf(flags);
   const progress = startProgress(
-    stepsOf(plan) + metered.length * plan.workloads.length + filled.length * traces.length,
+    stepsOf(plan) +
+      metered.length * plan.workloads.length +
+      filled.length * traces.length +
+      threadSteps(threadPlan),
   );
   let report: BenchReport;
   try {
-    const { samples, absences } = await measure(plan, (label) => progress.step(label));
+    const { samples, absences } = await measure(
+      // Who has nothing to do is not prepared.
+      plan.workloads.length > 0 ? plan : { ...plan, contestants: [] },
+      (label) => progress.step(label),
+    );
     const garbage = await meterAll(plan, metered, scale.operations, scale.garbageSeconds, progress);
     const footprint = await footprintOf(filled, traces, absences, progress);
+    const threads = await threadsOf(threadPlan, absences, progress);
     const references = REFERENCES.map(({ contestant }) => contestant);
     const { rounds, roundSeconds, settleSeconds, bytes, seed } = plan;
     report = {
@@ -116,6 +143,7 @@ async function bench(flags: BenchFlags): Promise<void> {
       figures: summarize(samples, references),
       garbage,
       footprint,
+      threads,
       absences,
       samples,
     };
@@ -128,7 +156,8 @@ async function bench(flags: BenchFlags): Promise<void> {
   process.stdout.write(
     flags.json ? json : `${renderReport(report, { ...plan, contestants: CONTESTANTS })}\n\n${file}\n`,
   );
-  if (report.figures.length === 0) throw new JobError('nothing could be measured');
+  if (report.figures.length === 0 && !report.threads?.figures.length)
+    throw new JobError('nothing could be measured');
 }
 
 /** The recordings, in a hurry only those of programs that did little. */
@@ -185,16 +214,44 @@ function timed(): Contestant[] {
   return CONTESTANTS.filter(({ name }) => name !== METER_CONTROL);
 }
 
+/** Nobody, or nothing to do, when the threads are left out. */
+function threadPlanOf(flags: BenchFlags): ThreadPlan {
+  const scale = flags.quick ? THREAD_SCALES.quick : THREAD_SCALES.full;
+  return {
+    ...scale,
+    contestants: flags.threads ? chosen(THREAD_CONTESTANTS, flags.only) : [],
+    workloads: chosen(THREAD_WORKLOADS, flags.workload),
+    rounds: flags.rounds ?? scale.rounds,
+    bytes: THREAD_REGION_BYTES,
+    seed: flags.seed,
+  };
+}
+
+/** Whoever is absent altogether has been told of, and is not tried again. */
+async function threadsOf(
+  plan: ThreadPlan,
+  absences: readonly Absence[],
+  progress: Progress,
+): Promise<Threads | null> {
+  const gone = new Set(absences.filter((each) => each.workload === undefined).map((each) => each.contestant));
+  const contestants = plan.contestants.filter(({ name }) => !gone.has(name));
+  const { workloads, contestants: _, ...parameters } = plan;
+  if (contestants.length === 0 || workloads.length === 0) return null;
+  const found = await measureThreads({ ...plan, contestants }, (label) => progress.step(label));
+  const references = [TIME_REFERENCE, LOCK_REFERENCE].map(({ contestant }) => contestant);
+  return { plan: parameters, figures: summarizeThreads(found.samples, references), ...found };
+}
+
+type Named = readonly { name: string }[];
+
+function checkChoice(what: string, only: readonly string[] | undefined, lists: readonly Named[]): void {
+  const known = lists.flatMap((list) => list.map(({ name }) => name));
+  if (only !== undefined) checkNames(what, only, [...new Set(known)]);
+}
+
 function chosen<T extends { name: string }>(
-  what: string,
   all: readonly T[],
   only: readonly string[] | undefined,
 ): readonly T[] {
-  if (only === undefined) return all;
-  checkNames(
-    what,
-    only,
-    all.map(({ name }) => name),
-  );
-  return all.filter(({ name }) => only.includes(name));
+  return only === undefined ? all : all.filter(({ name }) => only.includes(name));
 }

@@ -27,7 +27,10 @@ const FLAGS: readonly string[] = ['-std=gnu11', '-O2', '-fno-builtin'];
  * @throws Error of one line when there is no C compiler, or no such library
  * @internal
  */
-export function programFor(source: 'seat.c' | 'replay.c', { flags, debian }: CAllocator): string {
+export function programFor(
+  source: 'seat.c' | 'replay.c' | 'threads.c',
+  { flags, debian }: CAllocator,
+): string {
   return compile({
     compiler: process.env.CC || 'cc',
     source,

@@ -56,7 +56,7 @@ async function seat({ workload: name, seed, prepared }: SeatOrder): Promise<Seat
  * @returns the path of a file
  * @internal
  */
-export function numbersFile(workload: Workload, seed: number): string {
+export function numbersFile(workload: Pick<Workload, 'name' | 'draw'>, seed: number): string {
   const file = path.join(scratchFolder(), `${workload.name}-${seed}.numbers`);
   if (!existsSync(file)) {
     writeFileSync(file, Buffer.concat(workload.draw(seed).map((each) => Buffer.from(each.buffer))));
