@@ -6,7 +6,9 @@
  *   to its input     from its output
  *   ------------     ---------------
  *                    ready 2.0.9              the threads are there and have set up their parts; the version of the allocator
- *   2 200            took 9961472 200051234   two threads played for 200 ms: so many operations, so many nanoseconds
+ *   2 200            took 9961472 200051234 198000000 90000000
+ *                                            two threads played for 200 ms: so many operations, so many nanoseconds, and those in
+ *                                            which each had something to do
  *   the end          the end
  *                    failed WHY               and the end
  *
@@ -78,7 +80,7 @@ static uint64_t nanoseconds(void) {
 struct worker {
   int number;
   sem_t go;
-  uint64_t operations, start, end;
+  uint64_t operations, start, end, waited;
   /* larson */
   const uint16_t *sizes, *places;
   unsigned next;
@@ -113,6 +115,7 @@ static void begin(struct worker *worker) {
   atomic_fetch_add(&arrived, 1);
   while (atomic_load(&arrived) < playing) relax();
   worker->operations = 0;
+  worker->waited = 0;
   worker->start = nanoseconds();
 }
 
@@ -130,7 +133,7 @@ static _Alignas(64) atomic_int asleep;
 static _Alignas(64) void *ring[BATCHES][BATCH];
 
 /* Waits until the word is another one, or for a while. */
-static void await(atomic_int *word, int value) {
+static void await_change(atomic_int *word, int value) {
   for (int looks = 0; looks < LOOKS_BEFORE_SLEEP; looks++) {
     if (atomic_load(word) != value) return;
     relax();
@@ -139,6 +142,12 @@ static void await(atomic_int *word, int value) {
   atomic_fetch_add(&asleep, 1);
   if (atomic_load(&closed) == 0) syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &limit, NULL, 0);
   atomic_fetch_sub(&asleep, 1);
+}
+
+static void await(struct worker *worker, atomic_int *word, int value) {
+  uint64_t start = nanoseconds();
+  await_change(word, value);
+  worker->waited += nanoseconds() - start;
 }
 
 static void wake(atomic_int *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0); }
@@ -156,7 +165,7 @@ static void *produce(void *argument) {
     uint64_t end = worker->start + seconds;
     do {
       int batch = atomic_load_explicit(&given, memory_order_relaxed);
-      while (batch - atomic_load(&taken) >= BATCHES) await(&taken, batch - BATCHES);
+      while (batch - atomic_load(&taken) >= BATCHES) await(worker, &taken, batch - BATCHES);
       void **place = ring[batch % BATCHES];
       const uint16_t *sizes = numbers + worker->next;
       for (int i = 0; i < BATCH; i++) place[i] = allocate(sizes[i]);
@@ -183,7 +192,7 @@ static void *consume(void *argument) {
       bool last = false;
       while (atomic_load(&given) == batch && !last) {
         if (atomic_load(&closed) != 0) last = atomic_load(&given) == batch;
-        else await(&given, batch);
+        else await(worker, &given, batch);
       }
       if (last) break;
       void **place = ring[batch % BATCHES];
@@ -304,7 +313,12 @@ static void play(int workers, uint64_t milliseconds) {
     if (crew[i].start < start) start = crew[i].start;
     if (crew[i].end > end) end = crew[i].end;
   }
-  say("took %llu %llu\n", (unsigned long long)operations, (unsigned long long)(end - start));
+  char busy[WORKERS * 24] = "";
+  for (int i = 0, length = 0; i < workers; i++) {
+    unsigned long long each = crew[i].end - crew[i].start - crew[i].waited;
+    length += snprintf(busy + length, sizeof busy - (size_t)length, " %llu", each);
+  }
+  say("took %llu %llu%s\n", (unsigned long long)operations, (unsigned long long)(end - start), busy);
 }
 
 int main(int count, char **words) {

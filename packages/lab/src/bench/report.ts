@@ -10,9 +10,10 @@ import { footprintTable } from './footprint/table.ts';
 import type { Garbage } from './garbage.ts';
 import type { Absence, Plan, Sample } from './measure.ts';
 import type { Figure } from './summary.ts';
-import { threadNotes } from './threads/notes.ts';
+import type { Memory } from './threads/memory.ts';
+import { memoryNotes, threadNotes } from './threads/notes.ts';
 import type { Threads } from './threads/report.ts';
-import { threadTables } from './threads/table.ts';
+import { memoryTable, threadTables } from './threads/table.ts';
 import type { Workload } from './workload.ts';
 
 /**
@@ -30,6 +31,8 @@ export interface BenchReport {
   readonly footprint: Footprint | null;
   /** Null when they were left out, or nobody was chosen that takes part. */
   readonly threads: Threads | null;
+  /** Memory over time; null as {@link BenchReport.threads}. */
+  readonly memory: Memory | null;
   readonly absences: readonly Absence[];
   readonly samples: readonly Sample[];
 }
@@ -47,6 +50,7 @@ export function renderReport(report: BenchReport, plan: Plan): string {
   if (report.garbage.length > 0) parts.push(garbageTable(report, plan));
   if (report.footprint !== null) parts.push(footprintTable(report.footprint, plan.contestants));
   if (report.threads !== null) parts.push(...threadTables(report.threads.figures));
+  if (report.memory !== null) parts.push(memoryTable(report.memory.figures));
   parts.push(notes(report, plan));
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -116,14 +120,34 @@ function titleOf(list: readonly { name: string; title: string }[], name: string)
 }
 
 function notes(report: BenchReport, plan: Plan): string {
-  const { machine, absences, figures, footprint, threads } = report;
-  const took = (name: string): boolean => figures.some(({ contestant }) => contestant === name);
+  const { machine, absences, footprint, threads, memory } = report;
   const title = (name: string): string => titleOf(plan.contestants, name);
+  const lines = pairNotes(report, plan, title);
+  if (footprint !== null) lines.push(...footprintNotes(footprint, title));
+  if (threads !== null) lines.push(...threadNotes(threads));
+  if (memory !== null) lines.push(...memoryNotes(memory));
+  lines.push(`Seed ${plan.seed}; ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}.`);
+  const absent = [
+    absences,
+    footprint?.absences ?? [],
+    threads?.absences ?? [],
+    memory?.absences ?? [],
+  ].flat();
+  for (const { contestant, workload, reason } of absent) {
+    lines.push(`Not measured: ${contestant}${workload === undefined ? '' : ` in ${workload}`}: ${reason}`);
+  }
+  return lines.map((line) => colors.dim(line)).join('\n');
+}
+
+/** Those below the times of one thread. */
+function pairNotes(report: BenchReport, plan: Plan, title: (name: string) => string): string[] {
+  if (plan.workloads.length === 0) return [];
+  const took = (name: string): boolean => report.figures.some(({ contestant }) => contestant === name);
   const lines = plan.workloads.map((workload) => `${workload.title}: ${workload.description}`);
   lines.push(
     `Medians of ${plan.rounds} interleaved rounds of about ${plan.roundSeconds * 1000} ms; a pair is a malloc and its free; spread: half the distance between the quartiles.`,
     '÷: time ÷ that of the other one in the same round; below 1 is quicker.',
-    `Regions of ${formatBytes(plan.bytes)}; seed ${plan.seed}; ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}.`,
+    `Regions of ${formatBytes(plan.bytes)}.`,
   );
   if (took('harness')) {
     lines.push('Every time in JavaScript includes the harness’s own, which is the row “the harness alone”.');
@@ -136,16 +160,7 @@ function notes(report: BenchReport, plan: Plan): string {
       `No ratios to ${missing.map(({ contestant }) => title(contestant)).join(', ')}: not measured.`,
     );
   }
-  if (footprint !== null) lines.push(...footprintNotes(footprint, title));
-  if (threads !== null) lines.push(...threadNotes(threads));
-  for (const { contestant, workload, reason } of [
-    ...absences,
-    ...(footprint?.absences ?? []),
-    ...(threads?.absences ?? []),
-  ]) {
-    lines.push(`Not measured: ${contestant}${workload === undefined ? '' : ` in ${workload}`}: ${reason}`);
-  }
-  return lines.map((line) => colors.dim(line)).join('\n');
+  return lines;
 }
 
 function footprintNotes({ means }: Footprint, title: (name: string) => string): string[] {

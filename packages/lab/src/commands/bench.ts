@@ -13,35 +13,26 @@ import {
   withFootprint,
 } from '../bench/footprint/footprint.ts';
 import { type Garbage, meterGarbage } from '../bench/garbage.ts';
-import { type Absence, measure, type Plan, stepsOf } from '../bench/measure.ts';
+import { measure, type Plan, stepsOf } from '../bench/measure.ts';
 import { type BenchReport, renderReport } from '../bench/report.ts';
 import { summarize } from '../bench/summary.ts';
-import { LOCK_REFERENCE, THREAD_CONTESTANTS, TIME_REFERENCE } from '../bench/threads/contestant.ts';
-import { measureThreads, type ThreadPlan, threadSteps } from '../bench/threads/measure.ts';
-import type { Threads } from '../bench/threads/report.ts';
-import { summarizeThreads } from '../bench/threads/summary.ts';
+import { THREAD_CONTESTANTS } from '../bench/threads/contestant.ts';
+import { leak, MEMORY_WORKLOADS } from '../bench/threads/memory.ts';
 import { THREAD_WORKLOADS } from '../bench/threads/workload.ts';
 import { WORKLOADS } from '../bench/workload.ts';
 import { JobError, oneLine } from '../errors.ts';
 import { outPath, writeFile } from '../files.ts';
 import { describeMachine } from '../machine.ts';
 import { type Progress, startProgress } from '../progress.ts';
-import { checkNames, names, wholeNumber } from './options.ts';
+import { type ThreadFlags, threadJob } from './bench-threads.ts';
+import { checkNames, chosen, names, wholeNumber } from './options.ts';
 
 const REGION_BYTES = 64 * 1024 * 1024;
-/** A hundred batches of the largest blocks fit, and what a heap needs besides. */
-const THREAD_REGION_BYTES = 1024 * 1024 * 1024;
 
 /** How much is done, at leisure and in a hurry. */
 const SCALES = {
   full: { rounds: 15, roundSeconds: 0.2, settleSeconds: 2, operations: 10_000_000, garbageSeconds: 5 },
   quick: { rounds: 5, roundSeconds: 0.03, settleSeconds: 0.3, operations: 1_000_000, garbageSeconds: 0.5 },
-} as const;
-
-/** The same with several threads. */
-const THREAD_SCALES = {
-  full: { rounds: 7, roundSeconds: 1, warmSeconds: 1, life: 500_000 },
-  quick: { rounds: 3, roundSeconds: 0.1, warmSeconds: 0.2, life: 100_000 },
 } as const;
 
 /** The longest recording that is replayed in a hurry. */
@@ -50,15 +41,9 @@ const QUICK_OPERATIONS = 115_000;
 /** The contestant that shows that the garbage meter can see garbage. It has no row among the times. */
 const METER_CONTROL = 'boxes';
 
-interface BenchFlags {
-  only?: string[];
-  workload?: string[];
-  rounds?: number;
-  seed: number;
-  quick?: boolean;
+interface BenchFlags extends ThreadFlags {
   garbage: boolean;
   footprint: boolean;
-  threads: boolean;
   json?: boolean;
   out?: string;
 }
@@ -75,7 +60,9 @@ Contestants: ${timed()
 Those that are called from C or compiled to WASM need a compiler and their library; without, they are left out with a note.
 With several threads: ${THREAD_CONTESTANTS.map(({ name }) => name).join(', ')}
 Workloads:
-${[...WORKLOADS, ...THREAD_WORKLOADS].map(({ name, description }) => `  ${name.padEnd(13)} ${description}`).join('\n')}`;
+${[...WORKLOADS, ...THREAD_WORKLOADS, leak]
+  .map(({ name, description }) => `  ${name.padEnd(13)} ${description}`)
+  .join('\n')}`;
 
 /**
  * Adds the subcommand.
@@ -87,14 +74,21 @@ export function addBench(root: Command): void {
     .description('measure the allocators against others in one run')
     .option('--only <names>', 'only these contestants, separated by commas', names)
     .option('--workload <names>', 'only these workloads, separated by commas', names)
-    .option('--rounds <number>', 'how many rounds (default: 15, quick: 5)', (text) =>
-      wholeNumber(text, 1, 10_000),
+    .option(
+      '--rounds <number>',
+      'how many rounds (default: 15 and, with several threads, 7; quick: 5 and 3)',
+      (text) => wholeNumber(text, 1, 10_000),
     )
     .option('--seed <number>', 'seed of sizes and slots', (text) => wholeNumber(text, 0, 2 ** 32 - 1), 2332)
-    .option('--quick', 'half a minute instead of about three; the figures are rough')
+    .option('--quick', 'about a minute instead of eight; the figures are rough')
     .option('--no-garbage', 'leave out the measurement of JavaScript garbage')
     .option('--no-footprint', 'leave out the memory that recorded programs take')
     .option('--no-threads', 'leave out the workloads of several threads')
+    .option(
+      '--footprint-seconds <number>',
+      'how long each heap’s memory is watched while threads come and go (default: 60, quick: 3); 0 not at all',
+      (text) => wholeNumber(text, 0, 86_400),
+    )
     .option('--json', 'print the results as JSON')
     .option('-o, --out <file>', 'where the JSON goes (default: out/bench.json)')
     .addHelpText('after', EXAMPLES)
@@ -103,11 +97,13 @@ export function addBench(root: Command): void {
 
 async function bench(flags: BenchFlags): Promise<void> {
   checkChoice('contestant', flags.only, [timed(), THREAD_CONTESTANTS]);
-  checkChoice('workload', flags.workload, [WORKLOADS, THREAD_WORKLOADS]);
+  checkChoice('workload', flags.workload, [WORKLOADS, THREAD_WORKLOADS, MEMORY_WORKLOADS]);
   const scale = flags.quick ? SCALES.quick : SCALES.full;
+  const workloads = chosen(WORKLOADS, flags.workload);
   const plan: Plan = {
-    contestants: chosen(timed(), flags.only),
-    workloads: chosen(WORKLOADS, flags.workload),
+    // Who asks for work of several threads only gets nothing else.
+    contestants: workloads.length > 0 ? chosen(timed(), flags.only) : [],
+    workloads,
     rounds: flags.rounds ?? scale.rounds,
     roundSeconds: scale.roundSeconds,
     settleSeconds: scale.settleSeconds,
@@ -117,23 +113,19 @@ async function bench(flags: BenchFlags): Promise<void> {
   const metered = flags.garbage ? meteredOf(plan) : [];
   const filled = flags.footprint ? withFootprint(plan.contestants) : [];
   const traces = filled.length === 0 ? [] : tracesOf(flags.quick === true);
-  const threadPlan = threadPlanOf(flags);
+  const several = threadJob(flags);
   const progress = startProgress(
-    stepsOf(plan) +
-      metered.length * plan.workloads.length +
-      filled.length * traces.length +
-      threadSteps(threadPlan),
+    stepsOf(plan) + metered.length * plan.workloads.length + filled.length * traces.length + several.steps,
   );
   let report: BenchReport;
   try {
-    const { samples, absences } = await measure(
-      // Who has nothing to do is not prepared.
-      plan.workloads.length > 0 ? plan : { ...plan, contestants: [] },
-      (label) => progress.step(label),
-    );
+    const { samples, absences } = await measure(plan, (label) => progress.step(label));
     const garbage = await meterAll(plan, metered, scale.operations, scale.garbageSeconds, progress);
-    const footprint = await footprintOf(filled, traces, absences, progress);
-    const threads = await threadsOf(threadPlan, absences, progress);
+    const gone = new Set(
+      absences.filter(({ workload }) => workload === undefined).map((each) => each.contestant),
+    );
+    const footprint = await footprintOf(filled, traces, gone, progress);
+    const { threads, memory } = await several.run(gone, progress);
     const references = REFERENCES.map(({ contestant }) => contestant);
     const { rounds, roundSeconds, settleSeconds, bytes, seed } = plan;
     report = {
@@ -144,6 +136,7 @@ async function bench(flags: BenchFlags): Promise<void> {
       garbage,
       footprint,
       threads,
+      memory,
       absences,
       samples,
     };
@@ -156,7 +149,8 @@ async function bench(flags: BenchFlags): Promise<void> {
   process.stdout.write(
     flags.json ? json : `${renderReport(report, { ...plan, contestants: CONTESTANTS })}\n\n${file}\n`,
   );
-  if (report.figures.length === 0 && !report.threads?.figures.length)
+  const { figures, threads, memory } = report;
+  if ([figures, threads?.figures ?? [], memory?.figures ?? []].flat().length === 0)
     throw new JobError('nothing could be measured');
 }
 
@@ -171,10 +165,9 @@ function tracesOf(quick: boolean): NamedTrace[] {
 async function footprintOf(
   contestants: readonly Contestant[],
   traces: readonly NamedTrace[],
-  absences: readonly Absence[],
+  gone: ReadonlySet<string>,
   progress: Progress,
 ): Promise<Footprint | null> {
-  const gone = new Set(absences.filter((each) => each.workload === undefined).map((each) => each.contestant));
   const present = contestants.filter(({ name }) => !gone.has(name));
   if (present.length === 0) return null;
   return measureFootprint(present, traces, (label) => progress.step(label));
@@ -214,44 +207,9 @@ function timed(): Contestant[] {
   return CONTESTANTS.filter(({ name }) => name !== METER_CONTROL);
 }
 
-/** Nobody, or nothing to do, when the threads are left out. */
-function threadPlanOf(flags: BenchFlags): ThreadPlan {
-  const scale = flags.quick ? THREAD_SCALES.quick : THREAD_SCALES.full;
-  return {
-    ...scale,
-    contestants: flags.threads ? chosen(THREAD_CONTESTANTS, flags.only) : [],
-    workloads: chosen(THREAD_WORKLOADS, flags.workload),
-    rounds: flags.rounds ?? scale.rounds,
-    bytes: THREAD_REGION_BYTES,
-    seed: flags.seed,
-  };
-}
-
-/** Whoever is absent altogether has been told of, and is not tried again. */
-async function threadsOf(
-  plan: ThreadPlan,
-  absences: readonly Absence[],
-  progress: Progress,
-): Promise<Threads | null> {
-  const gone = new Set(absences.filter((each) => each.workload === undefined).map((each) => each.contestant));
-  const contestants = plan.contestants.filter(({ name }) => !gone.has(name));
-  const { workloads, contestants: _, ...parameters } = plan;
-  if (contestants.length === 0 || workloads.length === 0) return null;
-  const found = await measureThreads({ ...plan, contestants }, (label) => progress.step(label));
-  const references = [TIME_REFERENCE, LOCK_REFERENCE].map(({ contestant }) => contestant);
-  return { plan: parameters, figures: summarizeThreads(found.samples, references), ...found };
-}
-
 type Named = readonly { name: string }[];
 
 function checkChoice(what: string, only: readonly string[] | undefined, lists: readonly Named[]): void {
   const known = lists.flatMap((list) => list.map(({ name }) => name));
   if (only !== undefined) checkNames(what, only, [...new Set(known)]);
-}
-
-function chosen<T extends { name: string }>(
-  all: readonly T[],
-  only: readonly string[] | undefined,
-): readonly T[] {
-  return only === undefined ? all : all.filter(({ name }) => only.includes(name));
 }

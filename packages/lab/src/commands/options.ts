@@ -59,6 +59,18 @@ export function checkNames(what: string, given: readonly string[], known: readon
 }
 
 /**
+ * Those of a list that were asked for.
+ * @param only - names; undefined for all
+ * @internal
+ */
+export function chosen<T extends { name: string }>(
+  all: readonly T[],
+  only: readonly string[] | undefined,
+): readonly T[] {
+  return only === undefined ? all : all.filter(({ name }) => only.includes(name));
+}
+
+/**
  * The registry's names.
  * @internal
  */

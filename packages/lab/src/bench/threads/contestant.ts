@@ -121,3 +121,8 @@ export const THREAD_CONTESTANTS: readonly ThreadContestant[] = [
 export const TIME_REFERENCE: Reference = { contestant: mimallocC.name, head: '÷ C mimalloc' };
 /** Whose throughput ours is a multiple of. @public */
 export const LOCK_REFERENCE: Reference = { contestant: behindMutex.name, head: '× one Mutex' };
+
+/** Whose memory is watched over time. @public */
+export function withMemory(contestants: readonly ThreadContestant[]): HeapContestant[] {
+  return contestants.flatMap((each) => (each.name === mimalloc.name && 'load' in each ? [each] : []));
+}

@@ -30,8 +30,8 @@ async function setUp(): Promise<Play> {
 function round(play: Play, workers: number, seconds: number): CrewAnswer {
   stage.meet(workers);
   const start = nanoseconds();
-  const operations = play(seconds);
-  return { operations, start, end: nanoseconds() };
+  const played = play(seconds);
+  return { ...played, start, end: nanoseconds() };
 }
 
 async function main(): Promise<void> {
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
       fail(error);
     }
   });
-  port.postMessage({ operations: 0, start: 0, end: 0 } satisfies CrewAnswer);
+  port.postMessage({ operations: 0, waited: 0, start: 0, end: 0 } satisfies CrewAnswer);
 }
 
 main().catch(fail);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { HeapContestant, SharedHeap } from './contestant.ts';
 import { newStage, Stage } from './stage.ts';
-import type { ThreadWorkload } from './workload.ts';
+import type { Played, ThreadWorkload } from './workload.ts';
 
 /**
  * What a crew is for.
@@ -49,6 +49,8 @@ export interface Tally {
   readonly operations: number;
   /** From the first worker's beginning to the last one's end. */
   readonly nanoseconds: number;
+  /** Nanoseconds in which each worker had something to do. */
+  readonly busy: readonly number[];
 }
 
 /** @internal */
@@ -64,7 +66,7 @@ export interface CrewData extends CrewOrder {
 export type CrewRequest = { op: 'round'; workers: number; seconds: number } | { op: 'close' };
 
 /** @internal */
-export type CrewAnswer = { operations: number; start: number; end: number } | { failed: string };
+export type CrewAnswer = (Played & { start: number; end: number }) | { failed: string };
 
 /**
  * Makes a heap and the workers, and has them set up their parts.
@@ -122,6 +124,7 @@ export async function gatherCrew(
       return {
         operations: found.reduce((sum, each) => sum + each.operations, 0),
         nanoseconds: end - start,
+        busy: found.map((each) => each.end - each.start - each.waited),
       };
     },
     footprintBytes: () => heap.footprintBytes(),

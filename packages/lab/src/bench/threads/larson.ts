@@ -91,6 +91,6 @@ function play({ worker, heap: first, attach, seed, life, checked }: Part): Play 
         heap = attach();
       }
     } while (performance.now() < end);
-    return done;
+    return { operations: done, waited: 0 };
   };
 }

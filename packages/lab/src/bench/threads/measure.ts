@@ -43,6 +43,8 @@ export interface ThreadSample {
   readonly workers: number;
   /** Nanoseconds for each operation of all workers together, round by round. */
   readonly rounds: number[];
+  /** Of those, in which each worker had something to do, round by round. */
+  readonly busy: number[][];
   /** Of the contestant, where its crew can tell. */
   readonly version?: string;
 }
@@ -100,6 +102,7 @@ export async function measureThreads(
             workload: workload.name,
             workers,
             rounds: [],
+            busy: [],
             ...(version !== undefined && { version }),
           }),
         );
@@ -114,9 +117,10 @@ export async function measureThreads(
         const { contestant, crew, own } = place;
         step(`${contestant.title}, ${workload.title}: round ${round + 1}`);
         try {
-          for (const { workers, rounds } of own) {
-            const { operations, nanoseconds } = await crew.round(workers, plan.roundSeconds);
-            rounds.push(nanoseconds / operations);
+          for (const { workers, rounds, busy } of own) {
+            const tally = await crew.round(workers, plan.roundSeconds);
+            rounds.push(tally.nanoseconds / tally.operations);
+            busy.push(tally.busy.map((each) => each / tally.operations));
           }
         } catch (error) {
           leave(contestant, error);

@@ -25,8 +25,8 @@ export async function gatherNativeCrew(
     version,
     async round(workers, seconds) {
       program.say(`${workers} ${Math.round(1000 * seconds)}`);
-      const [operations, nanoseconds] = (await program.answer()).split(' ').map(Number);
-      return { operations, nanoseconds };
+      const [operations, nanoseconds, ...busy] = (await program.answer()).split(' ').map(Number);
+      return { operations, nanoseconds, busy };
     },
     close: () => program.close(),
   };

@@ -1,6 +1,8 @@
 /** What stands below the tables. */
 
+import { formatBytes, formatCount } from '../../units.ts';
 import { LOCK_REFERENCE, THREAD_CONTESTANTS, TIME_REFERENCE } from './contestant.ts';
+import { MEMORY_WORKLOADS, type Memory } from './memory.ts';
 import type { Threads } from './report.ts';
 import { THREAD_WORKLOADS } from './workload.ts';
 
@@ -16,8 +18,17 @@ export function threadNotes({ plan, figures, samples }: Threads): string[] {
   );
   lines.push(
     `Several threads: medians of ${plan.rounds} interleaved rounds of ${plan.roundSeconds * 1000} ms; wall time ÷ operations of all threads together.`,
+    `Regions of ${formatBytes(plan.bytes)}; a thread of larson ends after ${formatCount(plan.life)} replacements.`,
     `${TIME_REFERENCE.head}: time ÷ time in the same round, below 1 is quicker. ${LOCK_REFERENCE.head}: throughput ÷ that of the same heap behind one lock, above 1 is quicker.`,
   );
+  const sided = THREAD_WORKLOADS.flatMap(({ name, sides }) =>
+    sides && figures.some(({ workload }) => workload === name) ? [sides] : [],
+  );
+  if (sided.length > 0) {
+    lines.push(
+      `${sided[0].join(', ')}: how many of those ns each side worked; the rest of the time it waited for the other.`,
+    );
+  }
   const versions = new Map(
     samples.flatMap(({ contestant, version }) => (version ? [[contestant, version]] : [])),
   );
@@ -28,4 +39,17 @@ export function threadNotes({ plan, figures, samples }: Threads): string[] {
     lines.push(`Threads in C: ${named.join(', ')}.`);
   }
   return lines;
+}
+
+/**
+ * @param memory - the results
+ * @returns lines
+ * @public
+ */
+export function memoryNotes({ figures }: Memory): string[] {
+  if (figures.length === 0) return [];
+  const own = MEMORY_WORKLOADS.filter(({ name }) => figures.some(({ workload }) => workload === name));
+  return [
+    `Memory over time: footprintBytes(), which never falls. ${own.map(({ name, description }) => `${name}: ${description}.`).join(' ')}`,
+  ];
 }

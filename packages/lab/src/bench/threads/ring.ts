@@ -41,6 +41,8 @@ export function newRing(): SharedArrayBuffer {
 export class Ring {
   /** Addresses lie here, from the word that {@link Ring.room} or {@link Ring.take} has named. */
   readonly words: Int32Array;
+  /** Nanoseconds that this thread has waited for the other one. */
+  waited = 0;
   private readonly stage: Stage;
 
   constructor(buffer: SharedArrayBuffer, stage: Stage) {
@@ -104,6 +106,13 @@ export class Ring {
    * @returns false when somebody has failed
    */
   private await(word: number, value: number): boolean {
+    const start = performance.now();
+    const fine = this.awaitChange(word, value);
+    this.waited += (performance.now() - start) * 1e6;
+    return fine;
+  }
+
+  private awaitChange(word: number, value: number): boolean {
     for (let looks = 0; looks < LOOKS_BEFORE_SLEEP; looks++) {
       if (Atomics.load(this.words, word) !== value) return true;
     }

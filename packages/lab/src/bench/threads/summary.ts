@@ -15,6 +15,8 @@ export interface ThreadFigure {
   /** The quartiles of the same. */
   readonly lower: number;
   readonly upper: number;
+  /** Of those nanoseconds, in which each worker had something to do: the medians. The larger one is what the others wait for. */
+  readonly busy: readonly number[];
   /** Operations a second of all workers together. */
   readonly perSecond: number;
   /** By reference, the median over the rounds of own time ÷ the reference's time. None to a reference that is absent. */
@@ -51,6 +53,7 @@ export function summarizeThreads(
       nanoseconds,
       lower: quantile(rounds, 0.25),
       upper: quantile(rounds, 0.75),
+      busy: Array.from({ length: workers }, (_, worker) => median(sample.busy.map((each) => each[worker]))),
       perSecond: 1e9 / nanoseconds,
       ratios,
       ...(alone && { scaling: quotient(alone.rounds, rounds) }),

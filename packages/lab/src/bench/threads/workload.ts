@@ -27,12 +27,22 @@ export interface Part {
 }
 
 /**
- * A worker's part: plays one round.
- * @param seconds - for how long; then it ends soon
- * @returns how many operations were completed, of those that this worker counts
+ * What a worker has done in a round.
  * @internal
  */
-export type Play = (seconds: number) => number;
+export interface Played {
+  /** Completed, of those that this worker counts. */
+  readonly operations: number;
+  /** Nanoseconds in which it had nothing to do. */
+  readonly waited: number;
+}
+
+/**
+ * A worker's part: plays one round.
+ * @param seconds - for how long; then it ends soon
+ * @internal
+ */
+export type Play = (seconds: number) => Played;
 
 /**
  * A workload for several threads.
@@ -47,6 +57,8 @@ export interface ThreadWorkload {
   readonly description: string;
   /** What is counted. */
   readonly unit: string;
+  /** What each worker does, where they do not do the same. */
+  readonly sides?: readonly string[];
   /** With how many workers it is measured: one round each, one after the other. */
   readonly crews: readonly number[];
   /** The numbers that it works through, for those who do the same work elsewhere. */

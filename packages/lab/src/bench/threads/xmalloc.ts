@@ -25,6 +25,7 @@ function workload(name: string, title: string, what: string, choices: readonly n
     title,
     description: `one thread allocates ${what}, another frees them: batches of ${BATCH}, at most ${BATCHES} under way`,
     unit: 'block',
+    sides: ['malloc', 'free'],
     crews: [2],
     draw,
     share: newRing,
@@ -64,15 +65,16 @@ function producer({ heap, stage, shared, checked }: Part, sizes: Uint16Array): P
 
   return (seconds) => {
     const end = performance.now() + seconds * 1000;
+    ring.waited = 0;
     do {
       const at = ring.room();
-      if (at < 0) return 0;
+      if (at < 0) break;
       fill(at);
       if (checked) stamp(at);
       ring.give();
     } while (performance.now() < end);
     ring.close();
-    return 0; // the consumer counts
+    return { operations: 0, waited: ring.waited }; // the consumer counts
   };
 }
 
@@ -96,12 +98,13 @@ function consumer({ heap, stage, shared, checked }: Part): Play {
 
   return () => {
     let blocks = 0;
+    ring.waited = 0;
     for (let at = ring.take(); at >= 0; at = ring.take()) {
       if (checked) verify(at);
       release(at);
       ring.taken();
       blocks += BATCH;
     }
-    return blocks;
+    return { operations: blocks, waited: ring.waited };
   };
 }
