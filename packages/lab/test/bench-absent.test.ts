@@ -24,7 +24,17 @@ function complaining(name: string, complaint: string): void {
 async function benched(): Promise<{ text: string; report: BenchReport }> {
   const out = path.join(folder, 'bench.json');
   const only = ['harness', 'tlsf', ...COMPILED].join();
-  const text = await bench('--quick', '--rounds', '1', '--no-garbage', '--only', only, '-o', out);
+  const text = await bench(
+    '--quick',
+    '--rounds',
+    '1',
+    '--no-garbage',
+    '--no-threads',
+    '--only',
+    only,
+    '-o',
+    out,
+  );
   return { text, report: JSON.parse(readFileSync(out, 'utf8')) as BenchReport };
 }
 
@@ -87,4 +97,24 @@ test.serial('without a library the first complaint of the compiler is the reason
     silent.report.absences.find(({ contestant }) => contestant === 'glibc')!.reason,
     /^'cc' cannot compile it: exit code 1 /,
   );
+});
+
+test.serial('the same with several threads: one note each', async (t) => {
+  process.env.PATH = folder;
+  rmSync(path.join(folder, 'cc'), { force: true });
+  const out = path.join(folder, 'threads.json');
+  const only = ['tlsf', ...FROM_C].join();
+  const few = ['--quick', '--rounds', '1', '--workload', 'xmalloc,larson'];
+  const text = await bench(...few, '--only', only, '-o', out);
+  const { threads, memory } = JSON.parse(readFileSync(out, 'utf8')) as BenchReport;
+  t.deepEqual(
+    threads?.absences.map(({ contestant, workload }) => [contestant, workload]),
+    FROM_C.map((name) => [name, 'several threads']),
+  );
+  for (const name of FROM_C) {
+    t.is(text.split(`Not measured: ${name} in several threads: needs a compiler`).length, 2);
+  }
+  t.deepEqual([...new Set(threads?.figures.map(({ contestant }) => contestant))], ['tlsf']);
+  t.notRegex(text, /÷ C mimalloc$|Threads in C/m);
+  t.is(memory, null, 'nobody of them has its memory watched');
 });

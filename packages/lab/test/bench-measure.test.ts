@@ -4,6 +4,9 @@ import { withFootprint } from '../dist/bench/footprint/footprint.js';
 import { measure, type Plan, stepsOf } from '../dist/bench/measure.js';
 import { type BenchReport, renderReport } from '../dist/bench/report.js';
 import { summarize } from '../dist/bench/summary.js';
+import { THREAD_CONTESTANTS } from '../dist/bench/threads/contestant.js';
+import { summarizeThreads } from '../dist/bench/threads/summary.js';
+import { THREAD_WORKLOADS } from '../dist/bench/threads/workload.js';
 import { WORKLOADS } from '../dist/bench/workload.js';
 
 const [pairs, , churn] = WORKLOADS;
@@ -158,6 +161,8 @@ test('the report has a table for each workload, a column for each reference that
       means: [{ contestant: 'slow', ratio: 1.5, pageRatio: 4 }],
       absences: [{ contestant: 'glibc', workload: 'footprint', reason: 'no Linux' }],
     },
+    threads: null,
+    memory: null,
     absences: [
       { contestant: 'gone', reason: 'not compiled' },
       { contestant: 'assemblyscript', workload: 'churn', reason: 'trapped' },
@@ -184,6 +189,8 @@ test('the report has a table for each workload, a column for each reference that
     ...report,
     figures: [],
     footprint: null,
+    threads: null,
+    memory: null,
     garbage: [{ ...report.garbage[0], contestant: 'x', workload: 'y' }],
   };
   const bare = renderReport(alone, plan);
@@ -197,6 +204,11 @@ test('no table of the full bench is wider than a terminal', (t) => {
   const plan = { ...planOf(CONTESTANTS), workloads: WORKLOADS };
   const samples = CONTESTANTS.flatMap(({ name: contestant }) =>
     WORKLOADS.map(({ name: workload }) => ({ contestant, workload, pairs: 1, rounds: [100_000 / 3] })),
+  );
+  const threadSamples = THREAD_CONTESTANTS.flatMap(({ name: contestant }) =>
+    THREAD_WORKLOADS.flatMap(({ name: workload, crews }) =>
+      crews.map((workers) => ({ contestant, workload, workers, rounds: [3333, 9999], busy: [[999, 999]] })),
+    ),
   );
   const references = REFERENCES.map(({ contestant }) => contestant);
   const figures = withFootprint(CONTESTANTS).map(({ name: contestant }) => ({
@@ -219,10 +231,17 @@ test('no table of the full bench is wider than a terminal', (t) => {
       means: [],
       absences: [],
     },
+    threads: {
+      plan: { rounds: 1, roundSeconds: 1, warmSeconds: 1, bytes: 1, seed: 1, life: 1 },
+      figures: summarizeThreads(threadSamples, ['mimalloc-c', 'mimalloc-mutex']),
+      absences: [],
+      samples: threadSamples,
+    },
+    memory: null,
     absences: [],
     samples,
   };
-  const tables = renderReport(report, plan).split('\n\n').slice(0, 4);
+  const tables = renderReport(report, plan).split('\n\n').slice(0, 7);
   const widest = Math.max(...tables.flatMap((table) => table.split('\n')).map((line) => line.length));
   t.true(widest > 80 && widest <= 120, `${widest} columns`);
 });

@@ -20,7 +20,7 @@ const REGION_BYTES = 1024 * 1024 * 1024;
 
 /** How much is done, at leisure and in a hurry. */
 const SCALES = {
-  full: { rounds: 7, roundSeconds: 1, warmSeconds: 1, life: 500_000, memorySeconds: 60 },
+  full: { rounds: 5, roundSeconds: 1, warmSeconds: 1, life: 500_000, memorySeconds: 60 },
   quick: { rounds: 3, roundSeconds: 0.1, warmSeconds: 0.2, life: 100_000, memorySeconds: 3 },
 } as const;
 

@@ -76,7 +76,7 @@ export function addBench(root: Command): void {
     .option('--workload <names>', 'only these workloads, separated by commas', names)
     .option(
       '--rounds <number>',
-      'how many rounds (default: 15 and, with several threads, 7; quick: 5 and 3)',
+      'how many rounds (default: 15 and, with several threads, 5; quick: 5 and 3)',
       (text) => wholeNumber(text, 1, 10_000),
     )
     .option('--seed <number>', 'seed of sizes and slots', (text) => wholeNumber(text, 0, 2 ** 32 - 1), 2332)

@@ -64,7 +64,7 @@ export class Leak {
           inherits,
           leaves,
         };
-        await once(new Worker(new URL('./mleak-worker.js', import.meta.url), { workerData }), 'exit');
+        await lifeOf(new Worker(new URL('./mleak-worker.js', import.meta.url), { workerData }));
       }),
     );
     this.lists = left;
@@ -74,6 +74,15 @@ export class Leak {
   /** Addresses of the blocks that are left at the moment. */
   get left(): readonly number[] {
     return this.lists.flatMap((list) => [...new Uint32Array(list)]).filter((address) => address !== 0);
+  }
+}
+
+/** Rejects with what has ended it, if that was no good end. */
+async function lifeOf(worker: Worker): Promise<void> {
+  try {
+    await once(worker, 'exit');
+  } catch (error) {
+    throw new Error((error as Error).message); // an error of this thread
   }
 }
 
