@@ -35,9 +35,15 @@ export interface Crew {
    * @param seconds - how long
    */
   round(workers: number, seconds: number): Promise<Tally>;
-  /** Of the heap, where it can tell. */
-  footprintBytes?(): number;
   close(): Promise<void>;
+}
+
+/**
+ * One whose heap can be asked, while it plays.
+ * @public
+ */
+export interface HeapCrew extends Crew {
+  footprintBytes(): number;
 }
 
 /**
@@ -77,7 +83,7 @@ export async function gatherCrew(
   contestant: HeapContestant,
   workload: ThreadWorkload,
   order: CrewOrder,
-): Promise<Crew> {
+): Promise<HeapCrew> {
   const heap: SharedHeap = (await contestant.load()).create(order.bytes);
   const stageBuffer = newStage();
   const stage = new Stage(stageBuffer);

@@ -107,7 +107,7 @@ async function runXmalloc(
   sampler: Sampler,
 ): Promise<number> {
   const crew = await gatherCrew(contestant, xmalloc, { ...order, workload: xmalloc.name });
-  sampler.start(() => crew.footprintBytes!());
+  sampler.start(() => crew.footprintBytes());
   try {
     await crew.round(2, seconds);
   } finally {
