@@ -6,9 +6,9 @@
  *   to its input     from its output
  *   ------------     ---------------
  *                    ready 2.0.9              the threads are there and have set up their parts; the version of the allocator
- *   2 200            took 9961472 200051234 198000000 90000000
- *                                            two threads played for 200 ms: so many operations, so many nanoseconds, and those in
- *                                            which each had something to do
+ *   2 200            took 9961472 200051234 399000000 198000000 190000000
+ *                                            two threads played for 200 ms: so many operations, so many nanoseconds, those of
+ *                                            processor time, and those in which each had something to do
  *   the end          the end
  *                    failed WHY               and the end
  *
@@ -298,6 +298,12 @@ static void wait_for(int workers) {
   }
 }
 
+static uint64_t processor_nanoseconds(void) {
+  struct timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return 1000000000u * (uint64_t)used.tv_sec + (uint64_t)used.tv_nsec;
+}
+
 static void play(int workers, uint64_t milliseconds) {
   playing = workers;
   seconds = 1000000 * milliseconds;
@@ -305,8 +311,10 @@ static void play(int workers, uint64_t milliseconds) {
   atomic_store(&taken, 0);
   atomic_store(&given, 0);
   atomic_store(&closed, 0);
+  uint64_t processor = processor_nanoseconds();
   for (int i = 0; i < workers; i++) sem_post(&crew[i].go);
   wait_for(workers);
+  processor = processor_nanoseconds() - processor;
   uint64_t operations = 0, start = UINT64_MAX, end = 0;
   for (int i = 0; i < workers; i++) {
     operations += crew[i].operations;
@@ -318,7 +326,7 @@ static void play(int workers, uint64_t milliseconds) {
     unsigned long long each = crew[i].end - crew[i].start - crew[i].waited;
     length += snprintf(busy + length, sizeof busy - (size_t)length, " %llu", each);
   }
-  say("took %llu %llu%s\n", (unsigned long long)operations, (unsigned long long)(end - start), busy);
+  say("took %llu %llu %llu%s\n", (unsigned long long)operations, (unsigned long long)(end - start), (unsigned long long)processor, busy);
 }
 
 int main(int count, char **words) {

@@ -207,7 +207,14 @@ test('no table of the full bench is wider than a terminal', (t) => {
   );
   const threadSamples = THREAD_CONTESTANTS.flatMap(({ name: contestant }) =>
     THREAD_WORKLOADS.flatMap(({ name: workload, crews }) =>
-      crews.map((workers) => ({ contestant, workload, workers, rounds: [3333, 9999], busy: [[999, 999]] })),
+      crews.map((workers) => ({
+        contestant,
+        workload,
+        workers,
+        rounds: [3333, 9999],
+        busy: [[999, 999]],
+        cpu: [1],
+      })),
     ),
   );
   const references = REFERENCES.map(({ contestant }) => contestant);

@@ -50,11 +50,12 @@ for (const each of THREAD_CONTESTANTS) {
         const crew = await gather(each, workload, { ...ORDER, workload: workload.name });
         for (const workers of workload.crews) {
           for (let round = 0; round < 2; round++) {
-            const { operations, nanoseconds, busy } = await crew.round(workers, SECONDS);
+            const { operations, nanoseconds, busy, cpu } = await crew.round(workers, SECONDS);
             t.true(operations > 0 && Number.isInteger(operations), `${operations}`);
             if (workload !== larson) t.is(operations % BATCH, 0);
             t.true(nanoseconds >= 0.99 * SECONDS * 1e9); // two clocks
             t.is(busy.length, workers);
+            t.true(cpu > 0);
             t.true(busy.every((time) => time > 0 && time <= nanoseconds));
           }
         }
@@ -283,6 +284,7 @@ function madeUp() {
     workers,
     rounds: [...rounds],
     busy: rounds.map((time) => [time, time / 2].slice(0, workers)),
+    cpu: rounds.map((time) => (time === 10 || contestant === 'mimalloc-mutex' ? 0.5 : 1)),
     ...(contestant === 'mimalloc-c' && { version: '9.9' }),
   }));
 }
@@ -314,6 +316,12 @@ test('the tables have a row for each contestant, and the columns that there are'
   const notes = threadNotes({ plan, figures, absences: [], samples: madeUp() });
   t.true(notes.some((line) => line === 'Threads in C: C mimalloc 9.9.'));
   t.true(notes.some((line) => /^larson: 5000 blocks/.test(line)));
+  t.true(
+    notes.some((line) => line.startsWith('DISTURBED: in 1 of 12 rounds')),
+    'but for who sleeps in a lock',
+  );
+  const calm = madeUp().map((sample) => ({ ...sample, cpu: [1] }));
+  t.notRegex(threadNotes({ plan, figures, absences: [], samples: calm }).join(), /DISTURBED/);
   t.deepEqual(threadNotes({ plan, figures: [], absences: [], samples: [] }), []);
 });
 

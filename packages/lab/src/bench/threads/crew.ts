@@ -57,6 +57,8 @@ export interface Tally {
   readonly nanoseconds: number;
   /** Nanoseconds in which each worker had something to do. */
   readonly busy: readonly number[];
+  /** Nanoseconds of processor time that all of them together have had. */
+  readonly cpu: number;
 }
 
 /** @internal */
@@ -123,14 +125,17 @@ export async function gatherCrew(
       stage.clear();
       workload.clear(shared, stage);
       const playing = members.slice(0, workers);
+      const before = process.cpuUsage();
       for (const member of playing) member.ask({ op: 'round', workers, seconds });
       const found = await answers(playing);
+      const { user, system } = process.cpuUsage(before);
       const start = Math.min(...found.map((each) => each.start));
       const end = Math.max(...found.map((each) => each.end));
       return {
         operations: found.reduce((sum, each) => sum + each.operations, 0),
         nanoseconds: end - start,
         busy: found.map((each) => each.end - each.start - each.waited),
+        cpu: 1000 * (user + system),
       };
     },
     footprintBytes: () => heap.footprintBytes(),

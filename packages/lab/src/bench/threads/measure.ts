@@ -45,6 +45,11 @@ export interface ThreadSample {
   readonly rounds: number[];
   /** Of those, in which each worker had something to do, round by round. */
   readonly busy: number[][];
+  /**
+   * Processor time ÷ busy time, round by round. Well below 1: the threads did not run although they had something to do, because something
+   * else did, or one lay asleep in a lock.
+   */
+  readonly cpu: number[];
   /** Of the contestant, where its crew can tell. */
   readonly version?: string;
 }
@@ -103,6 +108,7 @@ export async function measureThreads(
             workers,
             rounds: [],
             busy: [],
+            cpu: [],
             ...(version !== undefined && { version }),
           }),
         );
@@ -117,10 +123,11 @@ export async function measureThreads(
         const { contestant, crew, own } = place;
         step(`${contestant.title}, ${workload.title}: round ${round + 1}`);
         try {
-          for (const { workers, rounds, busy } of own) {
+          for (const { workers, rounds, busy, cpu } of own) {
             const tally = await crew.round(workers, plan.roundSeconds);
             rounds.push(tally.nanoseconds / tally.operations);
             busy.push(tally.busy.map((each) => each / tally.operations));
+            cpu.push(tally.cpu / tally.busy.reduce((sum, each) => sum + each, 0));
           }
         } catch (error) {
           leave(contestant, error);

@@ -25,8 +25,8 @@ export async function gatherNativeCrew(
     version,
     async round(workers, seconds) {
       program.say(`${workers} ${Math.round(1000 * seconds)}`);
-      const [operations, nanoseconds, ...busy] = (await program.answer()).split(' ').map(Number);
-      return { operations, nanoseconds, busy };
+      const [operations, nanoseconds, cpu, ...busy] = (await program.answer()).split(' ').map(Number);
+      return { operations, nanoseconds, busy, cpu };
     },
     close: () => program.close(),
   };

@@ -2,6 +2,7 @@
 
 import { formatBytes, formatCount } from '../../units.ts';
 import { LOCK_REFERENCE, THREAD_CONTESTANTS, TIME_REFERENCE } from './contestant.ts';
+import type { ThreadSample } from './measure.ts';
 import { MEMORY_WORKLOADS, type Memory } from './memory.ts';
 import type { Threads } from './report.ts';
 import { THREAD_WORKLOADS } from './workload.ts';
@@ -29,6 +30,8 @@ export function threadNotes({ plan, figures, samples }: Threads): string[] {
       `${sided[0].join(', ')}: how many of those ns each side worked; the rest of the time it waited for the other.`,
     );
   }
+  const robbed = robbedRounds(samples);
+  if (robbed !== '') lines.push(robbed);
   const versions = new Map(
     samples.flatMap(({ contestant, version }) => (version ? [[contestant, version]] : [])),
   );
@@ -39,6 +42,20 @@ export function threadNotes({ plan, figures, samples }: Threads): string[] {
     lines.push(`Threads in C: ${named.join(', ')}.`);
   }
   return lines;
+}
+
+/** Processor time ÷ busy time in a round that nobody has disturbed, at the least. */
+const UNDISTURBED = 0.9;
+
+/** Says so when the threads could not run when they wanted to. Who sleeps in a lock is no sign of it. */
+function robbedRounds(samples: readonly ThreadSample[]): string {
+  const free = samples.filter((sample) =>
+    THREAD_CONTESTANTS.some(({ name, kind }) => name === sample.contestant && kind !== 'locked'),
+  );
+  const rounds = free.flatMap(({ cpu }) => cpu);
+  const robbed = rounds.filter((share) => share < UNDISTURBED).length;
+  if (robbed === 0) return '';
+  return `DISTURBED: in ${robbed} of ${rounds.length} rounds without a lock, something else had a processor that the threads could have used; two threads may then have shared one, and their figures mean little.`;
 }
 
 /**
