@@ -365,6 +365,8 @@ test.serial('a heap is looked at over time, from which it is seen whether it gro
   t.true(figure.threads >= THREADS && figure.threads % THREADS === 0);
   t.true(figure.samples.length > 1 && figure.endBytes >= figure.settledBytes && figure.settledBytes > 0);
   t.is(figure.endBytes, figure.samples.at(-1)!);
+  t.is(figure.committed.length, figure.samples.length);
+  t.true(figure.committed.every((bytes) => bytes > 0));
   const failing = await watchMemory([full as HeapContestant], [leak], order);
   t.is(failing.absences[0].workload, 'memory of mleak');
   t.deepEqual(failing.figures, []);
@@ -380,11 +382,15 @@ test('the memory reads as a row for each heap and workload', (t) => {
     settledBytes: 10 * MIB,
     endBytes: 11 * MIB,
     samples: [],
+    committed: [MIB, 2 * MIB],
   };
-  const text = memoryTable([figure, { ...figure, contestant: 'other' }]);
-  t.regex(text, /^memory over time +workload +threads +after 10\.0 s +after 60\.0 s +growth\n/);
-  t.regex(text, /^MiMalloc +mleak +1,230 +10\.0 MiB +11\.0 MiB +10\.0 %$/m);
-  t.regex(text, /^other /m);
+  const text = memoryTable([figure, { ...figure, contestant: 'other', committed: [] }]);
+  t.regex(
+    text,
+    /^memory over time +workload +threads +after 10\.0 s +after 60\.0 s +growth +committed then\n/,
+  );
+  t.regex(text, /^MiMalloc +mleak +1,230 +10\.0 MiB +11\.0 MiB +10\.0 % +2\.00 MiB$/m);
+  t.regex(text, /^other .* –$/m);
   t.is(memoryTable([]), '');
 });
 

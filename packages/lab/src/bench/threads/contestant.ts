@@ -19,6 +19,8 @@ export interface SharedHeap extends Subject {
   /** What another thread attaches with; can be posted. */
   share(): unknown;
   footprintBytes(): number;
+  /** With `committedBytes`, what the heap has at the moment, where it can tell. */
+  stats?(): object;
   /** This thread is done. */
   detach(): void;
 }

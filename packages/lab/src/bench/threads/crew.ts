@@ -43,7 +43,8 @@ export interface Crew {
  * @public
  */
 export interface HeapCrew extends Crew {
-  footprintBytes(): number;
+  /** The main thread's access to it. */
+  readonly heap: SharedHeap;
 }
 
 /**
@@ -138,7 +139,7 @@ export async function gatherCrew(
         cpu: 1000 * (user + system),
       };
     },
-    footprintBytes: () => heap.footprintBytes(),
+    heap,
     close,
   };
 }

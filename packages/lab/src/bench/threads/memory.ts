@@ -7,7 +7,7 @@
 
 import type { Absence } from '../measure.ts';
 import { reasonOf } from '../measure.ts';
-import type { HeapContestant } from './contestant.ts';
+import type { HeapContestant, SharedHeap } from './contestant.ts';
 import { type CrewOrder, gatherCrew } from './crew.ts';
 import { Leak, THREADS } from './mleak.ts';
 import { xmalloc } from './xmalloc.ts';
@@ -36,6 +36,8 @@ export interface MemoryFigure {
   readonly endBytes: number;
   /** Footprint over time, at even distances, the end included. */
   readonly samples: readonly number[];
+  /** What the heap had at each of those moments, where it can tell: this may fall, too. */
+  readonly committed: readonly number[];
 }
 
 /**
@@ -75,8 +77,9 @@ export const MEMORY_WORKLOADS: readonly MemoryWorkload[] = [
  */
 export class Sampler {
   readonly samples: number[] = [];
+  readonly committed: number[] = [];
   private timer: NodeJS.Timeout | undefined;
-  private look: () => number = () => 0;
+  private heap: SharedHeap | undefined;
   private readonly seconds: number;
 
   constructor(seconds: number) {
@@ -88,15 +91,23 @@ export class Sampler {
     return Math.min(1 / RATE, this.seconds / LEAST_SAMPLES);
   }
 
-  start(look: () => number): void {
-    this.look = look;
-    this.timer = setInterval(() => this.samples.push(look()), 1000 * this.distance);
+  start(heap: SharedHeap): void {
+    this.heap = heap;
+    this.timer = setInterval(() => this.look(), 1000 * this.distance);
   }
 
   /** Looks a last time. */
   stop(): void {
     clearInterval(this.timer);
-    this.samples.push(this.look());
+    this.look();
+  }
+
+  private look(): void {
+    const { heap } = this;
+    if (heap === undefined) return;
+    this.samples.push(heap.footprintBytes());
+    const { committedBytes } = (heap.stats?.() ?? {}) as { committedBytes?: number };
+    if (committedBytes !== undefined) this.committed.push(committedBytes);
   }
 }
 
@@ -107,7 +118,7 @@ async function runXmalloc(
   sampler: Sampler,
 ): Promise<number> {
   const crew = await gatherCrew(contestant, xmalloc, { ...order, workload: xmalloc.name });
-  sampler.start(() => crew.footprintBytes());
+  sampler.start(crew.heap);
   try {
     await crew.round(2, seconds);
   } finally {
@@ -125,7 +136,7 @@ async function runLeak(
   const heap = (await contestant.load()).create(bytes);
   const generations = new Leak(contestant, heap.share(), seed);
   const end = performance.now() + 1000 * seconds;
-  sampler.start(() => heap.footprintBytes());
+  sampler.start(heap);
   try {
     do await generations.round();
     while (performance.now() < end);
@@ -182,9 +193,9 @@ export async function watchMemory(
 }
 
 function settledOf(
-  { samples, distance }: Sampler,
+  { samples, committed, distance }: Sampler,
   seconds: number,
-): Pick<MemoryFigure, 'settledSeconds' | 'settledBytes' | 'endBytes' | 'samples'> {
+): Pick<MemoryFigure, 'settledSeconds' | 'settledBytes' | 'endBytes' | 'samples' | 'committed'> {
   const settledSeconds = Math.min(SETTLED_SECONDS, seconds * SETTLED_PART);
   const index = Math.min(samples.length - 1, Math.ceil(settledSeconds / distance) - 1);
   return {
@@ -192,5 +203,6 @@ function settledOf(
     settledBytes: samples[index],
     endBytes: samples[samples.length - 1],
     samples,
+    committed,
   };
 }

@@ -67,6 +67,6 @@ export function memoryNotes({ figures }: Memory): string[] {
   if (figures.length === 0) return [];
   const own = MEMORY_WORKLOADS.filter(({ name }) => figures.some(({ workload }) => workload === name));
   return [
-    `Memory over time: footprintBytes(), which never falls. ${own.map(({ name, description }) => `${name}: ${description}.`).join(' ')}`,
+    `Memory over time: footprintBytes(), which never falls, and what is committed at the end, which may. ${own.map(({ name, description }) => `${name}: ${description}.`).join(' ')}`,
   ];
 }

@@ -91,6 +91,7 @@ export function memoryTable(figures: readonly MemoryFigure[]): string {
       { head: `after ${formatSeconds(settledSeconds)}`, align: 'right' },
       { head: `after ${formatSeconds(seconds)}`, align: 'right' },
       { head: 'growth', align: 'point' },
+      { head: 'committed then', align: 'right' },
     ],
     figures.map((each) => [
       THREAD_CONTESTANTS.find(({ name }) => name === each.contestant)?.title ?? each.contestant,
@@ -99,6 +100,7 @@ export function memoryTable(figures: readonly MemoryFigure[]): string {
       formatBytes(each.settledBytes),
       formatBytes(each.endBytes),
       `${(100 * (each.endBytes / each.settledBytes - 1)).toFixed(1)} %`,
+      each.committed.length > 0 ? formatBytes(each.committed[each.committed.length - 1]) : DASH,
     ]),
   );
 }
