@@ -91,8 +91,8 @@ struct worker {
 
 static struct worker crew[WORKERS];
 static sem_t done;
-static int playing;      /* how many play this round */
-static uint64_t seconds; /* how long, in nanoseconds */
+static int playing;     /* how many play this round */
+static uint64_t length; /* of the round, in nanoseconds */
 static _Alignas(64) atomic_int arrived;
 
 static inline void relax(void) {
@@ -162,7 +162,7 @@ static void *produce(void *argument) {
   uint32_t serial = 0;
   for (;;) {
     begin(worker);
-    uint64_t end = worker->start + seconds;
+    uint64_t end = worker->start + length;
     do {
       int batch = atomic_load_explicit(&given, memory_order_relaxed);
       while (batch - atomic_load(&taken) >= BATCHES) await(worker, &taken, batch - BATCHES);
@@ -261,7 +261,7 @@ static void *serve(void *argument) {
       else replace(worker);
       worker->operations += CHUNK;
       worker->age += CHUNK;
-    } while (nanoseconds() < worker->start + seconds);
+    } while (nanoseconds() < worker->start + length);
     worker->playing = false;
     finish(worker);
   }
@@ -306,7 +306,7 @@ static uint64_t processor_nanoseconds(void) {
 
 static void play(int workers, uint64_t milliseconds) {
   playing = workers;
-  seconds = 1000000 * milliseconds;
+  length = 1000000 * milliseconds;
   atomic_store(&arrived, 0);
   atomic_store(&taken, 0);
   atomic_store(&given, 0);
