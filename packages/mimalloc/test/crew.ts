@@ -1,0 +1,335 @@
+/**
+ * Real workers on one heap, with the shadow oracle beside it: how they are started, where they meet, how blocks change hands.
+ *
+ * ```
+ *   main thread                                     worker
+ *   Crew: heap, oracle ──── workerData: Post ─────▶ Hand: its own heap object and oracle view, random numbers
+ *     run(jobs) ◀────────── message: Answer ──────── enlist(work), then it detaches and its thread ends
+ *     finish()              board, barrier: shared
+ * ```
+ *
+ * The board is a row of parcels through which blocks pass. Who has brought a parcel's state to `BUSY` owns it until he writes another:
+ *
+ * ```
+ *   parcel   │ state │ count │ address · size │ address · size │ … capacity          EMPTY ⇄ BUSY ⇄ FULL
+ * ```
+ */
+
+import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';
+import type { Handle } from '@shmalloc/allocator-api';
+import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
+import type { ExecutionContext } from 'ava';
+import { type Random, randomOf, seedOf } from './harness.ts';
+
+/** A block with what was asked for. */
+export interface Block {
+  readonly address: number;
+  readonly size: number;
+}
+
+/** What every worker is posted. Structured-cloneable. */
+export interface Post {
+  readonly handle: Handle;
+  readonly oracle: OracleHandle;
+  /** The oracle's name of this thread; no two of a crew have the same one. */
+  readonly thread: number;
+  /** Which of the workers that run at the same time, and how many these are. */
+  readonly index: number;
+  readonly parties: number;
+  readonly seed: number;
+  readonly barrier: SharedArrayBuffer;
+  readonly board: SharedArrayBuffer;
+  /** Blocks that a parcel holds at the most. */
+  readonly capacity: number;
+  /** What it is to do: for the module that it runs. */
+  readonly job: unknown;
+}
+
+/** How it went. */
+type Answer = { readonly error: string } | { readonly result: unknown };
+
+/** Where all workers wait for each other: word 0 counts arrivals, word 1 rounds. */
+export class Barrier {
+  private readonly words: Int32Array<SharedArrayBuffer>;
+  private readonly parties: number;
+
+  constructor(buffer: SharedArrayBuffer, parties: number) {
+    this.words = new Int32Array(buffer);
+    this.parties = parties;
+  }
+
+  wait(): void {
+    const round = Atomics.load(this.words, 1);
+    if (Atomics.add(this.words, 0, 1) + 1 === this.parties) {
+      Atomics.store(this.words, 0, 0);
+      Atomics.add(this.words, 1, 1);
+      Atomics.notify(this.words, 1);
+      return;
+    }
+    while (Atomics.load(this.words, 1) === round) Atomics.wait(this.words, 1, round, 1000);
+  }
+}
+
+const EMPTY = 0;
+const FULL = 1;
+const BUSY = 2;
+
+/** Parcels of blocks that pass from thread to thread. */
+export class Board {
+  readonly parcels: number;
+  private readonly words: Int32Array<SharedArrayBuffer>;
+  private readonly stride: number;
+
+  constructor(buffer: SharedArrayBuffer, capacity: number) {
+    this.words = new Int32Array(buffer);
+    this.stride = 2 + 2 * capacity;
+    this.parcels = this.words.length / this.stride;
+  }
+
+  static bytesFor(parcels: number, capacity: number): number {
+    return parcels * (2 + 2 * capacity) * 4;
+  }
+
+  /** Leaves blocks in a parcel; false when it is not empty. */
+  put(parcel: number, blocks: readonly Block[]): boolean {
+    if (!this.own(parcel, EMPTY)) return false;
+    this.write(parcel, blocks);
+    return true;
+  }
+
+  /** Takes what lies in a parcel; undefined when it is empty, or somebody is at it. */
+  take(parcel: number): Block[] | undefined {
+    if (!this.own(parcel, FULL)) return undefined;
+    const blocks = this.read(parcel);
+    // Release, like the store in `write`: the next who owns the parcel finds it as it was left.
+    Atomics.store(this.words, parcel * this.stride, EMPTY);
+    return blocks;
+  }
+
+  /** Leaves blocks in a parcel and takes what lay there; undefined, and nothing has changed, when somebody is at it. */
+  swap(parcel: number, blocks: readonly Block[]): Block[] | undefined {
+    const found = this.own(parcel, FULL) ? this.read(parcel) : this.own(parcel, EMPTY) ? [] : undefined;
+    if (found !== undefined) this.write(parcel, blocks);
+    return found;
+  }
+
+  private own(parcel: number, from: number): boolean {
+    return Atomics.compareExchange(this.words, parcel * this.stride, from, BUSY) === from;
+  }
+
+  private read(parcel: number): Block[] {
+    const at = parcel * this.stride;
+    return Array.from({ length: this.words[at + 1] }, (_, index) => ({
+      address: this.words[at + 2 + 2 * index] >>> 0,
+      size: this.words[at + 3 + 2 * index],
+    }));
+  }
+
+  private write(parcel: number, blocks: readonly Block[]): void {
+    const at = parcel * this.stride;
+    this.words[at + 1] = blocks.length;
+    for (const [index, { address, size }] of blocks.entries()) {
+      this.words[at + 2 + 2 * index] = address;
+      this.words[at + 3 + 2 * index] = size;
+    }
+    // Release: publishes the addresses, and what was written into the blocks.
+    Atomics.store(this.words, at, blocks.length === 0 ? EMPTY : FULL);
+  }
+}
+
+// ── In a worker ──
+
+/** One worker's hands: what it works with. */
+export class Hand {
+  readonly post: Post;
+  readonly barrier: Barrier;
+  readonly board: Board;
+  readonly random: Random;
+  heap: MiMalloc;
+  checked: CheckedAllocator;
+  private readonly oracle: Oracle;
+
+  constructor(post: Post) {
+    this.post = post;
+    this.barrier = new Barrier(post.barrier, post.parties);
+    this.board = new Board(post.board, post.capacity);
+    this.random = randomOf(post.seed + 7919 * post.thread);
+    this.oracle = Oracle.attach(post.oracle);
+    this.heap = MiMalloc.attach(post.handle);
+    this.checked = new CheckedAllocator(this.heap, this.oracle, post.thread);
+    this.watch();
+  }
+
+  /** Ends this thread as far as the heap is concerned, and goes on as another one. */
+  becomeAnother(): void {
+    this.heap.detach();
+    this.heap = MiMalloc.attach(this.post.handle);
+    this.checked = new CheckedAllocator(this.heap, this.oracle, this.post.thread);
+    this.watch();
+  }
+
+  /** A block that there must be room for. */
+  malloc(size: number): Block {
+    const address = this.checked.malloc(size);
+    if (address === 0) throw new Error(`malloc(${size}) gave 0 although there is room`);
+    return { address, size };
+  }
+
+  free({ address, size }: Block): void {
+    this.checked.free(address, size);
+  }
+
+  freeAll(blocks: Iterable<Block>): void {
+    for (const block of blocks) this.free(block);
+  }
+
+  /** Nothing in these tests is freed wrongly. */
+  private watch(): void {
+    this.heap.registerError((error) => {
+      throw error;
+    });
+  }
+}
+
+/** A worker module's only call: does the work, detaches, answers. */
+export function enlist(work: (hand: Hand) => unknown): void {
+  const hand = new Hand(workerData as Post);
+  let answer: Answer;
+  try {
+    const result = work(hand);
+    hand.heap.detach();
+    answer = { result };
+  } catch (error) {
+    answer = { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+  parentPort?.postMessage(answer);
+}
+
+// ── In the main thread ──
+
+/** Workers that have not ended after so many seconds hang. */
+const PATIENCE_SECONDS = 90;
+
+export interface CrewOptions extends MiMallocOptions {
+  /** Parcels on the board, and blocks in each. */
+  readonly parcels: number;
+  readonly capacity: number;
+}
+
+/** The heap, its witness, and everyone who ever works on it. */
+export class Crew {
+  readonly heap: MiMalloc;
+  readonly oracle: Oracle;
+  readonly board: Board;
+  /** Workers that were started. */
+  started = 0;
+  private readonly t: ExecutionContext;
+  private readonly seed: number;
+  private readonly boardBuffer: SharedArrayBuffer;
+  private readonly capacity: number;
+  private readonly errors: string[] = [];
+  private readonly freeSegments: number;
+
+  constructor(t: ExecutionContext, { parcels, capacity, ...options }: CrewOptions) {
+    this.t = t;
+    this.seed = seedOf(t);
+    this.heap = MiMalloc.create({ grow: false, maxThreads: 32, ...options });
+    this.heap.registerError(({ message }) => this.errors.push(message));
+    this.oracle = Oracle.create({ bytes: this.heap.memory.byteLength });
+    this.boardBuffer = new SharedArrayBuffer(Board.bytesFor(parcels, capacity));
+    this.board = new Board(this.boardBuffer, capacity);
+    this.capacity = capacity;
+    this.freeSegments = this.heap.stats().freeSegments;
+  }
+
+  /**
+   * Starts a worker for each job and waits until all have ended.
+   * @param module - what they run: it calls {@link enlist}
+   * @throws Error with what the first of them said that failed, or with who hangs
+   */
+  async run<Result>(module: URL, jobs: readonly unknown[]): Promise<Result[]> {
+    const barrier = new SharedArrayBuffer(8);
+    const workers = jobs.map((job, index) => {
+      const post: Post = {
+        handle: this.heap.share(),
+        oracle: this.oracle.share(),
+        thread: ++this.started,
+        index,
+        parties: jobs.length,
+        seed: this.seed,
+        barrier,
+        board: this.boardBuffer,
+        capacity: this.capacity,
+        job,
+      };
+      return new Worker(module, { workerData: post });
+    });
+    const running = new Set(workers.keys());
+    let watchdog: NodeJS.Timeout | undefined;
+    const hang = new Promise<never>((_, reject) => {
+      watchdog = setTimeout(() => reject(new Error(`workers ${[...running]} hang`)), PATIENCE_SECONDS * 1000);
+    });
+    const answers = workers.map(async (worker, index) => {
+      const result = await answerOf<Result>(worker);
+      running.delete(index);
+      return result;
+    });
+    try {
+      return await Promise.race([Promise.all(answers), hang]);
+    } finally {
+      clearTimeout(watchdog);
+      // Those who still run when one has failed: the others may wait for it.
+      for (const worker of workers) await worker.terminate();
+    }
+  }
+
+  /** Frees what is left on the board. Then nothing is in use, nothing was violated, and all memory is there again. */
+  finish(): void {
+    const { t, heap, oracle, board } = this;
+    const checked = new CheckedAllocator(heap, oracle, 0);
+    const live = heap.usedBytes();
+    let blocks = 0;
+    for (let parcel = 0; parcel < board.parcels; parcel++) {
+      for (const { address, size } of board.take(parcel) ?? []) {
+        checked.free(address, size);
+        blocks++;
+      }
+    }
+    t.deepEqual(
+      oracle.violations().map(({ message }) => message),
+      [],
+    );
+    t.is(oracle.violationCount, 0);
+    t.deepEqual(this.errors, []);
+    t.deepEqual([...oracle.liveBlocks()].slice(0, 3), [], 'blocks that nobody has freed');
+    heap.collect(true);
+    t.is(heap.usedBytes(), 0, 'bytes in use with everything freed');
+    heap.validate();
+    const { freeSegments, abandonedSegments, threads, counters } = heap.stats();
+    t.is(abandonedSegments, 0);
+    t.is(threads, 1, 'everyone else has gone');
+    t.is(freeSegments, this.freeSegments, 'free segments');
+    t.log(
+      `${this.started} workers · ${blocks} blocks (${live} bytes) left for the main thread · ` +
+        `footprint ${(heap.footprintBytes() / 2 ** 20).toFixed(1)} MiB of ${heap.memory.byteLength / 2 ** 20} · ` +
+        `${counters.delayed} blocks by the delayed lists`,
+    );
+  }
+}
+
+/** A worker's result; its failure is an error. */
+function answerOf<Result>(worker: Worker): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    let answer: Answer | undefined;
+    worker.on('message', (message: Answer) => {
+      answer = message;
+    });
+    worker.on('error', reject);
+    worker.on('exit', (code) => {
+      if (answer === undefined) reject(new Error(`a worker ended with code ${code} and without an answer`));
+      else if ('error' in answer) reject(new Error(`a worker failed: ${answer.error}`));
+      else resolve(answer.result as Result);
+    });
+  });
+}
