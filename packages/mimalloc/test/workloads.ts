@@ -178,7 +178,8 @@ function rptest(hand: Hand, job: Rptest): number {
       allocated++;
     }
   };
-  const some = (): Block[] => Array.from({ length: job.replaced }, () => takeAt(blocks, random(blocks.length)));
+  const some = (): Block[] =>
+    Array.from({ length: job.replaced }, () => takeAt(blocks, random(blocks.length)));
   refill();
   for (let loop = 0; loop < job.loops; loop++) {
     if (loop % 2 === 0) hand.freeAll(some());
