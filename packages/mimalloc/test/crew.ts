@@ -42,6 +42,7 @@ export interface Post {
   readonly board: SharedArrayBuffer;
   /** Blocks that a parcel holds at the most. */
   readonly capacity: number;
+  readonly crossings: 'auto' | 'wasm' | 'js';
   /** What it is to do: for the module that it runs. */
   readonly job: unknown;
 }
@@ -156,17 +157,28 @@ export class Hand {
     this.board = new Board(post.board, post.capacity);
     this.random = randomOf(post.seed + 7919 * post.thread);
     this.oracle = Oracle.attach(post.oracle);
-    this.heap = MiMalloc.attach(post.handle);
-    this.checked = new CheckedAllocator(this.heap, this.oracle, post.thread);
-    this.watch();
+    [this.heap, this.checked] = this.attach();
+  }
+
+  private attach(): [MiMalloc, CheckedAllocator] {
+    const { handle, crossings, thread } = this.post;
+    const heap = MiMalloc.attach(handle, { crossings });
+    // Nothing in these tests is freed wrongly.
+    heap.registerError((error) => {
+      throw error;
+    });
+    return [heap, new CheckedAllocator(heap, this.oracle, thread)];
+  }
+
+  /** One thread's view of another allocator on the same region. */
+  check(allocator: ConstructorParameters<typeof CheckedAllocator>[0]): CheckedAllocator {
+    return new CheckedAllocator(allocator, this.oracle, this.post.thread);
   }
 
   /** Ends this thread as far as the heap is concerned, and goes on as another one. */
   becomeAnother(): void {
     this.heap.detach();
-    this.heap = MiMalloc.attach(this.post.handle);
-    this.checked = new CheckedAllocator(this.heap, this.oracle, this.post.thread);
-    this.watch();
+    [this.heap, this.checked] = this.attach();
   }
 
   /** A block that there must be room for. */
@@ -182,13 +194,6 @@ export class Hand {
 
   freeAll(blocks: Iterable<Block>): void {
     for (const block of blocks) this.free(block);
-  }
-
-  /** Nothing in these tests is freed wrongly. */
-  private watch(): void {
-    this.heap.registerError((error) => {
-      throw error;
-    });
   }
 }
 
@@ -212,6 +217,8 @@ export function enlist(work: (hand: Hand) => unknown): void {
 const PATIENCE_SECONDS = 90;
 
 export interface CrewOptions extends MiMallocOptions {
+  /** What the workers use; `'mixed'`: each second one something else. Default `'auto'`. */
+  readonly kind?: 'auto' | 'wasm' | 'js' | 'mixed';
   /** Parcels on the board, and blocks in each. */
   readonly parcels: number;
   readonly capacity: number;
@@ -228,10 +235,11 @@ export class Crew {
   private readonly seed: number;
   private readonly boardBuffer: SharedArrayBuffer;
   private readonly capacity: number;
+  private readonly kind: 'auto' | 'wasm' | 'js' | 'mixed';
   private readonly errors: string[] = [];
   private readonly freeSegments: number;
 
-  constructor(t: ExecutionContext, { parcels, capacity, ...options }: CrewOptions) {
+  constructor(t: ExecutionContext, { parcels, capacity, kind = 'auto', ...options }: CrewOptions) {
     this.t = t;
     this.seed = seedOf(t);
     this.heap = MiMalloc.create({ grow: false, maxThreads: 32, ...options });
@@ -240,6 +248,7 @@ export class Crew {
     this.boardBuffer = new SharedArrayBuffer(Board.bytesFor(parcels, capacity));
     this.board = new Board(this.boardBuffer, capacity);
     this.capacity = capacity;
+    this.kind = kind;
     this.freeSegments = this.heap.stats().freeSegments;
   }
 
@@ -261,6 +270,7 @@ export class Crew {
         barrier,
         board: this.boardBuffer,
         capacity: this.capacity,
+        crossings: this.kind === 'mixed' ? (index % 2 === 0 ? 'wasm' : 'js') : this.kind,
         job,
       };
       return new Worker(module, { workerData: post });
@@ -284,18 +294,24 @@ export class Crew {
     }
   }
 
-  /** Frees what is left on the board. Then nothing is in use, nothing was violated, and all memory is there again. */
-  finish(): void {
-    const { t, heap, oracle, board } = this;
-    const checked = new CheckedAllocator(heap, oracle, 0);
-    const live = heap.usedBytes();
+  /** Frees what is left on the board. Returns how many blocks that were. */
+  freeBoard(): number {
+    const checked = new CheckedAllocator(this.heap, this.oracle, 0);
     let blocks = 0;
-    for (let parcel = 0; parcel < board.parcels; parcel++) {
-      for (const { address, size } of board.take(parcel) ?? []) {
+    for (let parcel = 0; parcel < this.board.parcels; parcel++) {
+      for (const { address, size } of this.board.take(parcel) ?? []) {
         checked.free(address, size);
         blocks++;
       }
     }
+    return blocks;
+  }
+
+  /** All workers have ended. Nothing is in use when the board has been freed, nothing was violated, and all memory is there again. */
+  finish(): void {
+    const { t, heap, oracle } = this;
+    const live = heap.usedBytes();
+    const blocks = this.freeBoard();
     t.deepEqual(
       oracle.violations().map(({ message }) => message),
       [],

@@ -1,9 +1,14 @@
 /** The races of `races.ts`: with every pair of stops of two threads, on real workers at full speed, and with the faults that bring them back. */
+import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
+import { Crew } from './crew.ts';
+import { small } from './harness.ts';
 import type { Package } from './mutants.ts';
 import { PACKAGE, plant, removeMutants } from './mutants.ts';
+import type { RaceJob } from './race-worker.ts';
 import { RACES } from './races.ts';
-import { everyStop, Rival } from './stops.ts';
+import { everyStop, Rival, stopAt } from './stops.ts';
+import { fullPage } from './turns.ts';
 
 test.after.always(removeMutants);
 
@@ -11,13 +16,10 @@ for (const { title, duels, faults } of RACES) {
   for (const [name, make] of Object.entries(duels)) {
     test.serial(`${title}: ${name}`, async (t) => {
       const rival = new Rival(PACKAGE);
-      try {
-        const plays = everyStop(await import(PACKAGE), rival, make);
-        t.log(`${plays} interleavings`);
-        t.true(plays > 4);
-      } finally {
-        await rival.end();
-      }
+      t.teardown(() => rival.end());
+      const plays = everyStop(await import(PACKAGE), rival, make);
+      t.log(`${plays} interleavings`);
+      t.true(plays > 4);
     });
   }
 
@@ -42,3 +44,101 @@ for (const { title, duels, faults } of RACES) {
     });
   }
 }
+
+// ── At full speed ──
+
+const WORKER = new URL('./race-worker.js', import.meta.url);
+const MIB = 2 ** 20;
+
+/** Runs one program on so many workers. */
+async function rush(crew: Crew, job: RaceJob, workers: number): Promise<number[]> {
+  return await crew.run<number>(
+    WORKER,
+    Array.from({ length: workers }, () => job),
+  );
+}
+
+for (const kind of ['js', 'wasm'] as const) {
+  test.serial(
+    `four workers delete heaps whose blocks the neighbours are freeing, and take each other’s records (${kind})`,
+    async (t) => {
+      const crew = new Crew(t, { bytes: 16 * MIB, kind, parcels: 4, capacity: 64 });
+      await rush(crew, { program: 'heaps', rounds: 250, blocks: 64 }, 4);
+      crew.finish();
+    },
+  );
+
+  test.serial(
+    `four threads at a time come, leave blocks to their neighbours, adopt and go (${kind})`,
+    async (t) => {
+      const crew = new Crew(t, { bytes: 16 * MIB, kind, parcels: 4, capacity: 64 });
+      await rush(crew, { program: 'come and go', rounds: 250, blocks: 64 }, 4);
+      crew.finish();
+    },
+  );
+
+  test.serial(
+    `three workers fill pages whose blocks only the neighbours free: the pages come back (${kind})`,
+    async (t) => {
+      const crew = new Crew(t, { bytes: 16 * MIB, kind, parcels: 3, capacity: 200 });
+      const job: RaceJob = { program: 'full pages', rounds: 300, blocks: 200 };
+      const pages = await rush(crew, job, 3);
+      t.log(`at most ${pages} pages for ${job.rounds * job.blocks} blocks each`);
+      // Three rounds of blocks are there at one time at the most; of the largest size, a page has eight.
+      t.true(Math.max(...pages) <= (3 * job.blocks) / 8 + 40);
+      crew.finish();
+    },
+  );
+}
+
+test.serial(
+  'a worker is stopped in the middle of a delayed free while three others fill and free pages: nobody waits, and its block arrives in the end',
+  async (t) => {
+    const crew = new Crew(t, { bytes: 16 * MIB, backing: 'sab', parcels: 3, capacity: 200 });
+    const { heap } = crew;
+    const rival = new Rival(PACKAGE);
+    t.teardown(() => rival.end());
+    rival.attach(heap.share());
+    heap.free(heap.malloc(3000));
+    const { blocks, others } = fullPage(heap, 500);
+    t.true(
+      rival.tell({ kind: 'free', blocks: blocks.slice(0, 1), at: 2 }),
+      'the mark is gone, the news is not there yet',
+    );
+    await rush(crew, { program: 'full pages', rounds: 200, blocks: 200 }, 3);
+    for (const block of [...blocks.slice(1), ...others]) heap.free(block);
+    crew.freeBoard();
+    heap.collect(true);
+    heap.validate();
+    t.is(heap.usedBytes(), 512, 'the one block that is on its way');
+    rival.resume();
+    rival.detach();
+    crew.finish();
+  },
+);
+
+// ── Names ──
+
+test('a thread that is stopped while it attaches does not get the name of one that has come and gone meanwhile', (t) => {
+  const heap = small({ maxThreads: 4 });
+  for (let at = 1; ; at++) {
+    const names: number[] = [];
+    const accesses = stopAt(
+      at,
+      () => {
+        for (let times = 0; times < 2; times++) {
+          const other = MiMalloc.attach(heap.share());
+          names.push(other.threadId);
+          other.detach();
+        }
+      },
+      () => {
+        const thread = MiMalloc.attach(heap.share());
+        names.push(thread.threadId);
+        thread.detach();
+      },
+    );
+    t.is(new Set(names).size, names.length, `${names}, stopped at ${at}`);
+    if (at > accesses) break;
+  }
+});

@@ -34,12 +34,12 @@ export interface Scale {
 
 /** A few tenths of a second each. */
 export const QUICK: Scale = {
-  larson: { blocks: 1000, replacements: 10_000, generations: 3 },
+  larson: { blocks: 1000, replacements: 8000, generations: 2 },
   xmalloc: { batch: 256, batches: 60, queue: 20 },
-  mstress: { allocations: 6000, retained: 500, generations: 3 },
+  mstress: { allocations: 6000, retained: 500, generations: 2 },
   rptest: { live: 250, loops: 100 },
-  mleak: { rounds: 6, workers: undefined, blocks: 2000 },
-  sh: { groups: 40, group: 500 },
+  mleak: { rounds: 4, workers: undefined, blocks: 2000 },
+  sh: { groups: 25, group: 500 },
 };
 
 /** The published parameters. */
