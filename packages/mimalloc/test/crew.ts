@@ -18,9 +18,11 @@
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';
 import type { Handle } from '@shmalloc/allocator-api';
-import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
+import type { MiMalloc, MiMallocOptions } from '@shmalloc/mimalloc';
+import * as Original from '@shmalloc/mimalloc';
 import type { ExecutionContext } from 'ava';
 import { type Random, randomOf, seedOf } from './harness.ts';
+import { PACKAGE, type Package } from './mutants.ts';
 
 /** A block with what was asked for. */
 export interface Block {
@@ -43,6 +45,8 @@ export interface Post {
   /** Blocks that a parcel holds at the most. */
   readonly capacity: number;
   readonly crossings: 'auto' | 'wasm' | 'js';
+  /** The URL of the package that it runs. */
+  readonly module: string;
   /** What it is to do: for the module that it runs. */
   readonly job: unknown;
 }
@@ -150,9 +154,11 @@ export class Hand {
   heap: MiMalloc;
   checked: CheckedAllocator;
   private readonly oracle: Oracle;
+  private readonly mi: typeof Package;
 
-  constructor(post: Post) {
+  constructor(post: Post, mi: typeof Package) {
     this.post = post;
+    this.mi = mi;
     this.barrier = new Barrier(post.barrier, post.parties);
     this.board = new Board(post.board, post.capacity);
     this.random = randomOf(post.seed + 7919 * post.thread);
@@ -162,7 +168,7 @@ export class Hand {
 
   private attach(): [MiMalloc, CheckedAllocator] {
     const { handle, crossings, thread } = this.post;
-    const heap = MiMalloc.attach(handle, { crossings });
+    const heap = this.mi.MiMalloc.attach(handle, { crossings });
     // Nothing in these tests is freed wrongly.
     heap.registerError((error) => {
       throw error;
@@ -198,10 +204,11 @@ export class Hand {
 }
 
 /** A worker module's only call: does the work, detaches, answers. */
-export function enlist(work: (hand: Hand) => unknown): void {
-  const hand = new Hand(workerData as Post);
+export async function enlist(work: (hand: Hand) => unknown): Promise<void> {
+  const post = workerData as Post;
   let answer: Answer;
   try {
+    const hand = new Hand(post, (await import(post.module)) as typeof Package);
     const result = work(hand);
     hand.heap.detach();
     answer = { result };
@@ -216,12 +223,19 @@ export function enlist(work: (hand: Hand) => unknown): void {
 /** Workers that have not ended after so many seconds hang. */
 const PATIENCE_SECONDS = 90;
 
+/** The package as it is. */
+const AS_IT_IS = { module: PACKAGE, mi: Original };
+
 export interface CrewOptions extends MiMallocOptions {
   /** What the workers use; `'mixed'`: each second one something else. Default `'auto'`. */
   readonly kind?: 'auto' | 'wasm' | 'js' | 'mixed';
   /** Parcels on the board, and blocks in each. */
   readonly parcels: number;
   readonly capacity: number;
+  /** Another package than the one that is tested, and what its workers are given. */
+  readonly planted?: { readonly module: string; readonly mi: typeof Package };
+  /** Seconds until workers count as hanging. Default 90. */
+  readonly patience?: number;
 }
 
 /** The heap, its witness, and everyone who ever works on it. */
@@ -236,19 +250,24 @@ export class Crew {
   private readonly boardBuffer: SharedArrayBuffer;
   private readonly capacity: number;
   private readonly kind: 'auto' | 'wasm' | 'js' | 'mixed';
+  private readonly module: string;
+  private readonly patience: number;
   private readonly errors: string[] = [];
   private readonly freeSegments: number;
 
-  constructor(t: ExecutionContext, { parcels, capacity, kind = 'auto', ...options }: CrewOptions) {
+  constructor(t: ExecutionContext, crewOptions: CrewOptions) {
+    const { parcels, capacity, kind = 'auto', planted = AS_IT_IS, patience, ...options } = crewOptions;
     this.t = t;
     this.seed = seedOf(t);
-    this.heap = MiMalloc.create({ grow: false, maxThreads: 32, ...options });
+    this.heap = planted.mi.MiMalloc.create({ grow: false, maxThreads: 32, ...options });
     this.heap.registerError(({ message }) => this.errors.push(message));
     this.oracle = Oracle.create({ bytes: this.heap.memory.byteLength });
     this.boardBuffer = new SharedArrayBuffer(Board.bytesFor(parcels, capacity));
     this.board = new Board(this.boardBuffer, capacity);
     this.capacity = capacity;
     this.kind = kind;
+    this.module = planted.module;
+    this.patience = patience ?? PATIENCE_SECONDS;
     this.freeSegments = this.heap.stats().freeSegments;
   }
 
@@ -271,6 +290,7 @@ export class Crew {
         board: this.boardBuffer,
         capacity: this.capacity,
         crossings: this.kind === 'mixed' ? (index % 2 === 0 ? 'wasm' : 'js') : this.kind,
+        module: this.module,
         job,
       };
       return new Worker(module, { workerData: post });
@@ -278,7 +298,7 @@ export class Crew {
     const running = new Set(workers.keys());
     let watchdog: NodeJS.Timeout | undefined;
     const hang = new Promise<never>((_, reject) => {
-      watchdog = setTimeout(() => reject(new Error(`workers ${[...running]} hang`)), PATIENCE_SECONDS * 1000);
+      watchdog = setTimeout(() => reject(new Error(`workers ${[...running]} hang`)), this.patience * 1000);
     });
     const answers = workers.map(async (worker, index) => {
       const result = await answerOf<Result>(worker);

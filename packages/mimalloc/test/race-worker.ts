@@ -73,7 +73,7 @@ function fullPages(hand: Hand, { rounds, blocks }: RaceJob): number {
   return most;
 }
 
-enlist((hand) => {
+await enlist((hand) => {
   const job = hand.post.job as RaceJob;
   if (job.program === 'heaps') return heaps(hand, job);
   return job.program === 'full pages' ? fullPages(hand, job) : comeAndGo(hand, job);

@@ -2,4 +2,4 @@
 import { enlist } from './crew.ts';
 import { work } from './workloads.ts';
 
-enlist(work);
+await enlist(work);

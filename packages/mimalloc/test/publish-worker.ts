@@ -1,0 +1,5 @@
+/** A worker of published.test.ts. */
+import { enlist } from './crew.ts';
+import { publish } from './published.ts';
+
+await enlist(publish);
