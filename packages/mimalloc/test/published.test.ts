@@ -22,14 +22,23 @@ for (const [name, options] of KINDS) {
     [3, { blocks: 500, largest: MIB, huge: 3 * MIB }],
     [4, { blocks: 3000, largest: 2 * KIB, huge: 20 * KIB }],
   ] as const) {
-    test.serial(`${workers} workers publish blocks of 8 bytes to ${job.largest / KIB} KiB, resize and free each other’s: ${name}`, async (t) => {
-      const crew = new Crew(t, { bytes: 256 * MIB, segmentShift: 20, parcels: 24, capacity: 1, ...options });
-      const jobs: PublishJob[] = Array.from({ length: workers }, () => job);
-      const received = await crew.run<number>(WORKER, jobs);
-      t.log(`${received} blocks of others looked at`);
-      t.true(received.every((blocks) => blocks > job.blocks / 4));
-      crew.finish();
-    });
+    test.serial(
+      `${workers} workers publish blocks of 8 bytes to ${job.largest / KIB} KiB, resize and free each other’s: ${name}`,
+      async (t) => {
+        const crew = new Crew(t, {
+          bytes: 256 * MIB,
+          segmentShift: 20,
+          parcels: 24,
+          capacity: 1,
+          ...options,
+        });
+        const jobs: PublishJob[] = Array.from({ length: workers }, () => job);
+        const received = await crew.run<number>(WORKER, jobs);
+        t.log(`${received} blocks of others looked at`);
+        t.true(received.every((blocks) => blocks > job.blocks / 4));
+        crew.finish();
+      },
+    );
   }
 }
 

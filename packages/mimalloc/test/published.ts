@@ -75,7 +75,10 @@ function allocate({ heap, random }: Hand, job: PublishJob): Block {
   if (way < 2) address = heap.malloc(size);
   else if (way === 2) {
     address = heap.calloc(1, size);
-    demand(heap.memory.u8[address] === 0 && heap.memory.u8[address + size - 1] === 0, `calloc(${size}) is not zero`);
+    demand(
+      heap.memory.u8[address] === 0 && heap.memory.u8[address + size - 1] === 0,
+      `calloc(${size}) is not zero`,
+    );
   } else if (way === 3) {
     address = heap.alignedAlloc(align, size);
     demand(address % align === 0, `alignedAlloc(${align}, ${size}) gave ${address}`);

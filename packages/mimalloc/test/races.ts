@@ -118,15 +118,11 @@ const HEAP_DELETED: Race = {
     {
       name: 'the pages of a deleted heap are announced before they say whose they are',
       file: 'heap-delete.js',
-      from: `tld.crossings.store(page + Page.xheap, keeper);
-        appendPage(tld, keeper, bin, page);
-        if (bin !== BIN_FULL) return;
-        if (i32[page + Page.free] !== 0) fromFull(tld, page);
-        else if (tld.shared) announceFull(tld, page);`,
+      from: 'tld.crossings.store(page + Page.xheap, keeper); appendPage(tld, keeper, bin, page);',
       to: `if (bin === BIN_FULL && i32[page + Page.free] === 0 && tld.shared) tld.crossings.mark(page + Page.xthreadFree);
         tld.crossings.store(page + Page.xheap, keeper);
         appendPage(tld, keeper, bin, page);
-        if (bin === BIN_FULL && i32[page + Page.free] !== 0) fromFull(tld, page);`,
+        if (bin === BIN_FULL && i32[page + Page.free] === 0) return;`,
     },
   ],
 };
@@ -189,7 +185,7 @@ function leaveBehind(mi: typeof Package, a: MiMalloc, stage: Stage): void {
  * A search through abandoned memory that does not end, or finds nothing (mimalloc #759).
  *
  * `arena.ts`, `findSegment`: each word of the bitmap is read once, so a search looks at each segment once at the most, whatever others do to the
- * bits meanwhile; `abandon.ts`, `reclaim`: one exchange decides who adopts.
+ * bits meanwhile; `reclaim.ts`: one exchange decides who adopts.
  */
 const ABANDONED: Race = {
   title:
@@ -221,7 +217,7 @@ const ABANDONED: Race = {
     },
     {
       name: 'who adopts looks first and writes its name then',
-      file: 'abandon.js',
+      file: 'reclaim.js',
       from: `if (!crossings.claim(segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId)) return false;`,
       to: `if (crossings.load(segment + Segment.threadId) !== ABANDONED_SEGMENT) return false;
     crossings.store(segment + Segment.threadId, tld.threadId);`,

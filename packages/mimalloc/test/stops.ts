@@ -17,9 +17,9 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Handle } from '@shmalloc/allocator-api';
 import type { MiMalloc } from '@shmalloc/mimalloc';
-import { BIN_FULL } from '../dist/bins.js';
+import { BIN_FULL, BIN_HUGE } from '../dist/bins.js';
 import { Heap } from '../dist/heap.js';
-import { DELAYED, hasFlag, IN_FULL, Page } from '../dist/page.js';
+import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page } from '../dist/page.js';
 import { firstPage } from '../dist/queue.js';
 import { FREE_SEGMENT, Segment } from '../dist/segment.js';
 import { forEachHeap, forEachPageIn, forEachSegment } from '../dist/walk.js';
@@ -264,7 +264,7 @@ function delayedPages(heap: MiMalloc, record: number): Set<number> {
 /**
  * Nobody is at work: everything is sound, no two blocks overlap, and somebody looks at every page to which a block was freed.
  *
- * A full page is looked at when its mark is set, so that the next free brings news, or when a block of it is on its heap's list, which is the news.
+ * A full page, or one of a single block, is looked at when its mark is set, so that the next free brings news, or when a block of it is on its heap's list, which is the news.
  */
 export function checkQuiet({ threads, live }: Stage): void {
   const there = threads.filter((heap) => !heap.closed);
@@ -272,18 +272,22 @@ export function checkQuiet({ threads, live }: Stage): void {
     heap.validate();
     forEachHeap(heap, (record) => {
       const announced = delayedPages(heap, record);
-      for (let page = firstPage(heap, record, BIN_FULL); page !== 0; page = heap.i32[page + Page.next]) {
-        const marked = (heap.i32[page + Page.xthreadFree] & DELAYED) !== 0;
-        const name = `the full page at ${heap.i32[page + Page.start] * 4}`;
-        demand(marked || announced.has(page), `${name} is silent: nobody looks at it`);
-        demand(!marked || threadFree(heap, page) === 0, `${name} is overlooked: it has a block already`);
+      for (const bin of [BIN_FULL, BIN_HUGE]) {
+        for (let page = firstPage(heap, record, bin); page !== 0; page = heap.i32[page + Page.next]) {
+          const marked = (heap.i32[page + Page.xthreadFree] & DELAYED) !== 0;
+          const name = `the full page at ${heap.i32[page + Page.start] * 4}`;
+          demand(marked || announced.has(page), `${name} is silent: nobody looks at it`);
+          demand(!marked || threadFree(heap, page) === 0, `${name} is overlooked: it has a block already`);
+        }
       }
     });
     forEachSegment(heap, (segment) => {
       if (heap.i32[segment + Segment.threadId] === FREE_SEGMENT) return;
       forEachPageIn(heap, segment, (page) => {
         const marked = (heap.i32[page + Page.xthreadFree] & DELAYED) !== 0;
-        demand(!marked || hasFlag(heap, page, IN_FULL), 'a page that is not full sends news');
+        const full = hasFlag(heap, page, IN_FULL) || binOfPage(heap, page) === BIN_HUGE;
+        demand(!marked || full, 'a page that is not full sends news');
+        demand(!marked || ownerOf(heap, page) !== 0, 'a page that nobody has sends news');
       });
     });
   }
