@@ -38,7 +38,7 @@ export const QUICK: Scale = {
   xmalloc: { batch: 256, batches: 60, queue: 20 },
   mstress: { allocations: 6000, retained: 500, generations: 2 },
   rptest: { live: 250, loops: 100 },
-  mleak: { rounds: 4, workers: undefined, blocks: 2000 },
+  mleak: { rounds: 3, workers: undefined, blocks: 2000 },
   sh: { groups: 25, group: 500 },
 };
 
