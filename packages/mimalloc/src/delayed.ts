@@ -11,6 +11,7 @@ import { headPage } from './lookup.ts';
 import { ownerOf } from './page.ts';
 import { sliceAt } from './page-map.ts';
 import { Counter, count } from './stats.ts';
+import { hasOtherSlot } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 import { forEachRecord } from './walk.ts';
 
@@ -72,8 +73,13 @@ export function collectAllDelayed(tld: Tld): void {
     if (i32[heap + DELAYED_FREE] === 0) return;
     const owner = i32[heap + Heap.threadId];
     if (owner === tld.threadId) collectDelayed(tld, heap);
+    // A slot that is the last free one is left for a thread that comes, and finds the blocks itself.
     // Acquire: pairs with the store of whoever let go of the record.
-    else if (owner === 0 && crossings.claim(heap + Heap.threadId, 0, tld.threadId)) {
+    else if (
+      owner === 0 &&
+      hasOtherSlot(tld, heap) &&
+      crossings.claim(heap + Heap.threadId, 0, tld.threadId)
+    ) {
       collectDelayed(tld, heap);
       crossings.store(heap + Heap.threadId, 0);
     }

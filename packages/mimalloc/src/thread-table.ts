@@ -70,14 +70,14 @@ function takeSlot(tld: Tld): Word {
   const slots = i32[tld.header + Field.slots];
   for (let slot = 0; slot < slots; slot++) {
     const heap = slotAt(tld, slot);
-    const generation = i32[heap + Heap.generation];
-    // 2^17 owners of each of 1022 slots, then names come again.
-    const name = (FIRST_NAME + slot + ((generation & 0x1ffff) << 10)) << NAME_SHIFT;
     if (i32[heap + Heap.threadId] !== 0) continue;
+    // A name of its own for every try: one that was made of a generation read before could be that of a thread which has come and gone meanwhile, and
+    // whoever reaps that one would reap this one. 2^17 for each of 1022 slots, then names come again.
+    const generation = Atomics.add(i32, heap + Heap.generation, 1);
+    const name = (FIRST_NAME + slot + ((generation & 0x1ffff) << 10)) << NAME_SHIFT;
     // Acquire: pairs with the store of whoever let go of the record.
     if (!tld.crossings.claim(heap + Heap.threadId, 0, name)) continue;
     if (generation === 0) countCommitted(tld, Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES));
-    i32[heap + Heap.generation] = generation + 1;
     i32[heap + Heap.backing] = heap;
     i32[heap + Heap.next] = 0;
     i32[heap + Heap.seat] = 0;
@@ -102,6 +102,16 @@ function enterSlot(tld: Tld, heap: Word): void {
   tld.heap = heap;
   tld.direct = heap + Heap.direct;
   tld.threadId = i32[heap + Heap.threadId];
+}
+
+/** Whether there is a free slot besides this one, for a thread that comes. */
+export function hasOtherSlot(tld: Tld, heap: Word): boolean {
+  const { i32 } = tld;
+  for (let slot = 0; slot < i32[tld.header + Field.slots]; slot++) {
+    const other = slotAt(tld, slot);
+    if (other !== heap && i32[other + Heap.threadId] === 0) return true;
+  }
+  return false;
 }
 
 /** Makes the calling thread another hand of the thread that has a slot. Somebody else sees to it that one of them is at work at a time. */

@@ -91,6 +91,6 @@ export const MOMENTS: readonly Moment[] = [
   [
     'attach: the slot is taken, and the thread not there',
     'thread-table.js',
-    'i32[heap + Heap.generation] = generation + 1',
+    'i32[heap + Heap.backing] = heap',
   ],
 ];

@@ -119,9 +119,7 @@ test.serial(
 
 // ── Names ──
 
-// Fails as long as a slot's name is made of a generation that was read before the slot was claimed: then `reap` of the one that has gone would reap the
-// one that has come.
-test.failing('a thread that is stopped while it attaches does not get the name of one that has come and gone meanwhile', (t) => {
+test('a thread that is stopped while it attaches does not get the name of one that has come and gone meanwhile', (t) => {
   const heap = small({ maxThreads: 4 });
   for (let at = 1; ; at++) {
     const names: number[] = [];
@@ -145,8 +143,7 @@ test.failing('a thread that is stopped while it attaches does not get the name o
   }
 });
 
-// Fails as long as whoever frees what lies in a free slot's record has the slot for that long: the only one, here.
-test.failing('a thread attaches while another frees what came late to the slot that is free', (t) => {
+test('a thread attaches while another frees what came late to the slot that is free', (t) => {
   for (let at = 1; ; at++) {
     const a = small({ maxThreads: 2 });
     const b = MiMalloc.attach(a.share());
