@@ -30,10 +30,13 @@ import type { Tld } from './tld.ts';
 
 const LOCAL_FREE = Page.localFree;
 const USED = Page.used;
+const XTHREAD_ID = Page.xthreadId;
 const XTHREAD_FREE = Page.xthreadFree;
 const XHEAP = Page.xheap;
 const DELAYED_FREE = Heap.delayedFree;
 const FULL = IN_FULL;
+/** Names lie above the flags. */
+const FIRST_OWNER = 8;
 
 /** Frees a block of a page that this thread owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
 export function freeLocal(tld: Tld, page: Word, block: Word): void {
@@ -65,6 +68,19 @@ export function freeForeign(tld: Tld, page: Word, block: Word): void {
     // Release: pairs with the exchange in collectDelayed.
     crossings.push(tld.i32[page + XHEAP] + DELAYED_FREE, block);
   }
+}
+
+/**
+ * Frees a block of a page that is not this thread's and whose flags ask for no closer look, if it is one.
+ * @param page - a descriptor, perhaps of no page, or of none that this thread's view reaches
+ */
+export function freeAway(tld: Tld, page: Word, block: Word): boolean {
+  const { i32 } = tld;
+  // Written so that what is beyond the view, which is undefined, is no page and no block.
+  if (!(i32[page + XTHREAD_ID] >= FIRST_OWNER && i32[page + USED] > 0 && block < i32.length)) return false;
+  if (blockAt(tld, page, block) !== block) return false;
+  freeForeign(tld, page, block);
+  return true;
 }
 
 /** The same where links are written otherwise. */

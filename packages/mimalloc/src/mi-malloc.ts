@@ -21,7 +21,7 @@ import { abandonThread, reclaimAll } from './abandon.ts';
 import { SMALL_SIZE_MAX } from './bins.ts';
 import { collectHeap } from './collect.ts';
 import { forgetMemory, slicesIn } from './create.ts';
-import { freeChecked, freeGeneric, freeLocal, settlePage } from './free.ts';
+import { freeAway, freeChecked, freeGeneric, freeLocal, settlePage } from './free.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { inspectHeap, refusal } from './guard.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
@@ -49,6 +49,7 @@ const SHAPE = 4;
 const RETIRE_BITS = 0x1f << 7;
 const NO_TABLE = 1;
 const IN_FULL = 1;
+const LOOK_CLOSER = 6;
 const SMALL = SMALL_SIZE_MAX;
 
 /**
@@ -133,10 +134,12 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
             }
             return;
           }
-        } else if (owner === IN_FULL && i32[page + LOCAL_FREE] !== block) {
-          freeLocal(this, page, block);
-          return;
-        }
+        } else if (owner === IN_FULL) {
+          if (i32[page + LOCAL_FREE] !== block) {
+            freeLocal(this, page, block);
+            return;
+          }
+        } else if ((owner & LOOK_CLOSER) === 0 && freeAway(this, page, block)) return;
       }
     }
     freeGeneric(this, address);
