@@ -124,6 +124,9 @@ export const MULTI_THREAD: Workload = {
   workers: 10,
 };
 
+/** After so many generations a program has what it needs. */
+const SETTLED = 10;
+
 const WORKER = new URL('./workload-worker.js', import.meta.url);
 
 /** Runs a workload, and sees to it that nothing is left of it. */
@@ -136,11 +139,15 @@ export async function runWorkload(
   const { job, generations = 1, parcels = workers, capacity, bytes } = workload;
   const crew = new Crew(t, { bytes, parcels, capacity, ...options });
   let allocated = 0;
+  let early = 0;
   for (let generation = 0; generation < generations; generation++) {
+    if (generation === SETTLED) early = crew.heap.footprintBytes();
     const jobs = Array.from({ length: workers }, () => job);
     for (const blocks of await crew.run<number>(WORKER, jobs)) allocated += blocks;
   }
   t.true(allocated > 0);
   t.log(`${allocated} blocks`);
   crew.finish();
+  // What threads leave behind is used before new memory is.
+  if (generations >= 4 * SETTLED) t.true(crew.heap.footprintBytes() < 1.5 * early, `${early} bytes early on`);
 }
