@@ -4,6 +4,7 @@ export default {
     'packages/*/dist-test/**/*.test.js',
     '!packages/*/dist-test/**/*.long.test.js',
     'examples/dist-test/**/*.test.js',
+    'examples/lock-removal/dist-test/**/*.test.js',
   ],
   workerThreads: false,
   concurrency: 2,

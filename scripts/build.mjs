@@ -22,6 +22,7 @@ function manifestDigest() {
     'pnpm-workspace.yaml',
     'pnpm-lock.yaml',
     'examples/package.json',
+    'examples/lock-removal/package.json',
     ...packages,
   ]) {
     const full = path.join(root, file);
@@ -64,6 +65,7 @@ await embedWasm();
 run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
 for (const folder of [
   'examples',
+  path.join('examples', 'lock-removal'),
   ...readdirSync(path.join(root, 'packages')).map((name) => path.join('packages', name)),
 ]) {
   prune(folder, 'dist', 'src');

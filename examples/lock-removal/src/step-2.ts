@@ -1,0 +1,48 @@
+/**
+ * Step 2: `RefCell<MiAllocatorInner>`. Nobody waits: who finds somebody else inside gets an error. The flag is for one thread, though.
+ *
+ *     node examples/lock-removal/dist/step-2.js
+ */
+
+import { type Address, SharedMemory } from '@shmalloc/allocator-api';
+import { RefCell } from '@shmalloc/atomic-cell';
+import { MiAllocatorInner } from '@shmalloc/mimalloc';
+import { type Allocator, GUARD, runIfMain, type Shared } from './step.ts';
+
+/** The allocator in a cell that is borrowed for each call. */
+export class StepAllocator implements Allocator {
+  private readonly cell: RefCell<MiAllocatorInner>;
+
+  constructor({ heap, words, thread }: Shared) {
+    const inner = MiAllocatorInner.attach(heap);
+    this.cell = new RefCell(SharedMemory.from(words), GUARD, inner, { threadId: thread });
+  }
+
+  get heap(): MiAllocatorInner {
+    return this.cell.data.get();
+  }
+
+  malloc(size: number): Address {
+    const inner = this.cell.borrowMut();
+    try {
+      return inner.value.malloc(size);
+    } finally {
+      inner.release();
+    }
+  }
+
+  free(address: Address): void {
+    const inner = this.cell.borrowMut();
+    try {
+      inner.value.free(address);
+    } finally {
+      inner.release();
+    }
+  }
+
+  leave(): void {
+    // The heap belongs to all threads alike: none leaves anything behind.
+  }
+}
+
+await runIfMain(import.meta.url);
