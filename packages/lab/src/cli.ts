@@ -6,6 +6,7 @@ import { addBench } from './commands/bench.ts';
 import { addRecord } from './commands/record.ts';
 import { addReplay } from './commands/replay.ts';
 import { addRun } from './commands/run.ts';
+import { addSteps } from './commands/steps.ts';
 import { addTrace } from './commands/trace.ts';
 import { EXIT, JobError, oneLine, UsageError } from './errors.ts';
 
@@ -15,6 +16,7 @@ Examples:
   shmalloc record -o sort.trace -- sort /etc/services
   shmalloc trace info sort.trace
   shmalloc replay sort.trace --alloc tlsf,basic-best --cpus 2
+  shmalloc steps 4                                 the removal of the lock, one step of it
   shmalloc bench --quick                           ns for malloc + free, against other allocators for JavaScript
 
 In the repository: npm run -s shmalloc -- COMMAND …
@@ -63,6 +65,7 @@ function program(): Command {
   addRecord(root);
   addTrace(root);
   addBench(root);
+  addSteps(root);
   return root;
 }
 

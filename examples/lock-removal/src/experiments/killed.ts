@@ -13,7 +13,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Crew, type Hand, PATIENCE_MS, SMALL_SEGMENT_SHIFT } from '../crew.ts';
 import type { Churned } from '../orders.ts';
-import { counted, mebibytes, type Outcome } from '../outcome.ts';
+import { counted, mebibytes, type Outcome, plural } from '../outcome.ts';
 
 /** Threads that are not killed, and the number that each victim has. */
 const SURVIVORS = 2;
@@ -83,7 +83,7 @@ export async function killedAnywhere(program: string, victims: number): Promise<
   let reaped = 0;
   for (let alive = true; alive && killed < victims; killed++) {
     const victim = await killOne(crew, false);
-    (heap as unknown as { reap?(id: number): void }).reap?.(victim.threadId);
+    heap.reap(victim.threadId);
     if (heap.inspect().segments.every((segment) => segment.owner !== victim.threadId)) reaped++;
     alive = await goesOn(crew);
   }
@@ -104,7 +104,7 @@ export async function killedAnywhere(program: string, victims: number): Promise<
     lines: [
       `${killed} threads were killed at any instruction, and reaped; ${reaped === killed ? 'none has' : `${killed - reaped} have`} a segment left`,
       `threads 0 and 1 did ${counted(pairs)} pairs meanwhile and stopped when they were asked to`,
-      `all that was held is freed: ${counted(lost)} of ${mebibytes(total)} are lost with the blocks that the dead had in hand`,
+      `all that was held is freed: ${plural(lost, 'byte')} of ${mebibytes(total)} are lost, in blocks that the dead had in hand`,
     ],
     facts: { killed, reaped, pairs, lostBytes: lost, totalBytes: total },
   };

@@ -8,6 +8,7 @@ import { outPath } from '../files.ts';
 import { runJob, stepsOf, type Workload } from '../job.ts';
 import { startProgress } from '../progress.ts';
 import { CAREFUL, QUICK } from '../replay/measure.ts';
+import { IN_PASSING, takeStepsInPassing } from '../steps/job.ts';
 import {
   ALLOCATOR_NAMES,
   allocOption,
@@ -30,6 +31,7 @@ interface RunOptions {
   cpus: number;
   quick?: boolean;
   json?: boolean;
+  steps: boolean;
 }
 
 /**
@@ -46,6 +48,10 @@ export function addRun(root: Command): void {
     .addOption(cpusOption())
     .option('--out <folder>', 'where report.json and report.html go (default: out)')
     .option('--quick', 'check everything, time each replay once')
+    .option(
+      '--no-steps',
+      'leave out the throughput of the lock removal; it is left out, too, when --traces or --alloc narrow the job',
+    )
     .option('--json', 'print the report as JSON in place of the table')
     .addHelpText(
       'after',
@@ -69,7 +75,9 @@ async function run(options: RunOptions): Promise<void> {
   const wanted = options.traces ?? TRACE_NAMES;
   checkNames('recording', wanted, TRACE_NAMES);
   const workloads = recordings.filter((recording) => wanted.includes(recording.name)).map(workloadOf);
-  const progress = startProgress(stepsOf(workloads, chosen));
+  const isWhole = options.traces === undefined && options.alloc.join() === ALLOCATOR_NAMES.join();
+  const withSteps = options.steps && isWhole;
+  const progress = startProgress(stepsOf(workloads, chosen) + (withSteps ? IN_PASSING.rounds : 0));
   try {
     const report = await runJob(workloads, chosen, {
       cpus: options.cpus,
@@ -77,6 +85,7 @@ async function run(options: RunOptions): Promise<void> {
       command: commandLine(options),
       progress,
     });
+    if (withSteps) report.steps = await takeStepsInPassing(report.command, progress);
     progress.done();
     finish(report, { json: options.json, folder: outPath('out', options.out) });
   } finally {
@@ -89,12 +98,13 @@ function workloadOf({ name, program, description, url }: Recording): Workload {
 }
 
 /** The shortest command that does the same. */
-function commandLine({ traces, alloc, lock, cpus, quick }: RunOptions): string {
+function commandLine({ traces, alloc, lock, cpus, quick, steps }: RunOptions): string {
   const flags = [
     ...(alloc.join() === ALLOCATOR_NAMES.join() ? [] : [`--alloc ${alloc.join()}`]),
     ...(lock === undefined ? [] : [`--lock ${lock.join()}`]),
     ...(traces === undefined ? [] : [`--traces ${traces.join()}`]),
     ...(cpus === 2 ? [] : [`--cpus ${cpus}`]),
+    ...(steps ? [] : ['--no-steps']),
     ...(quick ? ['--quick'] : []),
   ];
   return flags.length === 0 ? 'npm start' : `npm run -s shmalloc -- run ${flags.join(' ')}`;

@@ -1,6 +1,7 @@
 /** The shape of `report.json`: what the main job found, by allocator, lock and trace. */
 
 import type { Machine } from '../machine.ts';
+import type { StepsReport } from '../steps/report.ts';
 
 /**
  * Everything that a job found.
@@ -19,6 +20,8 @@ export interface Report {
   traces: TraceSummary[];
   /** One entry for every allocator, lock and trace. */
   results: Result[];
+  /** The removal of the lock, when that was measured, too. */
+  steps?: StepsReport;
 }
 
 /**

@@ -6,12 +6,14 @@
 
 import type UPlot from 'uplot';
 import type { Plot } from './plots.ts';
+import type { StepsPlot } from './steps.ts';
 
 declare const uPlot: typeof UPlot;
 
 /** What the page embeds for this script. */
 interface PageData {
   plots: Plot[];
+  steps: StepsPlot | null;
   dashes: number[][];
 }
 
@@ -53,14 +55,18 @@ function count(value: number): string {
   return value >= 1e4 ? `${Number((value / 1e3).toFixed(1))} k` : value.toLocaleString('en-US');
 }
 
-function options(plot: Plot, width: number): UPlot.Options {
-  const axis: UPlot.Axis = {
+function axisStyle(): UPlot.Axis {
+  return {
     stroke: color('--dim'),
     font: '12px system-ui, sans-serif',
     labelFont: '12px system-ui, sans-serif',
     grid: { stroke: color('--grid'), width: 1 },
     ticks: { stroke: color('--rule'), width: 1, size: 5 },
   };
+}
+
+function options(plot: Plot, width: number): UPlot.Options {
+  const axis = axisStyle();
   const colors = ['', color('--live'), ...plot.lines.map((line) => color(`--hue-${line.hue}`))];
   return {
     width,
@@ -113,17 +119,88 @@ function draw(plot: Plot, place: HTMLElement): UPlot {
   return new uPlot(options(plot, place.clientWidth), columns as UPlot.AlignedData, place);
 }
 
-for (const plot of data.plots) {
-  const place = document.querySelector<HTMLElement>(`[data-plot="${CSS.escape(plot.trace)}"]`);
-  if (place === null) continue;
+/** Millions of pairs a second, three digits. */
+function rate(value: number | null): string {
+  return value === null ? '–' : String(Number(value.toPrecision(3)));
+}
+
+/** Throughput by number of threads. The axis of threads has its marks evenly spaced: it is the positions 0, 1, 2, … */
+function drawSteps(plot: StepsPlot, place: HTMLElement): UPlot {
+  const axis = axisStyle();
+  const positions = plot.threads.map((_, index) => index);
+  const threads = (index: number | null): string => (index === null ? '–' : String(plot.threads[index]));
+  const last = positions.length - 1;
+  return new uPlot(
+    {
+      width: place.clientWidth,
+      height: 280,
+      padding: [10, 14, 0, 0],
+      scales: { x: { time: false, range: () => [-0.15, last + 0.15] }, y: { distr: 3 } },
+      legend: {
+        markers: {
+          width: 0,
+          fill: (_self, index) => (index > 0 ? stepColor(plot, index - 1) : 'transparent'),
+        },
+      },
+      cursor: { drag: { x: false, y: false }, points: { size: 9 } },
+      axes: [
+        {
+          ...axis,
+          size: 30,
+          label: 'threads',
+          labelSize: 18,
+          labelGap: 2,
+          splits: () => positions,
+          values: (_self, ticks) => ticks.map(threads),
+        },
+        {
+          ...axis,
+          size: 68,
+          values: (_self, ticks) => ticks.map((tick) => (tick === null ? '' : rate(tick))),
+        },
+      ],
+      series: [
+        { label: 'threads', value: (_self, index) => threads(index) },
+        ...plot.lines.map(
+          (line, index): UPlot.Series => ({
+            label: line.label,
+            stroke: stepColor(plot, index),
+            width: 2,
+            dash: data.dashes[line.hue],
+            points: { show: true, size: 7, fill: stepColor(plot, index) },
+            value: (_self, value) => rate(value),
+          }),
+        ),
+      ],
+    },
+    [positions, ...plot.lines.map((line) => line.rates)] as UPlot.AlignedData,
+    place,
+  );
+}
+
+function stepColor(plot: StepsPlot, line: number): string {
+  return color(`--hue-${plot.lines[line].hue}`);
+}
+
+/** Draws into a place, and again when its width or the colours change. */
+function keepDrawn(place: HTMLElement | null, make: (place: HTMLElement) => UPlot): void {
+  if (place === null) return;
   place.textContent = '';
-  let chart = draw(plot, place);
+  let chart = make(place);
   new ResizeObserver(() => {
     if (place.clientWidth !== chart.width) chart.setSize({ width: place.clientWidth, height: 280 });
   }).observe(place);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
     chart.destroy();
-    chart = draw(plot, place);
+    chart = make(place);
   });
 }
+
+for (const plot of data.plots) {
+  keepDrawn(document.querySelector<HTMLElement>(`[data-plot="${CSS.escape(plot.trace)}"]`), (place) =>
+    draw(plot, place),
+  );
+}
+const { steps } = data;
+if (steps !== null) keepDrawn(document.getElementById('steps-plot'), (place) => drawSteps(steps, place));
 /* c8 ignore stop */

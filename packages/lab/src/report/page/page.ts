@@ -14,6 +14,7 @@ import {
 import { sizeHistogram, throughputBars } from './charts.ts';
 import { embedJson, escapeHtml, proseHtml, slug } from './escape.ts';
 import { type Plot, plotsOf } from './plots.ts';
+import { stepsPlot, stepsSection } from './steps.ts';
 import { DASHES, HUE_COUNT, STYLE } from './style.ts';
 import { ratioTable, throughputTable, traceTable } from './summary.ts';
 
@@ -30,6 +31,7 @@ export function renderPage(report: Report): string {
     traces: report.traces,
     results: report.results.map(({ samples: _, ...figures }) => figures),
     plots,
+    steps: report.steps === undefined ? null : stepsPlot(report.steps),
     dashes: DASHES,
   };
   const { script, style } = plotLibrary();
@@ -38,13 +40,32 @@ export function renderPage(report: Report): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
-<title>shmalloc: recorded programs through every allocator</title>
+<title>${title(report)}</title>
 <style>${style}${STYLE}</style>
 </head>
 <body>
 <main>
 ${header(report)}
-<h2>Throughput</h2>
+${report.traces.length > 0 ? replays(report, hues, plots) : ''}
+${report.steps === undefined ? '' : stepsSection(report.steps)}
+</main>
+<script type="application/json" id="report-data">${embedJson(data)}</script>
+<script>${script}</script>
+<script type="module">${clientScript()}</script>
+</body>
+</html>
+`;
+}
+
+function title({ traces }: Report): string {
+  return traces.length > 0
+    ? 'shmalloc: recorded programs through every allocator'
+    : 'shmalloc: removing the lock';
+}
+
+/** What was replayed. */
+function replays(report: Report, hues: ReadonlyMap<string, number>, plots: readonly Plot[]): string {
+  return `<h2>Throughput</h2>
 <p class="note">Millions of operations a second (Mops/s): higher is better. Marked is the best of each row and what is within 5 % of it, since
 the next run may order those anew. Replays without checks: the median of several, or the only one where it is slow (point at a figure to see how many).</p>
 ${throughputTable(report)}
@@ -64,14 +85,7 @@ ${report.traces
       plots.find((plot) => plot.trace === trace.name),
     ),
   )
-  .join('\n')}
-</main>
-<script type="application/json" id="report-data">${embedJson(data)}</script>
-<script>${script}</script>
-<script type="module">${clientScript()}</script>
-</body>
-</html>
-`;
+  .join('\n')}`;
 }
 
 function header(report: Report): string {
@@ -90,12 +104,13 @@ function header(report: Report): string {
       'date',
       `${machine.date.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}; the job took ${formatSeconds(report.seconds)}`,
     ],
-    ['threads', distinctCpus(results)],
+    ...(results.length > 0 ? [['threads', distinctCpus(results)] as [string, string]] : []),
   ];
   const reproduce = `<dt>make it again</dt><dd><code>${escapeHtml(report.command)}</code> in the repository of shmalloc</dd>`;
-  return `<h1>shmalloc: recorded programs through every allocator</h1>
-<p class="verdict">${checked.length > 0 ? `${formatCount(operations)} operations checked by the oracle` : 'Not checked by the oracle'}: <strong class="${violations === 0 ? 'good' : 'bad'}">${plural(violations, 'violation')}</strong>, <strong class="${failures === 0 ? 'good' : 'bad'}">${plural(failures, 'failed allocation')}</strong>.</p>
-<dl class="facts">${facts.map(([term, text]) => `<dt>${term}</dt><dd>${escapeHtml(text)}</dd>`).join('')}${reproduce}</dl>`;
+  const verdict = `<p class="verdict">${checked.length > 0 ? `${formatCount(operations)} operations checked by the oracle` : 'Not checked by the oracle'}: <strong class="${violations === 0 ? 'good' : 'bad'}">${plural(violations, 'violation')}</strong>, <strong class="${failures === 0 ? 'good' : 'bad'}">${plural(failures, 'failed allocation')}</strong>.</p>
+`;
+  return `<h1>${title(report)}</h1>
+${report.traces.length > 0 ? verdict : ''}<dl class="facts">${facts.map(([term, text]) => `<dt>${term}</dt><dd>${escapeHtml(text)}</dd>`).join('')}${reproduce}</dl>`;
 }
 
 function distinctCpus(results: readonly Result[]): string {

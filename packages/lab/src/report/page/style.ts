@@ -111,6 +111,12 @@ td.best{background:var(--best);font-weight:600}
 .uplot .u-legend.u-inline .u-series>*{padding:1px 3px}
 .u-cursor-x,.u-cursor-y{border-color:var(--dim)!important}
 ul.violations{margin:4px 0 12px;padding-left:20px;font-size:13px}
+table.steps{table-layout:auto;min-width:620px}
+table.steps thead th:first-child{width:auto!important}
+table.steps .words,table.steps thead th:nth-child(2){text-align:left;white-space:normal}
+.shown{display:grid;grid-template-columns:max-content 1fr;gap:4px 14px;font-size:14px;margin:0}
+.shown dt{font-weight:600}.shown dd{margin:0;min-width:0}
+.shown pre{margin:2px 0 8px;color:var(--dim);font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 section{border-top:1px solid var(--rule);margin-top:40px}
 section h2{margin-top:20px}
 @media (max-width:760px){main{padding:20px 14px 48px}.pair{grid-template-columns:1fr;gap:24px}h1{font-size:22px}
