@@ -150,7 +150,7 @@ export async function refused(program: string, honest: boolean): Promise<Outcome
     lines: [
       `two threads: ${errors.map(counted).join(' and ')} times BorrowMutError, ${counted(givenUp)} allocations given up`,
       ...(message === '' ? [] : [`  BorrowMutError: ${message}`]),
-      `${plural(violations, 'violation')}${honest || violations > 0 ? '' : ' this time: a load and a store let two in only now and then'}`,
+      `${plural(violations, 'violation')}${honest ? '' : violations > 0 ? ': the flag is read in one step and written in another, and both were let in' : ' this time: that both read the flag before one writes it is rare'}`,
       ...(firstViolation === '' ? [] : [`  ${firstViolation}`]),
       ...(broke === '' ? [] : [`  a thread stopped at ${broke}`]),
     ],

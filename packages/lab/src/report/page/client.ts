@@ -168,7 +168,7 @@ function drawSteps(plot: StepsPlot, place: HTMLElement): UPlot {
             width: 2,
             dash: data.dashes[line.hue],
             points: { show: true, size: 7, fill: stepColor(plot, index) },
-            value: (_self, value) => rate(value),
+            value: (_self, value) => rate(value ?? Math.max(...line.rates.filter((each) => each !== null))),
           }),
         ),
       ],

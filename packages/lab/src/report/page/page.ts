@@ -46,8 +46,9 @@ export function renderPage(report: Report): string {
 <body>
 <main>
 ${header(report)}
-${report.traces.length > 0 ? replays(report, hues, plots) : ''}
+${report.traces.length > 0 ? figures(report) : ''}
 ${report.steps === undefined ? '' : stepsSection(report.steps)}
+${report.traces.length > 0 ? traces(report, hues, plots) : ''}
 </main>
 <script type="application/json" id="report-data">${embedJson(data)}</script>
 <script>${script}</script>
@@ -63,8 +64,8 @@ function title({ traces }: Report): string {
     : 'shmalloc: removing the lock';
 }
 
-/** What was replayed. */
-function replays(report: Report, hues: ReadonlyMap<string, number>, plots: readonly Plot[]): string {
+/** The tables over all traces. */
+function figures(report: Report): string {
   return `<h2>Throughput</h2>
 <p class="note">Millions of operations a second (Mops/s): higher is better. Marked is the best of each row and what is within 5 % of it, since
 the next run may order those anew. Replays without checks: the median of several, or the only one where it is slow (point at a figure to see how many).</p>
@@ -73,8 +74,12 @@ ${throughputTable(report)}
 <p class="note">Peak footprint ÷ peak live bytes: lower is better, 1.00 would be no overhead at all. Footprint is every byte of the region that the
 allocator has touched, its own header included; live bytes are those that the program asked for and has not freed. A region ends somewhere: what an
 allocator touches cannot exceed it.</p>
-${ratioTable(report)}
-<h2>The traces</h2>
+${ratioTable(report)}`;
+}
+
+/** What was replayed, one after the other. */
+function traces(report: Report, hues: ReadonlyMap<string, number>, plots: readonly Plot[]): string {
+  return `<h2>The traces</h2>
 ${traceTable(report, formatBytes)}
 ${report.traces
   .map((trace) =>

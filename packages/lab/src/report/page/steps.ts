@@ -42,7 +42,7 @@ export function stepsSection(report: StepsReport): string {
 <p class="note">The same random replacement of blocks of 16–527 B, an eighth of them freed by another thread, over the same heap with something else around
 it: millions of pairs of malloc and free a second, all threads together, higher is better. Medians of ${report.effort.rounds} rounds, measured in turns. Where a step corrupts
 the heap or refuses a second thread, only one thread is measured. Make it again with <code>${escapeHtml(report.command)}</code>.</p>
-<div class="plot"><h3>Throughput by number of threads (logarithmic)</h3><div class="canvas" id="steps-plot"><p class="dim">The plot needs JavaScript.</p></div></div>
+<div class="plot"><h3>Throughput by number of threads, million pairs a second (logarithmic)</h3><div class="canvas" id="steps-plot"><p class="dim">The plot needs JavaScript.</p></div></div>
 ${table(report)}
 ${outcomes(report.steps)}
 </section>`;
@@ -69,5 +69,5 @@ function outcomes(steps: readonly StepResult[]): string {
   );
   return items.length === 0
     ? ''
-    : `<h3>What the experiments have shown</h3><dl class="shown">${items.join('\n')}</dl>`;
+    : `<h3 class="apart">What the experiments have shown</h3><dl class="shown">${items.join('\n')}</dl>`;
 }

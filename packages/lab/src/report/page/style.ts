@@ -114,6 +114,7 @@ ul.violations{margin:4px 0 12px;padding-left:20px;font-size:13px}
 table.steps{table-layout:auto;min-width:620px}
 table.steps thead th:first-child{width:auto!important}
 table.steps .words,table.steps thead th:nth-child(2){text-align:left;white-space:normal}
+.apart{margin-top:22px}
 .shown{display:grid;grid-template-columns:max-content 1fr;gap:4px 14px;font-size:14px;margin:0}
 .shown dt{font-weight:600}.shown dd{margin:0;min-width:0}
 .shown pre{margin:2px 0 8px;color:var(--dim);font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace;white-space:pre-wrap;overflow-wrap:anywhere}
