@@ -81,6 +81,7 @@ export class Crew {
   readonly board: Board;
   readonly words: SharedArrayBuffer;
   readonly hands: Hand[];
+  private readonly guards: Int32Array<SharedArrayBuffer>;
   private hired: number;
 
   /**
@@ -99,6 +100,7 @@ export class Crew {
     });
     this.board = new Board();
     this.words = new SharedArrayBuffer(WORDS_BYTES);
+    this.guards = new Int32Array(this.words);
     this.hands = [];
     this.hired = 0;
   }
@@ -129,12 +131,12 @@ export class Crew {
    * @returns the guard's word; 0 when nobody is
    */
   get guard(): number {
-    return Atomics.load(new Int32Array(this.words), GUARD >> 2);
+    return Atomics.load(this.guards, GUARD >> 2);
   }
 
   /** Has threads stay inside the segment lock for so many rounds of back-off. */
   linger(round: number): void {
-    Atomics.store(new Int32Array(this.words), LINGER >> 2, round);
+    Atomics.store(this.guards, LINGER >> 2, round);
   }
 
   /** Sends everybody home, whatever they are doing. */

@@ -21,6 +21,8 @@ const VICTIM = SURVIVORS;
 /** Victims of one heap, where one of them is to die inside, and heaps. The dead leave their segments behind: in a full heap nobody needs the lock. */
 const VICTIMS = 8;
 const HEAPS = 10;
+/** Looks at the lock before a victim is killed all the same. */
+const MOST_LOOKS = 100_000;
 /** Milliseconds that a victim works at least. */
 const WARM_MS = 5;
 /** A moment longer inside the segment lock, about a microsecond: the lock itself is held for a few instructions, and hardly anybody dies there. */
@@ -30,9 +32,9 @@ const FOR_THE_LOCK = { slots: 8, hugeEvery: 2 };
 const OF_ALL_KINDS = { slots: 256, hugeEvery: 50 };
 
 /** Threads that wait for one that is gone. */
-export async function killedInside(program: string, lock: string): Promise<Outcome> {
+export async function killedInside(program: string, lock: string, heaps: number = HEAPS): Promise<Outcome> {
   let victims = 0;
-  for (let heap = 0; heap < HEAPS; heap++) {
+  for (let heap = 0; heap < heaps; heap++) {
     const { killed, stuck, isTaken } = await killUntilStuck(program);
     victims += killed;
     if (!stuck) continue;
@@ -40,7 +42,9 @@ export async function killedInside(program: string, lock: string): Promise<Outco
       claim: `a thread that is killed inside ${lock} stops all the others`,
       shown: isTaken,
       lines: [
-        `${victims === 1 ? 'one thread was' : `${victims} threads were`} killed, the last with ${lock} in its hands`,
+        victims === 1
+          ? `a thread was killed, with ${lock} in its hands`
+          : `${victims} threads were killed, the last of them with ${lock} in its hands`,
         `the two others: not one pair of malloc and free in ${PATIENCE_MS / 1000} s, and there is nobody to give it back`,
       ],
       facts: { victims, stuck: 1, lockTaken: Number(isTaken) },
@@ -124,7 +128,7 @@ async function killOne(crew: Crew, inside: boolean): Promise<Hand> {
   while (board.progressOf(VICTIM) === 0 && performance.now() - begin < PATIENCE_MS) await sleep(1);
   if (!inside) await sleep(WARM_MS * Math.random());
   // A guard that is taken all the time is one that nobody gives back; then the end is the same.
-  if (inside) for (let looks = 0; crew.guard === 0 && looks < 1e6; looks++);
+  if (inside) for (let looks = 0; crew.guard === 0 && looks < MOST_LOOKS; looks++);
   await crew.kill(victim);
   return victim;
 }
