@@ -82,6 +82,11 @@ const WRONG_USE: [string, string[], RegExp][] = [
     ['trace', 'info', BIN],
     /^shmalloc: cannot read .*: no operation found in any format .*\n$/,
   ],
+  [
+    'a step that is not there',
+    ['steps', '7'],
+    /^shmalloc: .*'7' is invalid for argument 'step'\. .*0 to 6\.\n$/,
+  ],
   ['a missing argument', ['trace', 'convert'], /^shmalloc: missing required argument 'in'\n$/],
   [
     'an unknown format',
@@ -114,7 +119,7 @@ for (const [what, args, message] of WRONG_USE) {
   });
 }
 
-for (const command of [[], ['run'], ['replay'], ['record'], ['trace'], ['bench']]) {
+for (const command of [[], ['run'], ['replay'], ['record'], ['trace'], ['bench'], ['steps']]) {
   test(`${['shmalloc', ...command].join(' ')} --help has examples`, async (t) => {
     const { code, stdout, stderr } = await shmalloc([...command, '--help']);
     t.is(code, 0);
