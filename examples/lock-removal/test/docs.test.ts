@@ -20,14 +20,24 @@ function quotesOf(page: string): { file: string; code: string }[] {
   }));
 }
 
-/** Whether each piece stands in the text, in this order. */
+/** Whether each piece stands in the text, in this order, however deep it is indented. */
 function stands(code: string, text: string): boolean {
   let from = 0;
-  return code.split(`${GAP}\n`).every((piece) => {
-    const at = text.indexOf(piece, from);
+  const all = flat(text);
+  return code.split(GAP).every((lines) => {
+    const piece = flat(lines);
+    const at = all.indexOf(piece, from);
     from = at + piece.length;
     return at >= 0;
   });
+}
+
+function flat(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join('\n');
 }
 
 function source(name: string): string {

@@ -5,10 +5,10 @@ import { describeMachine } from '../machine.ts';
 import type { Progress } from '../progress.ts';
 import type { StepsReport } from './report.ts';
 
-/** How much is measured at leisure, and beside something else: 15 and 5 seconds, most of it threads that start. */
+/** How much is measured at leisure, and beside something else: 12 and 6 seconds. */
 export const LEISURE: Effort = { rounds: 7, milliseconds: 80 };
 /** @internal */
-export const IN_PASSING: Effort = { rounds: 3, milliseconds: 50 };
+export const IN_PASSING: Effort = { rounds: 5, milliseconds: 40 };
 
 /**
  * What to do.
