@@ -25,6 +25,8 @@ const HEAPS = 10;
 const MOST_LOOKS = 100_000;
 /** How long survivors may take where nobody waits for anybody: who is stuck is so for good, and on a busy machine a thread may have to wait. */
 const LONG_MS = 10_000;
+/** Blocks: one that the allocator was moving, and one that the program had taken out of its books. */
+const LOST_PER_DEATH = 2;
 /** Milliseconds that a victim works at least. */
 const WARM_MS = 5;
 /** A moment longer inside the segment lock, about a microsecond: the lock itself is held for a few instructions, and hardly anybody dies there. */
@@ -103,16 +105,22 @@ export async function killedAnywhere(program: string, victims: number): Promise<
   heap.collect(true);
   heap.validate();
   const lost = heap.usedBytes();
+  const pages = heap.inspect().segments.flatMap((segment) => segment.pages);
+  const lostBlocks = pages.reduce((sum, page) => sum + page.used, 0);
   const total = heap.totalBytes();
   return {
     claim: 'threads are killed anywhere, and the others go on; reap gives their memory back',
-    shown: killed === victims && reaped === killed && shifts.every((shift) => shift !== undefined),
+    shown:
+      killed === victims &&
+      reaped === killed &&
+      shifts.every((shift) => shift !== undefined) &&
+      lostBlocks <= LOST_PER_DEATH * killed,
     lines: [
       `${killed} threads were killed at any instruction, and reaped; ${reaped === killed ? 'none has' : `${killed - reaped} have`} a segment left`,
       `threads 0 and 1 did ${counted(pairs)} pairs meanwhile and stopped when they were asked to`,
-      `all that was held is freed: ${plural(lost, 'byte')} of ${mebibytes(total)} are lost, in blocks that the dead had in hand`,
+      `all that was held is freed; lost: ${plural(lostBlocks, 'block')} that the dead had in hand, ${plural(lost, 'byte')} of ${mebibytes(total)}`,
     ],
-    facts: { killed, reaped, pairs, lostBytes: lost, totalBytes: total },
+    facts: { killed, reaped, pairs, lostBlocks, lostBytes: lost, totalBytes: total },
   };
 }
 
