@@ -15,7 +15,7 @@ import { leaveBarrier, waitAtBarrier } from './barrier.ts';
 import type { Board } from './board.ts';
 import type { ConsoleWriter } from './console.ts';
 import { KernelError } from './errors.ts';
-import { sprintf } from './klib/printf.ts';
+import { Klib } from './klib/klib.ts';
 import { declareHalt, declarePanic, unwind } from './panic.ts';
 
 /**
@@ -48,11 +48,15 @@ export interface Cpu {
  */
 export type Program = (cpu: Cpu, argument: unknown) => unknown;
 
+const encoder = new TextEncoder();
+
 /** The CPU of this thread and its connections. */
 interface Seat {
   readonly cpu: Cpu;
   readonly board: Board;
   readonly console: ConsoleWriter;
+  /** The C library over its memory. */
+  readonly klib: Klib;
   /** How many programs it has run before. */
   run: number;
 }
@@ -61,7 +65,7 @@ let seat: Seat | undefined;
 
 /** Makes this thread a CPU. */
 export function occupy(cpu: Cpu, board: Board, console: ConsoleWriter): void {
-  seat = { cpu, board, console, run: 0 };
+  seat = { cpu, board, console, klib: new Klib(cpu.memory), run: 0 };
 }
 
 /** A program has ended. */
@@ -69,6 +73,11 @@ export function endRun(): void {
   const mine = mySeat('endRun()');
   leaveBarrier(mine.board);
   mine.run++;
+}
+
+/** The C library of this thread's CPU; undefined when it is none. */
+export function klibOfCpu(): Klib | undefined {
+  return seat?.klib;
 }
 
 function mySeat(name: string): Seat {
@@ -116,15 +125,19 @@ export function kfree(address: Address): void {
 }
 
 /**
- * Prints on the machine's console, formatted as {@link sprintf} does. A line appears when its newline has been printed, whole; a program's
+ * Prints on the machine's console, formatted as {@link (sprintf:1)} does. A line appears when its newline has been printed, whole; a program's
  * last line also when the program ends. Waits when the console is full, for `consoleWaitMs` at most; then the line is lost, and the console
  * says so.
  * @param format - the template, with the newline
  * @param values - one for each conversion
+ * @returns the bytes of what was printed, as UTF-8
  * @public
  */
-export function printf(format: string, ...values: readonly unknown[]): void {
-  mySeat('printf()').console.write(sprintf(format, ...values));
+export function printf(format: string, ...values: readonly unknown[]): number {
+  const { console, klib } = mySeat('printf()');
+  const text = klib.sprintf(format, ...values);
+  console.write(text);
+  return encoder.encode(text).length;
 }
 
 /**

@@ -31,6 +31,31 @@ export {
   printf,
 } from './cpu.ts';
 export { KernelError, type KernelErrorCode, KernelPanic, MachineStopped } from './errors.ts';
-export { sprintf } from './klib/printf.ts';
+export {
+  memchr,
+  memcmp,
+  memcpy,
+  memmove,
+  memset,
+  snprintf,
+  sprintf,
+  strcat,
+  strchr,
+  strcmp,
+  strcpy,
+  strcspn,
+  strlen,
+  strncat,
+  strncmp,
+  strncpy,
+  strnlen,
+  strpbrk,
+  strrchr,
+  strspn,
+  strstr,
+} from './klib/calls.ts';
+export { Klib } from './klib/klib.ts';
+export { MemoryFunctions } from './klib/memory-functions.ts';
+export { type CString, StringFunctions } from './klib/string-functions.ts';
 export { boot, type Machine } from './machine.ts';
 export { type BootOptions, MAX_CPUS } from './options.ts';

@@ -13,7 +13,7 @@ const CASES: readonly [format: string, values: unknown[], expected: string][] = 
   ['%u', [-1n], '18446744073709551615'],
   ['%x %X', [0xbeef, 0xbeef], 'beef BEEF'],
   ['%x', [-1], 'ffffffff'],
-  ['%p', [0x1000], '0x00001000'],
+  ['%p', [0x1000], '0x1000'],
   ['%p', [2 ** 32], '0x100000000'],
   ['%s', ['ä🙂'], 'ä🙂'],
   ['%s %s %s', [null, undefined, [1, 2]], 'null undefined 1,2'],
@@ -37,6 +37,18 @@ const CASES: readonly [format: string, values: unknown[], expected: string][] = 
   ['%d', [{}], '%!d([object Object])'],
   ['%s', [Object.create(null)], '[object Object]'],
   ['%q %', [1], '%q %'],
+  ['%d', [1e21], '1000000000000000000000'],
+  ['%d', [0xffffffff], '4294967295'],
+  ['%hd %hhu', [70000, -1], '4464 255'],
+  ['%p', [-4096], '0xfffff000'],
+  ['%s', [42], '42'],
+  ['[%.2s] [%-4.1s]', ['🙂🙂🙂', 'äö'], '[🙂🙂] [ä   ]'],
+  ['[%*d]', [], '[%!*(missing)]'],
+  ['[%*d] %d', ['wide', 1, 2], '[%!*(wide)] 2'],
+  ['[%.*d] %d', [{}, 1, 2], '[%!*([object Object])] 2'],
+  ['%.*d', [2], '%!d(missing)'],
+  ['%lc', ['€'], '€'],
+  ['%n', [1], '%n'],
 ];
 
 for (const [format, values, expected] of CASES) {
@@ -48,3 +60,14 @@ for (const [format, values, expected] of CASES) {
 function describe(value: unknown): string {
   return `${typeof value} ${sprintf('%s', value)}`;
 }
+
+test('a width that no string has is brought down to one that it can have', (t) => {
+  t.is(sprintf('%99999999999d', 1).length, 65535);
+  t.is(sprintf('%*s', -1e12, '').length, 65535);
+  t.is(sprintf('%.99999999999d', 1).length, 65535);
+});
+
+test('a template is whatever String makes of it', (t) => {
+  t.is(sprintf(undefined as unknown as string), 'undefined');
+  t.is(sprintf(Object.create(null) as string), '[object Object]');
+});
