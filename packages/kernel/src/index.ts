@@ -59,3 +59,4 @@ export { MemoryFunctions } from './klib/memory-functions.ts';
 export { type CString, StringFunctions } from './klib/string-functions.ts';
 export { boot, type Machine } from './machine.ts';
 export { type BootOptions, MAX_CPUS } from './options.ts';
+export { type Advice, VmAccount, type VmAccountOptions, type VmStats } from './vm/vm-account.ts';

@@ -1,0 +1,447 @@
+/**
+ * The virtual-memory account: which pages are reserved, which have a frame, and which of those may lose it.
+ *
+ * **What it models, and how.** A processor traps at the first access of a page; JavaScript cannot. So
+ *
+ * - whoever is about to **write** says so with `touch` (or takes a `view`, which does it): that is the page fault. A page that has a
+ *   frame already costs one load.
+ * - whoever **reads** says nothing: a page without a frame holds zeros, as if all such pages were mapped to one page of zeros.
+ * - writing without `touch` is a mistake of the program, as is using freed memory; `validate` finds what it left on pages without a frame.
+ *
+ * After `madvise(FREE)` a page keeps its contents until its frame is needed, and reads as what it was or as zeros, whole. Only `touch` makes
+ * it sure again; what is written without it can be lost.
+ */
+
+import {
+  type Address,
+  AllocError,
+  checkChoice,
+  checkInteger,
+  isAligned,
+  SharedMemory,
+  type ViewTypes,
+} from '@shmalloc/allocator-api';
+import { backOff } from '@shmalloc/atomic-cell';
+import { Frames, PAGE_BYTES } from './frames.ts';
+import {
+  BUSY,
+  CLOCK,
+  DROPPED,
+  EVICTED,
+  FREEABLE,
+  FREEINGS,
+  freeableSince,
+  NONE,
+  PAGES,
+  PEAK,
+  REFUSED,
+  RESERVED,
+  RESIDENT,
+  STATE_MASK,
+  toTick,
+  USED,
+} from './page-table.ts';
+
+/**
+ * What `madvise` is told about pages.
+ *
+ * - `DONTNEED`: drop them now; they read as zeros
+ * - `FREE`: take them when frames run out, unless they are touched again first
+ * @public
+ */
+export type Advice = 'DONTNEED' | 'FREE';
+
+const ADVICE: readonly Advice[] = ['DONTNEED', 'FREE'];
+
+/**
+ * Where a {@link VmAccount} lies. Every thread gives the same.
+ * @public
+ */
+export interface VmAccountOptions {
+  /** First byte of the account's table, a multiple of 4; {@link VmAccount.tableBytes} bytes of zeros when the account is new. */
+  readonly table: Address;
+  /** First byte of page 0, a multiple of 4096. All pages hold zeros when the account is new. */
+  readonly start: Address;
+  /** How many pages of 4096 bytes. */
+  readonly pages: number;
+  /** How many of them may be resident at once. */
+  readonly frames: number;
+}
+
+/**
+ * Figures of a {@link VmAccount}, in pages.
+ * @public
+ */
+export interface VmStats {
+  /** Pages that the account is about. */
+  readonly pages: number;
+  /** How many of them are reserved. */
+  readonly reserved: number;
+  /** How many hold a frame, those that may be taken included. */
+  readonly resident: number;
+  /** The most that have. */
+  readonly peakResident: number;
+  /** How many hold a frame that may be taken. */
+  readonly freeable: number;
+  /** How many may be resident. */
+  readonly frames: number;
+  /** Frames that were taken under pressure, so far. */
+  readonly evicted: number;
+  /** Frames that DONTNEED and release have given back, so far. */
+  readonly dropped: number;
+  /** Pages that got no frame, so far. */
+  readonly refused: number;
+}
+
+/**
+ * A virtual-memory account over a range of shared memory, for any number of threads. All of its state is in the memory.
+ *
+ * Progress: a call waits only for a CPU that is just giving a frame to, or taking it from, the same page; no lock guards the rest. A
+ * thread that is terminated at that moment leaves the one page behind, and who touches it waits for ever: in a machine that cannot be, since
+ * there the death of a CPU stops all.
+ *
+ * @example
+ * ```ts
+ * const vm = new VmAccount(memory, { table: 4096, start: 1 << 20, pages: 1024, frames: 256 });
+ * vm.reserve(1 << 20, 8 * 4096);
+ * const row = vm.view('f64', 1 << 20, 512); // a page becomes resident; null: no frame
+ * vm.madvise(1 << 20, 4096, 'DONTNEED');    // and is dropped: row[0] is 0
+ * ```
+ * @public
+ */
+export class VmAccount {
+  /** What it lies in. */
+  readonly memory: SharedMemory;
+  /** First byte of page 0. */
+  readonly start: Address;
+  /** One past the last byte of the last page. */
+  readonly end: Address;
+  private readonly frames: Frames;
+
+  /**
+   * Makes the account, or comes to one that another thread has made.
+   * @throws TypeError or RangeError for a wrong kind of argument; AllocError `InvalidParam` for a place that cannot be
+   */
+  constructor(memory: SharedMemory, options: VmAccountOptions) {
+    if (!(memory instanceof SharedMemory)) {
+      throw new TypeError(`memory must be a SharedMemory, got ${Object.prototype.toString.call(memory)}`);
+    }
+    const table = checkInteger('table', options.table);
+    const start = checkInteger('start', options.start);
+    const pages = checkInteger('pages', options.pages);
+    const limit = checkInteger('frames', options.frames);
+    const tableEnd = table + VmAccount.tableBytes(pages);
+    const end = start + pages * PAGE_BYTES;
+    if (!isAligned(table, 4)) throw invalid(`table must be a multiple of 4, got ${table}`);
+    if (!isAligned(start, PAGE_BYTES))
+      throw invalid(`start must be a multiple of ${PAGE_BYTES}, got ${start}`);
+    if (Math.max(end, tableEnd) > memory.byteLength) memory.refresh();
+    if (Math.max(end, tableEnd) > memory.byteLength) {
+      throw invalid(
+        `pages [${start}, ${end}) and table [${table}, ${tableEnd}) leave the memory of ${memory.byteLength} bytes`,
+      );
+    }
+    if (table < end && start < tableEnd) {
+      throw invalid(`the table [${table}, ${tableEnd}) lies in the pages [${start}, ${end})`);
+    }
+    this.memory = memory;
+    this.start = start;
+    this.end = end;
+    this.frames = this.makeFrames(
+      memory.i32.subarray(table / 4, tableEnd / 4),
+      memory.u8.subarray(start, end),
+      limit,
+    );
+  }
+
+  /**
+   * Bytes of the table for so many pages.
+   */
+  static tableBytes(pages: number): number {
+    return (PAGES + pages) * 4;
+  }
+
+  /**
+   * Tests put a faulty one here.
+   * @internal
+   */
+  protected makeFrames(
+    words: Int32Array<SharedArrayBuffer>,
+    bytes: Uint8Array<SharedArrayBuffer>,
+    limit: number,
+  ): Frames {
+    return new Frames(words, bytes, limit);
+  }
+
+  /**
+   * Reserves pages: they are the caller's, read as zeros and have no frame yet. O(pages).
+   * @param address - of the first page
+   * @param length - bytes, a multiple of 4096
+   * @throws AllocError `MemoryOverlap` when one of them is reserved already; then none has been
+   */
+  reserve(address: Address, length: number): void {
+    const first = this.pageAt('reserve', address, length);
+    const end = first + length / PAGE_BYTES;
+    const { words } = this.frames;
+    for (let page = first; page < end; page++) {
+      // Of two CPUs that reserve the same page one finds NONE.
+      if (Atomics.compareExchange(words, PAGES + page, NONE, RESERVED) === NONE) continue;
+      this.release(address, (page - first) * PAGE_BYTES);
+      throw new AllocError(
+        'MemoryOverlap',
+        `reserve of [${address}, ${address + length}): ${this.nameOf(page)} is reserved`,
+      );
+    }
+  }
+
+  /**
+   * Gives pages up: their frames go back, and they are nobody's. O(pages).
+   * @param address - of the first page
+   * @param length - bytes, a multiple of 4096
+   * @throws AllocError `NotAllocated` when one of them is not reserved; then nothing has changed, unless another CPU has released it meanwhile
+   */
+  release(address: Address, length: number): void {
+    const first = this.pageAt('release', address, length);
+    const end = first + length / PAGE_BYTES;
+    this.checkReserved('release', first, end);
+    for (let page = first; page < end; page++) {
+      if (!this.drop(page, NONE)) throw this.notReserved('release', page);
+    }
+  }
+
+  /**
+   * Says that bytes are about to be written: their pages get frames, and those that were given up by `FREE` and not taken yet are kept. A
+   * page that is resident already costs a load.
+   * @param address - of the first byte
+   * @param length - bytes
+   * @returns false when there is no frame, nor a page to take one from; the pages before that one are resident
+   * @throws AllocError `NotAllocated` when one of the pages is not reserved
+   */
+  touch(address: Address, length: number): boolean {
+    this.checkInside('touch', address, length);
+    if (length === 0) return true;
+    const { words } = this.frames;
+    const end = Math.ceil((address + length - this.start) / PAGE_BYTES);
+    for (let page = Math.floor((address - this.start) / PAGE_BYTES); page < end; page++) {
+      // A plain look. Another CPU may be giving the page up just now: that is as if it did so after this touch.
+      if (words[PAGES + page] !== RESIDENT && !this.commit(page)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * A typed array over bytes that were touched.
+   * @param type - the element
+   * @param address - bytes, a multiple of the element's size
+   * @param length - elements
+   * @returns null when there is no frame
+   * @throws what {@link VmAccount.touch} and `SharedMemory.view` throw
+   */
+  view<T extends keyof ViewTypes>(type: T, address: Address, length: number): ViewTypes[T] | null {
+    const view = this.memory.view(type, address, length);
+    return this.touch(address, view.byteLength) ? view : null;
+  }
+
+  /**
+   * Says what will become of pages: see {@link Advice}. O(pages), and 4096 bytes are zeroed for each page that is dropped.
+   * @param address - of the first page
+   * @param length - bytes, a multiple of 4096
+   * @returns how many pages it changed: dropped, or given up
+   * @throws AllocError `NotAllocated` when one of them is not reserved, and nothing has changed; `InvalidParam` for another advice
+   */
+  madvise(address: Address, length: number, advice: Advice): number {
+    const first = this.pageAt('madvise', address, length);
+    const end = first + length / PAGE_BYTES;
+    checkChoice('advice', advice, ADVICE);
+    this.checkReserved('madvise', first, end);
+    if (advice === 'FREE') return this.free(first, end);
+    let dropped = 0;
+    for (let page = first; page < end; page++) if (this.drop(page, RESERVED)) dropped++;
+    return dropped;
+  }
+
+  /**
+   * Whether the page of this byte has a frame. Another CPU may change that at any time.
+   */
+  isResident(address: Address): boolean {
+    this.checkInside('isResident', address, 1);
+    const state = this.stateOf(Math.floor((address - this.start) / PAGE_BYTES));
+    return state === RESIDENT || state === FREEABLE;
+  }
+
+  /** How many pages hold a frame, or are just getting one. */
+  get residentPages(): number {
+    return Atomics.load(this.frames.words, USED);
+  }
+
+  /**
+   * Figures; exact while no thread is inside a call. O(pages).
+   */
+  stats(): VmStats {
+    const { words, pages, limit } = this.frames;
+    let reserved = 0;
+    let freeable = 0;
+    for (let page = 0; page < pages; page++) {
+      const state = this.stateOf(page);
+      if (state !== NONE) reserved++;
+      if (state === FREEABLE) freeable++;
+    }
+    return {
+      pages,
+      reserved,
+      resident: this.residentPages,
+      peakResident: Atomics.load(words, PEAK),
+      freeable,
+      frames: limit,
+      evicted: Atomics.load(words, EVICTED),
+      dropped: Atomics.load(words, DROPPED),
+      refused: Atomics.load(words, REFUSED),
+    };
+  }
+
+  /**
+   * Walks every page. For a moment when no thread is inside a call. O(bytes of the pages without a frame).
+   * @throws Error with the first invariant that is broken
+   */
+  validate(): void {
+    const { words, pages, limit, bytes } = this.frames;
+    let resident = 0;
+    for (let page = 0; page < pages; page++) {
+      const word = words[PAGES + page];
+      const state = word & STATE_MASK;
+      if (state > FREEABLE) throw new Error(`${this.nameOf(page)} is held by a CPU (its word is ${word})`);
+      if (state !== FREEABLE && word !== state)
+        throw new Error(`the word of ${this.nameOf(page)} is ${word}`);
+      if (state === RESIDENT || state === FREEABLE) {
+        resident++;
+        continue;
+      }
+      const at = page * PAGE_BYTES;
+      const wrong = bytes.subarray(at, at + PAGE_BYTES).findIndex((byte) => byte !== 0);
+      if (wrong !== -1)
+        throw new Error(`${this.nameOf(page)} has no frame, and byte ${wrong} of it is not 0`);
+    }
+    const { residentPages } = this;
+    if (resident !== residentPages) {
+      throw new Error(`${resident} pages have frames, and ${residentPages} frames are counted`);
+    }
+    if (resident > limit) throw new Error(`${resident} pages have frames, of which there are ${limit}`);
+  }
+
+  /** Gives a page a frame, or makes sure of the one that it has. */
+  private commit(page: number): boolean {
+    const { frames } = this;
+    const { words } = frames;
+    for (let round = 0; ; ) {
+      const word = Atomics.load(words, PAGES + page);
+      switch (word & STATE_MASK) {
+        case RESIDENT:
+          return true;
+        case FREEABLE:
+          // Against the CPU that takes it under pressure: if that one wins, this page is BUSY now, and soon RESERVED.
+          if (Atomics.compareExchange(words, PAGES + page, word, RESIDENT) === word) return true;
+          break;
+        case BUSY:
+          round = backOff(round);
+          break;
+        case RESERVED: {
+          // Claimed before a frame is sought: two CPUs that touch the page at once must not take the last two frames for it, nor may
+          // one of them be refused because the other holds the frame that both are to have.
+          // Acquire: pairs with the store that ended the last drop, and finds its zeros.
+          if (Atomics.compareExchange(words, PAGES + page, word, BUSY) !== word) break;
+          const taken = frames.take();
+          Atomics.store(words, PAGES + page, taken ? RESIDENT : RESERVED);
+          if (!taken) Atomics.add(words, REFUSED, 1);
+          return taken;
+        }
+        default:
+          throw this.notReserved('touch', page);
+      }
+    }
+  }
+
+  /**
+   * Takes a page's frame away, if it has one, and leaves it in state `then`.
+   * @returns whether something has changed
+   */
+  private drop(page: number, then: typeof NONE | typeof RESERVED): boolean {
+    const { frames } = this;
+    const { words } = frames;
+    for (let round = 0; ; ) {
+      const word = Atomics.load(words, PAGES + page);
+      const state = word & STATE_MASK;
+      if (state === NONE || word === then) return false;
+      if (state === BUSY) {
+        // Also when it is being dropped: after this call it has to read as zeros.
+        round = backOff(round);
+      } else if (
+        Atomics.compareExchange(words, PAGES + page, word, state === RESERVED ? then : BUSY) === word
+      ) {
+        if (state === RESERVED) return true;
+        frames.wipe(page);
+        // Release: pairs with the exchange of who commits or reserves the page next.
+        Atomics.store(words, PAGES + page, then);
+        frames.giveBack();
+        Atomics.add(words, DROPPED, 1);
+        return true;
+      }
+    }
+  }
+
+  /** Lets pages be taken. A page that may be taken already keeps its age; one that has no frame, or is just getting one, is left. */
+  private free(first: number, end: number): number {
+    const { words } = this.frames;
+    const since = freeableSince(toTick(Atomics.add(words, CLOCK, 1) + 1));
+    let freed = 0;
+    for (let page = first; page < end; page++) {
+      // Release: pairs with the exchange of the CPU that takes it, whose zeros come after what was written here.
+      if (Atomics.compareExchange(words, PAGES + page, RESIDENT, since) === RESIDENT) freed++;
+    }
+    // After the pages: see Frames.take.
+    if (freed > 0) Atomics.add(words, FREEINGS, 1);
+    return freed;
+  }
+
+  private stateOf(page: number): number {
+    return Atomics.load(this.frames.words, PAGES + page) & STATE_MASK;
+  }
+
+  /** The number of the page at an address, after a look whether the range consists of pages of this account. */
+  private pageAt(name: string, address: Address, length: number): number {
+    this.checkInside(name, address, length);
+    if (!isAligned(address, PAGE_BYTES) || !isAligned(length, PAGE_BYTES)) {
+      throw invalid(
+        `${name}: address and length must be multiples of ${PAGE_BYTES}, got ${address} and ${length}`,
+      );
+    }
+    return (address - this.start) / PAGE_BYTES;
+  }
+
+  private checkInside(name: string, address: Address, length: number): void {
+    checkInteger(`${name}: address`, address);
+    checkInteger(`${name}: length`, length);
+    if (address < this.start || address + length > this.end) {
+      throw invalid(
+        `${name} of [${address}, ${address + length}), which leaves the pages [${this.start}, ${this.end})`,
+      );
+    }
+  }
+
+  private checkReserved(name: string, first: number, end: number): void {
+    for (let page = first; page < end; page++) {
+      if (this.stateOf(page) === NONE) throw this.notReserved(name, page);
+    }
+  }
+
+  private notReserved(name: string, page: number): AllocError {
+    return new AllocError('NotAllocated', `${name}: ${this.nameOf(page)} is not reserved`);
+  }
+
+  private nameOf(page: number): string {
+    return `the page at ${this.start + page * PAGE_BYTES}`;
+  }
+}
+
+function invalid(message: string): AllocError {
+  return new AllocError('InvalidParam', message);
+}
