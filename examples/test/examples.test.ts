@@ -27,3 +27,12 @@ test('borrow-flag names the holder, and two threads that insist both come throug
   t.regex(named, /thread 1/);
   t.regex(counted, /^two threads, 50000 blocks each: \d+ times somebody else was inside$/);
 });
+
+test('mymalloc gives every page back, whichever CPU frees', async (t) => {
+  const [line] = await run('mymalloc/run');
+  const [, before, between, after] = line
+    .match(/^4 CPUs, 200000 blocks; pages: (\d+), then (\d+), then (\d+)$/)!
+    .map(Number);
+  t.true(between > before);
+  t.is(after, before);
+});
