@@ -13,6 +13,7 @@ import {
   FREEINGS,
   HINT_PAGE,
   HINT_WORD,
+  NONE_AT,
   PAGES,
   PEAK,
   RESERVED,
@@ -60,7 +61,13 @@ export class Frames {
       // Before the look at the pages: pairs with the add at the end of madvise(FREE). If that has not changed after the look, no page
       // that the look has passed became FREEABLE behind its back.
       const freeings = Atomics.load(words, FREEINGS);
-      if (this.takeUnused() || this.evict()) return true;
+      if (this.takeUnused()) return true;
+      // Where a look at this count of freeings found nothing, another one will not either.
+      const none = (freeings + 1) | 0;
+      if (Atomics.load(words, NONE_AT) !== none) {
+        if (this.evict()) return true;
+        Atomics.store(words, NONE_AT, none);
+      }
       if (Atomics.load(words, USED) >= limit && Atomics.load(words, FREEINGS) === freeings) return false;
     }
   }

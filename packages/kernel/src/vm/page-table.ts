@@ -12,6 +12,7 @@
  *   6  REFUSED     touches that found no frame
  *   7  HINT_WORD   ┐ the word of the page that was taken last, 0 for none: no page that may be taken has an older
  *   8  HINT_PAGE   ┘ tick, and none with this tick lies before HINT_PAGE
+ *   9  NONE_AT     FREEINGS + 1 when a look at all pages found none that may be taken; 0: there was no such look
  *  16  page 0      ┌─────────────────────────────┬─────────┐
  *  17  page 1      │ tick : 29, of FREEABLE only │ state:3 │
  *   ⋮              └─────────────────────────────┴─────────┘
@@ -42,6 +43,7 @@ export const DROPPED = 5;
 export const REFUSED = 6;
 export const HINT_WORD = 7;
 export const HINT_PAGE = 8;
+export const NONE_AT = 9;
 /** The word of page 0. */
 export const PAGES = 16;
 

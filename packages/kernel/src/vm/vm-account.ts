@@ -147,7 +147,7 @@ export class VmAccount {
     this.memory = memory;
     this.start = start;
     this.end = end;
-    this.frames = this.makeFrames(
+    this.frames = new Frames(
       memory.i32.subarray(table / 4, tableEnd / 4),
       memory.u8.subarray(start, end),
       limit,
@@ -159,18 +159,6 @@ export class VmAccount {
    */
   static tableBytes(pages: number): number {
     return (PAGES + pages) * 4;
-  }
-
-  /**
-   * Tests put a faulty one here.
-   * @internal
-   */
-  protected makeFrames(
-    words: Int32Array<SharedArrayBuffer>,
-    bytes: Uint8Array<SharedArrayBuffer>,
-    limit: number,
-  ): Frames {
-    return new Frames(words, bytes, limit);
   }
 
   /**

@@ -12,39 +12,30 @@ const PAGES_AT = 16;
 const RESIDENT = 2;
 
 class FaultyFrames extends Frames {
-  fault: Fault | undefined;
+  readonly #fault: Fault;
   #misses = 0;
 
+  constructor(frames: Frames, fault: Fault) {
+    super(frames.words, frames.bytes, frames.limit);
+    this.#fault = fault;
+  }
+
   override wipe(page: number): void {
-    if (this.fault !== 'keeps contents') super.wipe(page);
+    if (this.#fault !== 'keeps contents') super.wipe(page);
   }
 
   override giveBack(): void {
-    if (this.fault !== 'forgets to count' || ++this.#misses % 50 !== 0) super.giveBack();
+    if (this.#fault !== 'forgets to count' || ++this.#misses % 50 !== 0) super.giveBack();
   }
 
   override take(): boolean {
     if (super.take()) return true;
-    if (this.fault !== 'takes what is in use') return false;
+    if (this.#fault !== 'takes what is in use') return false;
     const page = this.words.indexOf(RESIDENT, PAGES_AT) - PAGES_AT;
     if (page < 0) return false;
     this.wipe(page);
     this.words[PAGES_AT + page] = 1;
     return true;
-  }
-}
-
-class FaultyAccount extends VmAccount {
-  protected override makeFrames(
-    words: Int32Array<SharedArrayBuffer>,
-    bytes: Uint8Array<SharedArrayBuffer>,
-    limit: number,
-  ): Frames {
-    return new FaultyFrames(words, bytes, limit);
-  }
-
-  set fault(fault: Fault | undefined) {
-    (this as unknown as { frames: FaultyFrames }).frames.fault = fault;
   }
 }
 
@@ -55,7 +46,8 @@ export function accountOf(
   memory = SharedMemory.create({ bytes: (1 << 20) + pages * PAGE }),
   fault?: Fault,
 ): VmAccount {
-  const account = new FaultyAccount(memory, { table: 4096, start: 1 << 20, pages, frames });
-  account.fault = fault;
+  const account = new VmAccount(memory, { table: 4096, start: 1 << 20, pages, frames });
+  const inside = account as unknown as { frames: Frames };
+  if (fault !== undefined) inside.frames = new FaultyFrames(inside.frames, fault);
   return account;
 }
