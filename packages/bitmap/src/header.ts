@@ -1,0 +1,174 @@
+/**
+ * The header at the start of a bitmap allocator's region, and where its maps lie behind it. Only this file knows an offset.
+ *
+ * ```
+ *  word
+ *   0  MAGIC      "SHM1"; written last, so a half-made header is never taken for one
+ *   1  ALGORITHM  "BMPG" pages · "BMID" ids
+ *   2  VERSION    of this layout
+ *   3  BITS       units that the maps have a bit for
+ *   4  BASE       the unit that bit 0 stands for, a multiple of 32
+ *   5  UNIT       bytes of a page; 1 for ids
+ *   6  END        first word behind the maps
+ *      …
+ *  16  RETREATS   how often a run was claimed in part and given back     ┐ a cache line of their own:
+ *  17  ATTACHED   how many threads have attached: where each begins      ┘ both are written rarely
+ *      …
+ *  32  ┌───────────────────────────────┐
+ *      │ free    W words               │  1: may be claimed                          ┐ W = BITS / 32, rounded up
+ *      ├───────────────────────────────┤                                            │
+ *      │ used    W words               │  1: handed out                             │ a unit has at most one 1 in these three
+ *      ├───────────────────────────────┤                                            │ maps; none while it changes hands
+ *      │ absent  W words               │  1: not managed: a hole, or memory to come ┘
+ *      ├───────────────────────────────┤
+ *      │ hints   H = W / 32 words      │  bit w: word w of `free` may have a 1
+ *      ├───────────────────────────────┤
+ *      │ top     T = H / 32 words      │  bit h: word h of `hints` may have a 1
+ *  END └───────────────────────────────┘
+ * ```
+ *
+ * 2^20 pages take 397 KiB: 3.1 bits a page.
+ */
+
+import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+
+/** An index into the region's 32-bit words: an address divided by 4. */
+export type Word = number;
+
+const MAGIC = 0x53484d31;
+const VERSION = 1;
+
+/** Lines of cache, and where a header may lie, in bytes. */
+const LINE = 64;
+
+/** Offsets of the header's fields, in words. */
+const MAGIC_AT = 0;
+const ALGORITHM_AT = 1;
+const VERSION_AT = 2;
+const BITS_AT = 3;
+const BASE_AT = 4;
+const UNIT_AT = 5;
+const END_AT = 6;
+export const RETREATS_AT = 16;
+export const ATTACHED_AT = 17;
+const MAPS_AT = 32;
+
+/** What a header says of its maps. */
+export interface Geometry {
+  /** First word of the header. */
+  readonly header: Word;
+  /** Units that have a bit. */
+  readonly bits: number;
+  /** The unit of bit 0, a multiple of 32, so that a bit is as aligned within its word as its unit is. */
+  readonly base: number;
+  /** Bytes of a unit; 1 for ids. */
+  readonly unit: number;
+  /** Words of each of the three maps. */
+  readonly words: number;
+  /** Words of `hints`. */
+  readonly hintWords: number;
+  /** Words of `top`. */
+  readonly topWords: number;
+  /** Where the maps lie. */
+  readonly free: Word;
+  readonly used: Word;
+  readonly absent: Word;
+  readonly hints: Word;
+  readonly top: Word;
+  /** First word behind them. */
+  readonly end: Word;
+}
+
+/** The two kinds of allocator that have such a header. */
+export interface Kind {
+  /** The name in handles and statistics. */
+  readonly algorithm: string;
+  /** Four letters for the header. */
+  readonly code: string;
+}
+
+function codeWord(code: string): number {
+  return [...code].reduce((word, letter) => (word << 8) | letter.charCodeAt(0), 0);
+}
+
+/** Where everything lies for so many units. */
+export function layOut(header: Word, base: number, bits: number, unit: number): Geometry {
+  const words = Math.ceil(bits / 32);
+  const hintWords = Math.ceil(words / 32);
+  const topWords = Math.ceil(hintWords / 32);
+  const free = header + MAPS_AT;
+  const used = free + words;
+  const absent = used + words;
+  const hints = absent + words;
+  const top = hints + hintWords;
+  const end = top + topWords;
+  return { header, bits, base, unit, words, hintWords, topWords, free, used, absent, hints, top, end };
+}
+
+/** Bytes of header and maps for so many units. */
+export function stateBytes(bits: number): number {
+  return alignUp(layOut(0, 0, bits, 1).end * 4, LINE);
+}
+
+/**
+ * Writes a header, all but the magic, at the start of a region.
+ * @throws AllocError `InvalidParam` when header and maps do not fit, and for pages one page behind them; then nothing was written
+ */
+export function writeHeader(
+  memory: SharedMemory,
+  kind: Kind,
+  [base, bits, unit]: readonly [base: number, bits: number, unit: number],
+): Geometry {
+  const start = alignUp(memory.start, LINE);
+  const end = alignUp(start + stateBytes(bits), unit);
+  const needed = end - memory.start + (unit > 1 ? unit : 0);
+  if (memory.start + needed > memory.end)
+    throw new AllocError(
+      'InvalidParam',
+      `region [${memory.start}, ${memory.end}) is too small: ${kind.algorithm} needs ${needed} bytes at least`,
+    );
+  const geometry = layOut(start / 4, base, bits, unit);
+  const { i32 } = memory;
+  const { header } = geometry;
+  i32.fill(0, header, geometry.end);
+  i32[header + ALGORITHM_AT] = codeWord(kind.code);
+  i32[header + VERSION_AT] = VERSION;
+  i32[header + BITS_AT] = bits;
+  i32[header + BASE_AT] = base;
+  i32[header + UNIT_AT] = unit;
+  i32[header + END_AT] = geometry.end;
+  return geometry;
+}
+
+/** Makes a finished header known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before it. */
+export function publishHeader(memory: SharedMemory, header: Word): void {
+  Atomics.store(memory.i32, header + MAGIC_AT, MAGIC);
+}
+
+/**
+ * Finds the header that a handle names.
+ * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
+ */
+export function openHeader(handle: Handle, kind: Kind): { memory: SharedMemory; geometry: Geometry } {
+  const { memory: source, start } = checkHandle(handle, kind.algorithm);
+  const memory = SharedMemory.from(source, start);
+  const header = start >>> 2;
+  if (start % LINE !== 0 || start + MAPS_AT * 4 > memory.end)
+    throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
+  const { i32 } = memory;
+  const demand = (what: string, found: number, expected: number): void => {
+    if (found === expected) return;
+    const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
+    throw new AllocError(
+      'InvalidParam',
+      `cannot attach ${kind.algorithm} at address ${start}: wrong ${what} ${hex(found)}, expected ${hex(expected)}`,
+    );
+  };
+  // Acquire: pairs with the store in publishHeader.
+  demand('magic', Atomics.load(i32, header + MAGIC_AT), MAGIC);
+  demand('algorithm', i32[header + ALGORITHM_AT], codeWord(kind.code));
+  demand('version', i32[header + VERSION_AT], VERSION);
+  const geometry = layOut(header, i32[header + BASE_AT], i32[header + BITS_AT], i32[header + UNIT_AT]);
+  demand('geometry', i32[header + END_AT], geometry.end);
+  return { memory, geometry };
+}

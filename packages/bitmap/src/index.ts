@@ -1,0 +1,9 @@
+/**
+ * Pages and ids out of a hierarchical bitmap, without a lock.
+ *
+ * @packageDocumentation
+ */
+
+export { Bitmap, type BitmapAttachOptions, type BitmapOptions, type BitmapStats } from './bitmap.ts';
+export { BitmapIds, type BitmapIdsOptions } from './ids.ts';
+export { BitmapPages, type BitmapPagesOptions } from './pages.ts';
