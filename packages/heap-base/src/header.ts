@@ -38,12 +38,15 @@ export type Word = number;
 /** Lines of cache and header alike, in bytes. */
 const HEADER_ALIGN = 64;
 
-/** What a region must have room for behind the header and the state, in bytes: a pool with a few blocks, of whatever algorithm. */
+/** What a region must have room for behind the header and the state, in bytes: a pool with a few blocks, of most algorithms. */
 const SMALLEST_POOL = 64;
 
 const MAGIC = 0x53484d31;
 
-/** Offsets of the header's fields, in words. */
+/**
+ * Offsets of the header's fields, in words.
+ * @public
+ */
 export const Field = {
   magic: 0,
   algorithm: 1,
@@ -88,6 +91,8 @@ export interface HeapLayout {
   readonly version: number;
   /** Words of state behind the header. */
   readonly stateWords: number;
+  /** Bytes of the smallest pool that is of use. Default 64. */
+  readonly smallestPool?: number | undefined;
 }
 
 /** The four letters as one word. */
@@ -109,7 +114,7 @@ export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: Lock
   const start = alignUp(memory.start, HEADER_ALIGN);
   const end = start + headerBytes(layout);
   // Refused before anything is written: the memory may be somebody's.
-  const needed = end + SMALLEST_POOL - memory.start;
+  const needed = end + (layout.smallestPool ?? SMALLEST_POOL) - memory.start;
   if (memory.start + needed > memory.end) {
     throw new AllocError(
       'InvalidParam',

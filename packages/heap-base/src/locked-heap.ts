@@ -105,6 +105,16 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   /** Throws with the first broken invariant. */
   protected abstract checkAll(): void;
 
+  /**
+   * Called outside the lock when nothing free is large enough for a request. An algorithm that knows where to get memory adds it here.
+   * @param _size - bytes
+   * @param _align - bytes; 0 when none was asked for
+   * @returns whether the request is to be tried once more
+   */
+  protected rescued(_size: number, _align: number): boolean {
+    return false;
+  }
+
   // ── The C-style facade ──
 
   /**
@@ -117,9 +127,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
     if (!isRequest(size)) return this.refuse(size);
     this.enter();
     const block = this.allocate(size);
-    if (block === 0) this.failed();
     this.leave();
-    return (block << 2) >>> 0;
+    return block === 0 ? this.missed(size, 0) : (block << 2) >>> 0;
   }
 
   /**
@@ -178,9 +187,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
     if (!isRequest(size)) return this.refuse(size);
     this.enter();
     const block = this.allocateAligned(size, align);
-    if (block === 0) this.failed();
     this.leave();
-    return (block << 2) >>> 0;
+    return block === 0 ? this.missed(size, align) : (block << 2) >>> 0;
   }
 
   /**
@@ -364,18 +372,29 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
 
   // ── The edge ──
 
-  /** A request that was answered with 0. */
-  private failed(): void {
+  /** Nothing free was large enough: one more try where an algorithm has found memory, else 0. */
+  private missed(size: number, align: number): Address {
+    if (this.rescued(size, align)) {
+      this.enter();
+      const block = align === 0 ? this.allocate(size) : this.allocateAligned(size, align);
+      this.leave();
+      if (block !== 0) return (block << 2) >>> 0;
+    }
+    return this.failed();
+  }
+
+  /** A request that is answered with 0. */
+  private failed(): 0 {
+    this.enter();
     this.i32[this.header + Field.failures]++;
+    this.leave();
+    return 0;
   }
 
   /** What is no size is an error; a size that no region can meet is counted and answered with 0. */
   private refuse(size: number): Address {
     checkInteger('size', size);
-    this.enter();
-    this.failed();
-    this.leave();
-    return 0;
+    return this.failed();
   }
 
   /** The word of a block's address; 0 when no block can have that address. */
