@@ -1,1 +1,9 @@
-export {};
+/**
+ * The binary buddy system: blocks of powers of two, each at a multiple of its size.
+ *
+ * @packageDocumentation
+ */
+
+export { Buddy, type BuddyOptions, type BuddyStats, type BuddyVisitor, type Rescue } from './buddy.ts';
+export { FrameAllocator } from './frames.ts';
+export { OrderLists } from './orders.ts';

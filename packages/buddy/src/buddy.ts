@@ -1,0 +1,486 @@
+/**
+ * A binary buddy heap: what a request becomes, and what a block's tag tells when it comes back. `orders.ts` splits and merges, `pool.ts`
+ * has the picture of the tags.
+ */
+
+import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  attachHeap,
+  createHeap,
+  Field,
+  type HeapLayout,
+  type HeapOptions,
+  type HeapStats,
+  type Word,
+} from '@shmalloc/heap-base';
+import { checkPools, walkPool } from './check.ts';
+import { FrameAllocator } from './frames.ts';
+import { ASKED, FRAMES, FREE_FRAMES, OrderLists, STATE_WORDS } from './orders.ts';
+import {
+  CUT,
+  FRAME,
+  INSIDE,
+  LEAST_ORDER,
+  MOST_ORDER,
+  PAGE_ORDER,
+  PAGE_WORDS,
+  type Pool,
+  SMALLEST_POOL,
+  TINY_TAG,
+  USED,
+  USED_TAG,
+} from './pool.ts';
+
+/**
+ * Finds memory for a heap that has none left: adds some with `heap.addMemory`.
+ * @param heap - the heap; it is not locked
+ * @param size - bytes of the request that found nothing
+ * @param align - bytes; 0 when no alignment was asked for
+ * @returns whether memory was added; the request is then tried once more
+ * @public
+ */
+export type Rescue = (heap: Buddy, size: number, align: number) => boolean;
+
+/**
+ * Where the region comes from, what stands around each operation, and who is asked for more memory.
+ * @public
+ */
+export interface BuddyOptions extends HeapOptions {
+  /** Asked, in this thread, when a request finds nothing. Default: nobody. */
+  rescue?: Rescue | undefined;
+}
+
+/**
+ * What {@link Buddy.stats} tells.
+ * @public
+ */
+export interface BuddyStats extends HeapStats {
+  /** Bytes that were asked for, of all blocks in use. */
+  readonly requestedBytes: number;
+  /** Bytes of the blocks in use beyond that: what rounding up to powers of two costs at this moment. */
+  readonly wastedBytes: number;
+  /** Whole pages in the pools. */
+  readonly frames: number;
+  /** Whole pages of which nothing is in use. */
+  readonly freeFrames: number;
+}
+
+/**
+ * What {@link Buddy.walk} calls for each block.
+ * @param address - of the block
+ * @param bytes - its size, a power of two
+ * @param used - whether it is handed out
+ * @public
+ */
+export type BuddyVisitor = (address: number, bytes: number, used: boolean) => void;
+
+// Copies of imports that the compiler folds (see `boundary-tags.ts` of heap-base).
+const LEAST: number = LEAST_ORDER;
+const MOST: number = MOST_ORDER;
+const PAGE: number = PAGE_ORDER;
+const CUT_UP: number = CUT;
+const LARGE: number = USED;
+const SMALL: number = USED_TAG;
+const TINY: number = TINY_TAG;
+const LISTED: number = Field.listed;
+const { clz32 } = Math;
+
+/** Makes the seals of neighbouring blocks differ in every bit (the 32-bit golden ratio, as in Fibonacci hashing). */
+const SEAL_FACTOR = 0x9e3779b1;
+
+/**
+ * A binary buddy heap in shared memory: `malloc` and `free` in at most one step for each order, blocks aligned to their size.
+ *
+ * @example
+ * ```ts
+ * const heap = Buddy.create({ bytes: 1 << 20, lock: 'spin' });
+ * const block = heap.malloc(1000); // 1024 bytes at a multiple of 1024
+ * worker.postMessage(heap.share()); // there: Buddy.attach(handle).free(block)
+ * ```
+ * @public
+ */
+export class Buddy extends OrderLists {
+  static readonly layout: HeapLayout = {
+    algorithm: 'buddy',
+    code: 'BUDD',
+    version: 1,
+    stateWords: STATE_WORDS,
+    smallestPool: SMALLEST_POOL,
+  };
+
+  private readonly asked: Word;
+  private readonly listed: Word;
+  private rescue: Rescue | null = null;
+  /** Whether it is being asked: what it asks for itself is not rescued. */
+  private rescuing = false;
+
+  /** @internal */
+  constructor(memory: SharedMemory, header: Word) {
+    super(memory, header);
+    this.asked = this.state + ASKED;
+    this.listed = header + LISTED;
+  }
+
+  /**
+   * Makes a heap.
+   * @param options - the region, the lock, the rescue
+   * @throws TypeError, RangeError or AllocError, naming the option
+   */
+  static create(options: BuddyOptions = {}): Buddy {
+    const { rescue } = options;
+    if (rescue !== undefined) checkRescue(rescue);
+    const heap = createHeap(Buddy, options);
+    if (rescue !== undefined) heap.registerRescue(rescue);
+    return heap;
+  }
+
+  /**
+   * Attaches to a heap that another thread has made.
+   * @param handle - what its `share()` returned
+   * @throws TypeError or AllocError `InvalidParam` when no buddy heap of this version lies there
+   */
+  static attach(handle: Handle): Buddy {
+    return attachHeap(Buddy, handle);
+  }
+
+  /**
+   * How large a pool must be so that a block of this size fits into it wherever the pool lies: what a rescue adds at least.
+   * @param size - bytes, at most 2^30
+   * @returns bytes: somewhat more than twice the block, since a block lies at a multiple of its size, and the tables
+   */
+  static poolBytesFor(size: number): number {
+    const block = size <= 4096 ? 4096 : 2 ** (32 - clz32(size - 1));
+    const pages = (2 * block) / 4096 + 2;
+    return 2 * block + Math.ceil(pages * 262 * 1.07) + SMALLEST_POOL;
+  }
+
+  /**
+   * Says who is asked for memory when a request of this thread finds nothing: once for each request, outside the lock, and not for requests
+   * that the rescue itself makes.
+   * @param rescue - null for nobody
+   */
+  registerRescue(rescue: Rescue | null): void {
+    this.rescue = rescue === null ? null : checkRescue(rescue);
+  }
+
+  protected override rescued(size: number, align: number): boolean {
+    if (this.rescue === null || this.rescuing) return false;
+    this.rescuing = true;
+    try {
+      return this.rescue(this, size, align);
+    } finally {
+      this.rescuing = false;
+    }
+  }
+
+  // ── Handing out ──
+
+  /** The order of the block for a request; above 31 when there is none. */
+  private orderFor(bytes: number): number {
+    // In debug a seal of 4 bytes stands behind the words that were asked for.
+    const size = this.debug ? bytes + (-bytes & 3) + 4 : bytes;
+    return size <= 16 ? LEAST : 32 - clz32(size - 1);
+  }
+
+  protected override allocate(bytes: number): Word {
+    const order = this.orderFor(bytes);
+    if (order > MOST) return 0;
+    const block = this.take(order);
+    if (block === 0) return 0;
+    this.handOut(this.poolOf(block), block, order, bytes);
+    return block;
+  }
+
+  protected override allocateAligned(bytes: number, align: number): Word {
+    const order = this.orderFor(bytes);
+    const wider = Math.max(order, 31 - clz32(align));
+    if (wider > MOST) return 0;
+    // Blocks lie at multiples of their size: a block of the alignment's order will do, and what is behind the request is given back. The first
+    // block of the right size may happen to be aligned as well; one look.
+    let block = this.first(order);
+    if (block !== 0 && (block & ((align >>> 2) - 1)) === 0) {
+      this.remove(block, order);
+    } else {
+      block = this.take(wider);
+      if (block === 0) return 0;
+      this.split(this.poolOf(block), block, wider, order);
+    }
+    this.handOut(this.poolOf(block), block, order, bytes);
+    return block;
+  }
+
+  /** A block that is in no list becomes one in use. */
+  private handOut(pool: Pool, block: Word, order: number, bytes: number): void {
+    const { i32 } = this;
+    const words = 1 << (order - 2);
+    i32[this.listed] -= words;
+    i32[this.asked] += bytes;
+    if (order < PAGE) {
+      pool.use(block, order, words * 4 - bytes);
+    } else {
+      pool.setCode(block, LARGE + order);
+      pool.setAsked(block, bytes);
+      this.touch(pool, block, words);
+    }
+    if (this.debug) i32[block + Math.ceil(bytes / 4)] = sealOf(block, bytes);
+  }
+
+  // ── Taking back ──
+
+  /** The order of the block in use that starts here; 0 when there is none, or in debug when it was written past its end. */
+  private liveOrder(pool: Pool, block: Word): number {
+    if ((block & 3) !== 0 || !pool.has(block)) return 0;
+    const code = pool.code(block);
+    let order = 0;
+    if (code === CUT_UP) {
+      const tag = pool.tag(block);
+      if (tag >= SMALL) order = tag >= TINY ? LEAST : tag - SMALL;
+    } else if (code > LARGE && (block & (PAGE_WORDS - 1)) === 0) {
+      order = code - LARGE;
+    }
+    return this.debug && order !== 0 && !this.isSealed(pool, block, order) ? 0 : order;
+  }
+
+  private isSealed(pool: Pool, block: Word, order: number): boolean {
+    const bytes = this.askedOf(pool, block, order);
+    return this.i32[block + Math.ceil(bytes / 4)] === sealOf(block, bytes);
+  }
+
+  /** The bytes that were asked for of a block in use. */
+  private askedOf(pool: Pool, block: Word, order: number): number {
+    return order < PAGE ? (1 << order) - pool.slack(block, pool.tag(block)) : pool.asked(block);
+  }
+
+  protected override release(block: Word): boolean {
+    const pool = this.poolOf(block);
+    const order = this.liveOrder(pool, block);
+    if (order === 0) return false;
+    this.forget(pool, block, order);
+    this.merge(pool, block, order);
+    return true;
+  }
+
+  /** A block is no longer in use. */
+  private forget(pool: Pool, block: Word, order: number): void {
+    const { i32 } = this;
+    i32[this.asked] -= this.askedOf(pool, block, order);
+    i32[this.listed] += 1 << (order - 2);
+  }
+
+  // ── Resizing in place ──
+
+  protected override resize(block: Word, bytes: number): boolean {
+    const pool = this.poolOf(block);
+    const old = this.liveOrder(pool, block);
+    const order = this.orderFor(bytes);
+    if (order > MOST) return false;
+    if (order > old) {
+      for (let each = old; each < order; each++) {
+        // It can only grow upwards, and only over buddies that are free and whole.
+        const half = 1 << (each - 2);
+        if ((block & half) !== 0 || !this.isFree(pool, block + half, each)) return false;
+      }
+    }
+    this.forget(pool, block, old);
+    if (order < old) this.split(pool, block, old, order);
+    else this.absorb(pool, block, old, order);
+    this.handOut(pool, block, order, bytes);
+    return true;
+  }
+
+  /** A block takes in the free buddies behind it. */
+  private absorb(pool: Pool, block: Word, from: number, to: number): void {
+    if (from < PAGE && to >= PAGE) pool.setTag(block, 0);
+    for (let order = from; order < to; order++) {
+      const buddy = block + (1 << (order - 2));
+      this.remove(buddy, order);
+      if (order < PAGE) pool.setTag(buddy, 0);
+      else pool.setCode(buddy, INSIDE);
+    }
+  }
+
+  protected override usable(block: Word): number {
+    const pool = this.poolOf(block);
+    const order = this.liveOrder(pool, block);
+    if (order === 0) return -1;
+    return this.debug ? Math.ceil(this.askedOf(pool, block, order) / 4) * 4 : (1 << order) >>> 0;
+  }
+
+  // ── Whole frames ──
+
+  /**
+   * The same heap as an allocator of whole pages of 4 KiB: frames and blocks come out of the same pools.
+   */
+  frames(): FrameAllocator {
+    return new FrameAllocator(this);
+  }
+
+  /**
+   * Hands out frames in a row; asks the rescue when there are none.
+   * @returns the address, 0 when there is no such run
+   * @internal
+   */
+  takeFrames(count: number, align: number): number {
+    const block = this.cutFrames(count, align);
+    if (block !== 0 || !this.rescued(count * 4096, align)) return (block << 2) >>> 0;
+    return (this.cutFrames(count, align) << 2) >>> 0;
+  }
+
+  private cutFrames(count: number, align: number): Word {
+    const order = Math.max(PAGE, 32 - clz32(count * 4096 - 1), 31 - clz32(align));
+    if (count > 2 ** (MOST - PAGE) || order > MOST) return 0;
+    this.enter();
+    const block = this.take(order);
+    if (block !== 0) {
+      // What is behind the last frame is not needed.
+      const pool = this.poolOf(block);
+      const end = block + count * PAGE_WORDS;
+      this.useFrames(pool, block, end);
+      this.mergeRange(pool, end, block + (1 << (order - 2)));
+    }
+    this.leave();
+    return block;
+  }
+
+  /** Pages that are in no list become frames in use. */
+  private useFrames(pool: Pool, from: Word, to: Word): void {
+    const { i32 } = this;
+    for (let page = from; page < to; page += PAGE_WORDS) pool.setCode(page, FRAME);
+    i32[this.listed] -= to - from;
+    i32[this.asked] += (to - from) * 4;
+    this.touch(pool, from, to - from);
+  }
+
+  /**
+   * Hands out these frames.
+   * @returns whether all of them were free; otherwise nothing has changed
+   * @internal
+   */
+  takeFramesAt(address: number, count: number): boolean {
+    const from = Math.floor(address / 4);
+    const to = from + count * PAGE_WORDS;
+    this.enter();
+    const pool = this.poolOf(from);
+    const behind = this.freeUntil(pool, from, to);
+    if (behind !== 0) {
+      const first = from & -(1 << (this.freeOrderAround(pool, from) - 2));
+      for (let block = first; block < behind; ) {
+        const order = pool.code(block);
+        this.remove(block, order);
+        pool.setCode(block, INSIDE);
+        block += 1 << (order - 2);
+      }
+      this.useFrames(pool, from, to);
+      this.mergeRange(pool, first, from);
+      this.mergeRange(pool, to, behind);
+    }
+    this.leave();
+    return behind !== 0;
+  }
+
+  /** Where the last of the free blocks ends in which these pages lie; 0 when one page lies in none. */
+  private freeUntil(pool: Pool, from: Word, to: Word): Word {
+    let end = from;
+    while (end < to) {
+      const order = this.freeOrderAround(pool, end);
+      if (order === 0) return 0;
+      end = (end & -(1 << (order - 2))) + (1 << (order - 2));
+    }
+    return end;
+  }
+
+  /** The order of the free block of a page or more in which this page lies; 0 when it lies in none. */
+  private freeOrderAround(pool: Pool, page: Word): number {
+    for (let order = PAGE; order <= MOST; order++) {
+      const block = page & -(1 << (order - 2));
+      if (!pool.has(block)) return 0;
+      if (pool.code(block) === order) return order;
+    }
+    return 0;
+  }
+
+  /**
+   * Takes frames back: a run, or any part of what was handed out as frames.
+   * @returns whether all of them were; otherwise nothing has changed
+   * @internal
+   */
+  giveFrames(address: number, count: number): boolean {
+    const from = Math.floor(address / 4);
+    const to = from + count * PAGE_WORDS;
+    this.enter();
+    const { i32 } = this;
+    const pool = this.poolOf(from);
+    let used = address % 4096 === 0 && pool.has(from) && to <= pool.hi;
+    for (let page = from; used && page < to; page += PAGE_WORDS) used = pool.code(page) === FRAME;
+    if (used) {
+      for (let page = from; page < to; page += PAGE_WORDS) pool.setCode(page, INSIDE);
+      i32[this.listed] += to - from;
+      i32[this.asked] -= (to - from) * 4;
+      this.mergeRange(pool, from, to);
+    }
+    this.leave();
+    return used;
+  }
+
+  // ── Looking ──
+
+  /** Figures about the heap; cheap, and as of one moment when no other thread is at work. */
+  override stats(): BuddyStats {
+    const stats = super.stats();
+    const requestedBytes = this.i32[this.asked] >>> 0;
+    return {
+      ...stats,
+      requestedBytes,
+      wastedBytes: stats.usedBytes - requestedBytes,
+      frames: this.i32[this.state + FRAMES],
+      freeFrames: this.i32[this.state + FREE_FRAMES],
+    };
+  }
+
+  /**
+   * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may not use the heap).
+   */
+  walk(visit: BuddyVisitor): void {
+    this.enter();
+    try {
+      for (const pool of this.pools)
+        walkPool(pool, ({ block, order, used }) => visit(block * 4, 2 ** order, used));
+    } finally {
+      this.leave();
+    }
+  }
+
+  /**
+   * Whether every invariant holds: `validate` as a question.
+   * @returns null, or what is broken first
+   */
+  check(): string | null {
+    try {
+      this.validate();
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  protected override checkAll(): void {
+    checkPools(this.i32, this.header, this.pools);
+    if (!this.debug) return;
+    for (const pool of this.pools) {
+      walkPool(pool, ({ block, order, used, frame }) => {
+        if (used && !frame && !this.isSealed(pool, block, order))
+          throw new Error(`heap invariant broken: block ${block * 4} was written past its end`);
+      });
+    }
+  }
+}
+
+/** What stands behind the words of a block in use under `debug`; never 0. */
+function sealOf(block: Word, bytes: number): number {
+  return Math.imul(block ^ (bytes << 8), SEAL_FACTOR) | 1;
+}
+
+function checkRescue(rescue: unknown): Rescue {
+  if (typeof rescue !== 'function') throw new TypeError(`rescue must be a function, got ${String(rescue)}`);
+  return rescue as Rescue;
+}
