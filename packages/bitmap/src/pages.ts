@@ -248,6 +248,11 @@ export class BitmapPages extends Bitmap implements PageAllocator {
     const range = `[${start}, ${end})`;
     if (end > memory.byteLength)
       throw new AllocError('InvalidParam', `${range} does not fit into memory of ${memory.byteLength} bytes`);
+    if (start < this.stateEnd && end > this.stateStart)
+      throw new AllocError(
+        'MemoryOverlap',
+        `${range} overlaps the allocator's own state [${this.stateStart}, ${this.stateEnd})`,
+      );
     // Address 0 is NULL: its page is never managed.
     const first = Math.max(1, Math.ceil(start / pageSize));
     const behind = Math.floor(end / pageSize);
@@ -257,11 +262,6 @@ export class BitmapPages extends Bitmap implements PageAllocator {
       throw new AllocError(
         'InvalidParam',
         `${range} leaves [${this.base * pageSize}, ${this.limit * pageSize}), for which there are maps: see limit`,
-      );
-    if (first * pageSize < this.stateEnd && behind * pageSize > this.stateStart)
-      throw new AllocError(
-        'MemoryOverlap',
-        `${range} overlaps the allocator's own state [${this.stateStart}, ${this.stateEnd})`,
       );
     return [first - this.base, behind - first];
   }

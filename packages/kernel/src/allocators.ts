@@ -104,7 +104,7 @@ export interface AllocatorModule {
  * Names that {@link boot} takes.
  * @public
  */
-export type AllocatorName = 'mimalloc' | 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf';
+export type AllocatorName = 'mimalloc' | 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf' | 'buddy';
 
 /** What can stand around a single-threaded algorithm when several threads share it. */
 const LOCKED: readonly LockKind[] = ['spin', 'mutex'];
@@ -131,6 +131,7 @@ export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
   'basic-best': basic('best'),
   'basic-worst': basic('worst'),
   tlsf: { load: () => import('@shmalloc/tlsf'), exportName: 'Tlsf', locks: LOCKED, options: {} },
+  buddy: { load: () => import('@shmalloc/buddy'), exportName: 'Buddy', locks: LOCKED, options: {} },
 };
 
 /**

@@ -112,7 +112,7 @@ const WRONG: readonly [name: string, options: unknown, error: { name: string; me
     {
       name: 'AllocError',
       message:
-        /allocator must be one of mimalloc, basic-first, basic-best, basic-worst, tlsf; got "jemalloc"/,
+        /allocator must be one of mimalloc, basic-first, basic-best, basic-worst, tlsf, buddy; got "jemalloc"/,
     },
   ],
   [

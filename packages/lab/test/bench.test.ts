@@ -82,7 +82,7 @@ test('the garbage meter sees an object a block, to the byte', async (t) => {
   t.true(garbage.bytesPerOperation > 8, String(garbage.bytesPerOperation));
 });
 
-for (const name of ['mimalloc', 'mimalloc-three', 'tlsf', 'basic-first', 'basic-best', 'basic-worst']) {
+for (const name of ['mimalloc', 'mimalloc-three', 'tlsf', 'buddy', 'basic-first', 'basic-best', 'basic-worst']) {
   test(`${name}: malloc and free create no garbage`, async (t) => {
     const garbage = await meterGarbage(contestant(name), {
       ...ORDER,

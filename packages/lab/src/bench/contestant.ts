@@ -14,6 +14,7 @@
 import { assemblyscript } from './contestants/assemblyscript.ts';
 import { basicBest, basicFirst, basicWorst } from './contestants/basic.ts';
 import { boxes } from './contestants/boxes.ts';
+import { buddy } from './contestants/buddy.ts';
 import { glibc } from './contestants/glibc.ts';
 import { harness } from './contestants/harness.ts';
 import { jemalloc } from './contestants/jemalloc.ts';
@@ -114,6 +115,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   mimalloc,
   mimallocThree,
   tlsf,
+  buddy,
   basicFirst,
   basicBest,
   basicWorst,
