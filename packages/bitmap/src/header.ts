@@ -32,7 +32,10 @@
 
 import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
 
-/** An index into the region's 32-bit words: an address divided by 4. */
+/**
+ * An index into the region's 32-bit words: an address divided by 4.
+ * @internal
+ */
 export type Word = number;
 
 const MAGIC = 0x53484d31;
@@ -53,7 +56,10 @@ export const RETREATS_AT = 16;
 export const ATTACHED_AT = 17;
 const MAPS_AT = 32;
 
-/** What a header says of its maps. */
+/**
+ * What a header says of its maps.
+ * @internal
+ */
 export interface Geometry {
   /** First word of the header. */
   readonly header: Word;
@@ -79,7 +85,10 @@ export interface Geometry {
   readonly end: Word;
 }
 
-/** The two kinds of allocator that have such a header. */
+/**
+ * The two kinds of allocator that have such a header.
+ * @internal
+ */
 export interface Kind {
   /** The name in handles and statistics. */
   readonly algorithm: string;

@@ -5,5 +5,7 @@
  */
 
 export { Bitmap, type BitmapAttachOptions, type BitmapOptions, type BitmapStats } from './bitmap.ts';
+export type { Geometry, Kind, Word } from './header.ts';
 export { BitmapIds, type BitmapIdsOptions } from './ids.ts';
 export { BitmapPages, type BitmapPagesOptions } from './pages.ts';
+export type { RunMap } from './run-map.ts';

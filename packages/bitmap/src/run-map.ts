@@ -33,7 +33,10 @@ import { countBits, findAligned, findLong, findShort, kindOf, maskOf, trailingZe
 /** The golden ratio's fraction: its multiples spread threads over the map evenly, however many come. */
 const SPREAD = 0.6180339887498949;
 
-/** The maps of one allocator, as one thread sees them. Units are named by their bits: 0 … BITS − 1. */
+/**
+ * The maps of one allocator, as one thread sees them. Units are named by their bits: 0 … BITS − 1.
+ * @internal
+ */
 export class RunMap {
   readonly geometry: Geometry;
   private readonly words: Int32Array<SharedArrayBuffer>;

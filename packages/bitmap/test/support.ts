@@ -62,6 +62,12 @@ export class Interrupted implements Crossings {
   clearBits(place: number, bits: number): number {
     return this.#next().clearBits(place, bits);
   }
+  mark(place: number): void {
+    this.#next().mark(place);
+  }
+  unmark(place: number): void {
+    this.#next().unmark(place);
+  }
   push(place: number, block: number): void {
     this.#next().push(place, block);
   }

@@ -7,3 +7,4 @@
 export { Buddy, type BuddyOptions, type BuddyStats, type BuddyVisitor, type Rescue } from './buddy.ts';
 export { FrameAllocator } from './frames.ts';
 export { OrderLists } from './orders.ts';
+export type { Pool, PoolLayout } from './pool.ts';

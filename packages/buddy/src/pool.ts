@@ -75,7 +75,10 @@ export const NEXT_POOL = 0;
 export const POOL_END = 1;
 const TABLES = 4;
 
-/** Where a pool's parts lie. */
+/**
+ * Where a pool's parts lie.
+ * @internal
+ */
 export interface PoolLayout {
   /** First word of the blocks, and the word behind them. */
   readonly lo: Word;
@@ -112,7 +115,10 @@ export function layOutPool(from: Word, end: Word): PoolLayout | null {
 /** Bytes of the smallest pool: a head, tables for the two pages on which it may lie, and a block. */
 export const SMALLEST_POOL: number = 16 + 4 + 4 + 2 * 4 + 2 * ROW + 32;
 
-/** The tags of one pool, as one thread sees them. Nothing here looks whether a block lies in the pool: `has` does. */
+/**
+ * The tags of one pool, as one thread sees them. Nothing here looks whether a block lies in the pool: `has` does.
+ * @internal
+ */
 export class Pool {
   /** First word of the blocks, and the word behind them. */
   readonly lo: Word;

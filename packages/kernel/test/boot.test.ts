@@ -1,4 +1,5 @@
 import { Basic } from '@shmalloc/basic';
+import { Buddy } from '@shmalloc/buddy';
 import {
   ALLOCATORS,
   type AllocatorClass,
@@ -18,7 +19,7 @@ import type { BlocksArgument } from './programs/blocks.js';
 import { BUMP, bootForTest, program } from './support/machines.js';
 
 // Checked by the compiler: the algorithm packages offer what the kernel needs.
-const CLASSES: readonly AllocatorClass[] = [MiMalloc, Basic, Tlsf];
+const CLASSES: readonly AllocatorClass[] = [MiMalloc, Basic, Tlsf, Buddy];
 
 for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
   for (const lock of ALLOCATORS[name].locks) {

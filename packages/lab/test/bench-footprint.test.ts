@@ -182,7 +182,17 @@ test('a trace that an allocator of ours cannot replay is an error', async (t) =>
 test('the kernel’s allocators and those called from C have a footprint, nobody else', (t) => {
   t.deepEqual(
     withFootprint(CONTESTANTS).map(({ name }) => name),
-    ['mimalloc', 'tlsf', 'buddy', 'basic-first', 'basic-best', 'basic-worst', 'mimalloc-c', 'glibc', 'jemalloc'],
+    [
+      'mimalloc',
+      'tlsf',
+      'buddy',
+      'basic-first',
+      'basic-best',
+      'basic-worst',
+      'mimalloc-c',
+      'glibc',
+      'jemalloc',
+    ],
   );
 });
 

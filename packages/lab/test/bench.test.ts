@@ -5,6 +5,7 @@ import test from 'ava';
 import { CONTESTANTS, type IsolateContestant } from '../dist/bench/contestant.js';
 import { meterGarbage } from '../dist/bench/garbage.js';
 import { isolateSeat } from '../dist/bench/isolate.js';
+import type { PagesFigure } from '../dist/bench/pages.js';
 import type { BenchReport } from '../dist/bench/report.js';
 import { WORKLOADS } from '../dist/bench/workload.js';
 import { UsageError } from '../dist/errors.js';
@@ -82,7 +83,15 @@ test('the garbage meter sees an object a block, to the byte', async (t) => {
   t.true(garbage.bytesPerOperation > 8, String(garbage.bytesPerOperation));
 });
 
-for (const name of ['mimalloc', 'mimalloc-three', 'tlsf', 'buddy', 'basic-first', 'basic-best', 'basic-worst']) {
+for (const name of [
+  'mimalloc',
+  'mimalloc-three',
+  'tlsf',
+  'buddy',
+  'basic-first',
+  'basic-best',
+  'basic-worst',
+]) {
   test(`${name}: malloc and free create no garbage`, async (t) => {
     const garbage = await meterGarbage(contestant(name), {
       ...ORDER,
@@ -154,6 +163,19 @@ testWith('glibc')('shmalloc bench compares with C, in time and in memory', async
   );
   t.true(footprint?.figures.every(({ ratio }) => ratio >= 1 && ratio < 3));
   t.deepEqual(footprint?.absences, []);
+  rmSync(folder, { recursive: true });
+});
+
+test.serial('shmalloc bench --pages measures the page allocators', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-bench-'));
+  const out = path.join(folder, 'pages.json');
+  const text = await bench('--pages', '--quick', '--rounds', '2', '-o', out);
+  t.regex(text, /^BitmapPages, WASM +1,048,478 +one page and back +\d+ +±/m);
+  t.regex(text, /^Buddy, frames .* a run of 512 and back +[\d,]+ +±/m);
+  const { figures } = JSON.parse(readFileSync(out, 'utf8')) as { figures: PagesFigure[] };
+  t.is(figures.length, 6);
+  t.true(figures.every(({ nanoseconds, spread }) => nanoseconds > 0 && spread >= 0));
+  t.is(await bench('--pages', '--quick', '--rounds', '1', '--json', '-o', out), readFileSync(out, 'utf8'));
   rmSync(folder, { recursive: true });
 });
 

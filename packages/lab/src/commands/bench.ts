@@ -14,6 +14,7 @@ import {
 } from '../bench/footprint/footprint.ts';
 import { type Garbage, meterGarbage } from '../bench/garbage.ts';
 import { measure, type Plan, stepsOf } from '../bench/measure.ts';
+import { measurePages, PAGES_STEPS, renderPages } from '../bench/pages.ts';
 import { type BenchReport, renderReport } from '../bench/report.ts';
 import { summarize } from '../bench/summary.ts';
 import { THREAD_CONTESTANTS } from '../bench/threads/contestant.ts';
@@ -44,6 +45,7 @@ const METER_CONTROL = 'boxes';
 interface BenchFlags extends ThreadFlags {
   garbage: boolean;
   footprint: boolean;
+  pages?: boolean;
   json?: boolean;
   out?: string;
 }
@@ -53,6 +55,7 @@ Examples:
   shmalloc bench
   shmalloc bench --quick --only tlsf,assemblyscript
   shmalloc bench --workload churn --rounds 31 --json
+  shmalloc bench --pages
 
 Contestants: ${timed()
   .map(({ name }) => name)
@@ -89,13 +92,15 @@ export function addBench(root: Command): void {
       'how long each heap’s memory is watched while threads come and go (default: 60, quick: 3); 0 not at all',
       (text) => wholeNumber(text, 0, 86_400),
     )
+    .option('--pages', 'measure the page allocators instead, on a fragmented map of up to 2^20 pages')
     .option('--json', 'print the results as JSON')
-    .option('-o, --out <file>', 'where the JSON goes (default: out/bench.json)')
+    .option('-o, --out <file>', 'where the JSON goes (default: out/bench.json, out/bench-pages.json)')
     .addHelpText('after', EXAMPLES)
     .action(bench);
 }
 
 async function bench(flags: BenchFlags): Promise<void> {
+  if (flags.pages) return benchPages(flags);
   checkChoice('contestant', flags.only, [timed(), THREAD_CONTESTANTS]);
   checkChoice('workload', flags.workload, [WORKLOADS, THREAD_WORKLOADS, MEMORY_WORKLOADS]);
   const scale = flags.quick ? SCALES.quick : SCALES.full;
@@ -152,6 +157,21 @@ async function bench(flags: BenchFlags): Promise<void> {
   const { figures, threads, memory } = report;
   if ([figures, threads?.figures ?? [], memory?.figures ?? []].flat().length === 0)
     throw new JobError('nothing could be measured');
+}
+
+/** The page allocators; neither contestants nor workloads are theirs to choose. */
+function benchPages({ quick, rounds, seed, json: asJson, out }: BenchFlags): void {
+  const plan = { rounds: rounds ?? (quick ? 5 : 15), calls: quick ? 20_000 : 200_000, seed };
+  const progress = startProgress(PAGES_STEPS);
+  try {
+    const figures = measurePages(plan, (label) => progress.step(label));
+    const json = `${JSON.stringify({ machine: describeMachine(), plan, figures }, null, 2)}\n`;
+    const file = outPath(path.join('out', 'bench-pages.json'), out);
+    writeFile(file, json);
+    process.stdout.write(asJson ? json : `${renderPages(figures)}\n\n${file}\n`);
+  } finally {
+    progress.done();
+  }
 }
 
 /** The recordings, in a hurry only those of programs that did little. */
