@@ -34,7 +34,7 @@ import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@sh
 
 /**
  * An index into the region's 32-bit words: an address divided by 4.
- * @internal
+ * @public
  */
 export type Word = number;
 
@@ -58,7 +58,7 @@ const MAPS_AT = 32;
 
 /**
  * What a header says of its maps.
- * @internal
+ * @public
  */
 export interface Geometry {
   /** First word of the header. */
@@ -87,7 +87,7 @@ export interface Geometry {
 
 /**
  * The two kinds of allocator that have such a header.
- * @internal
+ * @public
  */
 export interface Kind {
   /** The name in handles and statistics. */

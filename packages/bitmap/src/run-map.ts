@@ -35,7 +35,7 @@ const SPREAD = 0.6180339887498949;
 
 /**
  * The maps of one allocator, as one thread sees them. Units are named by their bits: 0 … BITS − 1.
- * @internal
+ * @public
  */
 export class RunMap {
   readonly geometry: Geometry;

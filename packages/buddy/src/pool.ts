@@ -77,7 +77,7 @@ const TABLES = 4;
 
 /**
  * Where a pool's parts lie.
- * @internal
+ * @public
  */
 export interface PoolLayout {
   /** First word of the blocks, and the word behind them. */
@@ -117,7 +117,7 @@ export const SMALLEST_POOL: number = 16 + 4 + 4 + 2 * 4 + 2 * ROW + 32;
 
 /**
  * The tags of one pool, as one thread sees them. Nothing here looks whether a block lies in the pool: `has` does.
- * @internal
+ * @public
  */
 export class Pool {
   /** First word of the blocks, and the word behind them. */
