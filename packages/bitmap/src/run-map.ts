@@ -156,7 +156,7 @@ export class RunMap {
     // Acquire: pairs with the releaseRun, or setBits, in `give`. All or nothing.
     if (!this.crossings.claimRunAt(free, first, count)) {
       // Within a word nothing was taken and so nothing put back.
-      if ((first & 31) + count > 32) this.add(this.retreats);
+      if ((first & 31) + count > 32) this.retreat(first >>> 5, (first + count - 1) >>> 5);
       return false;
     }
     // A thread that dies before the next line is through takes these units with it.
@@ -164,6 +164,13 @@ export class RunMap {
     const last = (first + count - 1) >>> 5;
     for (let at = first >>> 5; at <= last; at++) if (words[free + at] === 0) this.retire(at);
     return true;
+  }
+
+  /** A claim has put back what it had in the words `[from, to]`. Another thread may have found one of them empty and taken its hint away. */
+  private retreat(from: number, to: number): void {
+    // The look is plain: what this thread has put back itself it sees.
+    for (let at = from; at <= to; at++) if (this.words[this.free + at] !== 0) this.announceRun(at, at);
+    this.add(this.retreats);
   }
 
   /** Where a run may be: from the cursor to the end, up to the cursor, and where hints were used once more without. */

@@ -36,6 +36,8 @@ const CALLS: Record<string, (pages: BitmapPages, run: number) => number | undefi
   'a run in a word': (pages) => pages.allocPages(20, 32 * PAGE),
   'a run across words': (pages) => pages.allocPages(90, PAGE),
   'pages at a place': (pages) => pages.allocPagesAt(100 * PAGE, 90, PAGE),
+  // Whose other pages are those of the run: what is returned comes to a word that is just being found empty.
+  'the last pages of a word': (pages) => pages.allocPagesAt(61 * PAGE, 3, PAGE),
   'a return of one': (pages, run) => void pages.deallocPages(run, 1),
   'a return of a run': (pages, run) => void pages.deallocPages(run, 60),
 };
@@ -84,7 +86,8 @@ for (const [name, call] of Object.entries(CALLS)) {
         const { one, other, steps } = two();
         const run = other.allocPages(60, PAGE);
         // Few are left: so the two meet.
-        const held = attempt(() => other.allocPages(64, PAGE)) === undefined ? 0 : 64;
+        const held = 64;
+        other.allocPagesAt(190 * PAGE, held, PAGE);
         let met = false;
         let second: number | undefined;
         steps.before = (each) => {
@@ -100,7 +103,9 @@ for (const [name, call] of Object.entries(CALLS)) {
         t.deepEqual({ inTransit, hiddenWords }, { inTransit: 0, hiddenWords: 0 }, `operation ${nth}`);
         const moved = (what: string, had: number | undefined): number => {
           if (what.startsWith('a return')) return 0;
-          return had === undefined ? 0 : ({ 'one page': 1, 'a run in a word': 20 }[what] ?? 90);
+          return had === undefined
+            ? 0
+            : ({ 'one page': 1, 'a run in a word': 20, 'the last pages of a word': 3 }[what] ?? 90);
         };
         // Of two returns of the same pages one counts; a return of 60 and of one of them: one or the other.
         const taken = held + 60 + moved(name, first) + moved(otherName, second);

@@ -82,6 +82,19 @@ test('alignments up to 1 GiB are met, also when the region starts above 2 GiB', 
   upper.validate();
 });
 
+test('the only free page of 2^20 is found, wherever the search begins', (t) => {
+  const pages = BitmapPages.create({ memory: new SharedArrayBuffer(4 * GIB) });
+  const first = pages.allocPages(pages.totalPages(), PAGE);
+  for (const page of [first, 3 * GIB, 4 * GIB - PAGE, GIB + 77 * PAGE]) {
+    pages.deallocPages(page, 1);
+    const other = BitmapPages.attach(pages.share());
+    t.is(other.allocPages(1, PAGE), page);
+    refused(t, 'NoMemory', () => other.allocPages(1, PAGE));
+    pages.deallocPages(page, 1);
+    t.is(pages.allocPages(1, PAGE), page);
+  }
+});
+
 test('allocPagesAt takes these pages or none', (t) => {
   const pages = small();
   t.is(pages.allocPagesAt(64 * PAGE, 70, PAGE), 64 * PAGE);
