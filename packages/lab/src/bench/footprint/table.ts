@@ -27,7 +27,7 @@ export function footprintTable(
     const own = figures.filter(({ contestant }) => contestant === name);
     if (own.length === 0) continue;
     const mean = means.find(({ contestant }) => contestant === name);
-    add(title.replace(' ', '\n'), mean?.ratio, (trace) => own.find((each) => each.trace === trace)?.ratio);
+    add(title.replaceAll(' ', '\n'), mean?.ratio, (trace) => own.find((each) => each.trace === trace)?.ratio);
     if (own.some(({ committedBytes }) => committedBytes !== undefined)) {
       add(`${title}\ncommitted`, mean?.committedRatio, (trace) => {
         const { committedBytes, peakLiveBytes } = own.find((each) => each.trace === trace) ?? {};
