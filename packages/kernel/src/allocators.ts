@@ -104,7 +104,7 @@ export interface AllocatorModule {
  * Names that {@link boot} takes.
  * @public
  */
-export type AllocatorName = 'mimalloc' | 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf' | 'buddy';
+export type AllocatorName = 'mimalloc' | 'slab' | 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf' | 'buddy';
 
 /** What can stand around a single-threaded algorithm when several threads share it. */
 const LOCKED: readonly LockKind[] = ['spin', 'mutex'];
@@ -127,6 +127,7 @@ export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
     locks: ['none'],
     options: {},
   },
+  slab: { load: () => import('@shmalloc/slab'), exportName: 'Slab', locks: LOCKED, options: {} },
   'basic-first': basic('first'),
   'basic-best': basic('best'),
   'basic-worst': basic('worst'),

@@ -13,13 +13,14 @@ import {
   LOCK_KINDS,
 } from '@shmalloc/kernel';
 import { MiMalloc } from '@shmalloc/mimalloc';
+import { Slab } from '@shmalloc/slab';
 import { Tlsf } from '@shmalloc/tlsf';
 import test from 'ava';
 import type { BlocksArgument } from './programs/blocks.js';
 import { BUMP, bootForTest, program } from './support/machines.js';
 
 // Checked by the compiler: the algorithm packages offer what the kernel needs.
-const CLASSES: readonly AllocatorClass[] = [MiMalloc, Basic, Tlsf, Buddy];
+const CLASSES: readonly AllocatorClass[] = [MiMalloc, Slab, Basic, Tlsf, Buddy];
 
 for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
   for (const lock of ALLOCATORS[name].locks) {
@@ -113,7 +114,7 @@ const WRONG: readonly [name: string, options: unknown, error: { name: string; me
     {
       name: 'AllocError',
       message:
-        /allocator must be one of mimalloc, basic-first, basic-best, basic-worst, tlsf, buddy; got "jemalloc"/,
+        /allocator must be one of mimalloc, slab, basic-first, basic-best, basic-worst, tlsf, buddy; got "jemalloc"/,
     },
   ],
   [

@@ -184,6 +184,7 @@ test('the kernel’s allocators and those called from C have a footprint, nobody
     withFootprint(CONTESTANTS).map(({ name }) => name),
     [
       'mimalloc',
+      'slab',
       'tlsf',
       'buddy',
       'basic-first',

@@ -38,7 +38,7 @@ for (const each of CONTESTANTS) {
   );
 }
 
-for (const name of ['mimalloc', 'tlsf', 'basic-first', 'assemblyscript', 'thi-ng', 'wasi-dlmalloc']) {
+for (const name of ['mimalloc', 'slab', 'tlsf', 'basic-first', 'assemblyscript', 'thi-ng', 'wasi-dlmalloc']) {
   testWith(name)(`${name}: hands out blocks of a heap that do not overlap`, async (t) => {
     const { prepare, open } = contestant(name);
     const heap = await open(MIB, await prepare?.());
@@ -86,6 +86,7 @@ test('the garbage meter sees an object a block, to the byte', async (t) => {
 for (const name of [
   'mimalloc',
   'mimalloc-three',
+  'slab',
   'tlsf',
   'buddy',
   'basic-first',

@@ -21,6 +21,7 @@ import { jemalloc } from './contestants/jemalloc.ts';
 import { mimalloc } from './contestants/mimalloc.ts';
 import { mimallocC } from './contestants/mimalloc-c.ts';
 import { mimallocThree } from './contestants/mimalloc-three.ts';
+import { slab } from './contestants/slab.ts';
 import { thing } from './contestants/thi-ng.ts';
 import { tlsf } from './contestants/tlsf.ts';
 import { wasiDlmalloc } from './contestants/wasi-dlmalloc.ts';
@@ -114,6 +115,7 @@ export type Contestant = IsolateContestant | SeatedContestant | NativeContestant
 export const CONTESTANTS: readonly Contestant[] = [
   mimalloc,
   mimallocThree,
+  slab,
   tlsf,
   buddy,
   basicFirst,

@@ -1,0 +1,179 @@
+/**
+ * What the owner of a page does with its blocks: links new ones, takes over what others have freed, lets full pages go and come back, and
+ * gives empty ones back. No lock, and one atomic operation where others may be pushing.
+ */
+
+import { AllocError } from '@shmalloc/allocator-api';
+import type { SlabCore } from './core.ts';
+import { Cpu } from './cpu.ts';
+import { clearStates } from './debug.ts';
+import { OS_PAGE_WORDS, type Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { IN_FULL, MARK, Page } from './page.ts';
+import { putPage } from './page-list.ts';
+import { startOf } from './page-map.ts';
+import { appendPage, removePage } from './queue.ts';
+
+// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
+const FREE = Page.free;
+const USED = Page.used;
+const CAPACITY = Page.capacity;
+const RESERVED = Page.reserved;
+const STRIDE = Page.stride;
+const OWNER = Page.owner;
+const CLASS = Page.class;
+const REMOTE = Page.remote;
+const KEPT = Cpu.kept;
+const NEXT = Page.next;
+
+/** Called with the link word of each new block before it can be handed out. */
+export type Construct = (node: Word) => void;
+
+/** Words that are linked at a time, as long as a block is no larger: what is not needed is not touched. */
+const EXTEND_WORDS = 1024;
+
+/** Counts the OS pages of a page up to `words` from its start, as far as they were not yet. */
+export function touch(slab: SlabCore, page: Word, words: number): void {
+  const { i32 } = slab;
+  const touched = Math.ceil(words / OS_PAGE_WORDS);
+  const before = i32[page + Page.touched];
+  if (touched <= before) return;
+  i32[page + Page.touched] = touched;
+  // With its first memory a page's descriptor, two lines, is in use as well.
+  const lines = (touched - before) * (OS_PAGE_WORDS / 16) + (before === 0 ? 2 : 0);
+  Atomics.add(i32, slab.header + Field.touched, lines);
+}
+
+/**
+ * Links some more blocks of a page that has no free one.
+ * @returns false when all were linked before
+ */
+export function extendPage(slab: SlabCore, page: Word, construct: Construct | null): boolean {
+  const capacity = slab.i32[page + CAPACITY];
+  const stride = slab.i32[page + STRIDE];
+  const count = Math.min(slab.i32[page + RESERVED] - capacity, Math.max(1, (EXTEND_WORDS / stride) | 0));
+  if (count <= 0) return false;
+  touch(slab, page, (capacity + count) * stride);
+  const first = slab.i32[page + Page.first] + capacity * stride;
+  const last = first + (count - 1) * stride;
+  if (slab.debug) clearStates(slab, first, count, stride);
+  if (construct !== null) for (let node = first; node <= last; node += stride) construct(node);
+  // Only now: a constructor may have made the memory grow.
+  const { i32 } = slab;
+  for (let node = first; node < last; node += stride) i32[node] = node + stride;
+  i32[last] = i32[page + FREE];
+  // FREE before CAPACITY: a thread that ends between the two leaves blocks on the list that `recount` counts.
+  i32[page + FREE] = first;
+  i32[page + CAPACITY] = capacity + count;
+  return true;
+}
+
+/** Takes over the blocks that others have freed into a page. */
+export function collectRemote(slab: SlabCore, page: Word): void {
+  const { i32 } = slab;
+  // Acquire: pairs with the exchange of every push, and receives the links.
+  const first = slab.crossings.takeAllMarked(page + REMOTE);
+  if (first === 0) return;
+  const used = i32[page + USED];
+  let last = first;
+  let count = 1;
+  for (let node = i32[last]; node !== 0 && count <= used; node = i32[node]) {
+    last = node;
+    count++;
+  }
+  if (count > used) {
+    const address = (startOf(slab, page) << 2) >>> 0;
+    slab.report(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
+    return;
+  }
+  // Link, FREE, USED: a thread that ends in between leaves a count that is too high.
+  i32[last] = i32[page + FREE];
+  i32[page + FREE] = first;
+  i32[page + USED] = used - count;
+}
+
+/** Takes a page without a free block out of its list; one more look, since nobody looks at it from now on. */
+export function toFull(slab: SlabCore, page: Word): void {
+  const { i32 } = slab;
+  // The mark first, then the look: a block that came before the mark is found now, one that comes later goes to DELAYED. A mark that is still there
+  // from the last time says that nothing has come since. Pairs with `pushUnlessMarked`.
+  if ((i32[page + REMOTE] & MARK) === 0) {
+    slab.crossings.setBits(page + REMOTE, MARK);
+    collectRemote(slab, page);
+    if (i32[page + FREE] !== 0) return;
+  }
+  removePage(slab, page);
+  i32[page + OWNER] |= IN_FULL;
+}
+
+/** Brings a page back that has a free block again. */
+function fromFull(slab: SlabCore, page: Word): void {
+  slab.i32[page + OWNER] &= ~IN_FULL;
+  appendPage(slab, page);
+}
+
+/** Frees a block of a page that this CPU owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
+export function freeLocal(slab: SlabCore, page: Word, node: Word): void {
+  const { i32 } = slab;
+  i32[node] = i32[page + FREE];
+  i32[page + FREE] = node;
+  i32[page + USED]--;
+  settlePage(slab, page);
+}
+
+/** Sees to a page of this CPU that may have free blocks, or be empty. */
+export function settlePage(slab: SlabCore, page: Word): void {
+  const { i32 } = slab;
+  if ((i32[page + OWNER] & IN_FULL) !== 0 && i32[page + FREE] !== 0) fromFull(slab, page);
+  if (i32[page + USED] === 0) keepPage(slab, page);
+}
+
+/** Keeps an empty page for its class, or gives it back whole when another one was kept and still is empty. */
+export function keepPage(slab: SlabCore, page: Word): void {
+  const { i32 } = slab;
+  const place = slab.cpu + KEPT + i32[page + CLASS];
+  const kept = i32[place];
+  if (kept === page) return;
+  if (kept !== 0 && i32[kept + USED] === 0) dropPage(slab, page);
+  else i32[place] = page;
+}
+
+/** Gives an empty page of this CPU back, which is in its list. */
+export function dropPage(slab: SlabCore, page: Word): void {
+  const place = slab.cpu + KEPT + slab.i32[page + CLASS];
+  if (slab.i32[place] === page) slab.i32[place] = 0;
+  removePage(slab, page);
+  putPage(slab, page);
+}
+
+/**
+ * Counts a page anew whose owner has died, for whoever owns it now: the free blocks are on the list, all others in use. A block that the dead one had
+ * taken off and not handed out counts as in use, and is what its death has cost.
+ */
+export function recount(slab: SlabCore, page: Word): void {
+  const { i32 } = slab;
+  const first = i32[page + Page.first];
+  const stride = i32[page + STRIDE];
+  const reserved = i32[page + RESERVED];
+  let free = 0;
+  let capacity = i32[page + CAPACITY];
+  for (let node = i32[page + FREE]; node !== 0 && free < reserved; node = i32[node]) {
+    free++;
+    capacity = Math.max(capacity, (node - first) / stride + 1);
+  }
+  i32[page + CAPACITY] = capacity;
+  // In use until REMOTE has been taken over as well.
+  i32[page + USED] = capacity - free;
+  collectRemote(slab, page);
+}
+
+/** Calls back for each page of a list of this CPU. The page may leave the list meanwhile. */
+export function forEachListed(slab: SlabCore, index: number, visit: (page: Word) => void): void {
+  const first = slab.i32[slab.cpu + Cpu.current + index];
+  if (first === slab.empty) return;
+  const pages: Word[] = [];
+  let page = first;
+  do pages.push(page);
+  while ((page = slab.i32[page + NEXT]) !== first);
+  for (const each of pages) visit(each);
+}

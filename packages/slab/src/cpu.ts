@@ -1,0 +1,118 @@
+/**
+ * The CPU table: a record for each thread that can be attached at one time.
+ *
+ * ```
+ *  word
+ *   0  NAME        the thread's, 0 when the record is nobody's      claimed with one exchange
+ *   1  GENERATION  owners that the record has had
+ *   2  PENDING     the rest of what was taken from DELAYED
+ *      …
+ *  16  DELAYED     blocks of full pages that others have freed      a line of its own: others push here
+ *      …
+ *  32  CURRENT     for each class the page that blocks come from, first of its list; EMPTY without one
+ *  96  KEPT        for each class the page that was kept when it became empty, or 0
+ * 160  counters    of this CPU, written by it alone
+ * 192
+ * ```
+ *
+ * A name is a multiple of 8 and made of the slot and the generation, so no two threads ever have the same one, and from a page's OWNER the record
+ * is found without a search.
+ */
+
+import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { CLASSES, type Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { FIRST_NAME } from './page.ts';
+
+/** Offsets of the fields, in words. */
+export const Cpu = {
+  name: 0,
+  generation: 1,
+  pending: 2,
+  delayed: 16,
+  current: 32,
+  kept: 96,
+  counters: 160,
+} as const;
+
+/** What a CPU counts, in words from its counters. */
+export const Counter = {
+  /** Allocations that the page at hand could not serve. */
+  slow: 0,
+  /** Pages taken from the page list. */
+  taken: 1,
+  /** Pages given back to it. */
+  returned: 2,
+  /** Pages of CPUs that have gone, made its own. */
+  adopted: 3,
+  /** Blocks of other CPUs that this one has freed. */
+  remoteFrees: 4,
+  /** Blocks of this CPU's full pages that came by way of DELAYED. */
+  delayed: 5,
+  /** Times that the page list's lock was taken. */
+  locks: 6,
+  /** Times that it had to wait for it. */
+  lockWaits: 7,
+  /** Large blocks handed out. */
+  large: 8,
+  /** Requests answered with 0. */
+  failures: 9,
+} as const;
+
+export const CPU_WORDS = 192;
+
+/** Bits of a name: 3 for what stands beside it, 10 for the slot, 17 for the generation. */
+const NAME_SHIFT = 3;
+const SLOT_BITS = 10;
+const GENERATIONS = 0x1ffff;
+const FIRST_SLOT: number = FIRST_NAME >> NAME_SHIFT;
+
+/** The most slots that names can tell apart. */
+export const MAX_SLOTS: number = (1 << SLOT_BITS) - FIRST_SLOT;
+
+/** The number of the CPU that a name belongs to. */
+export function slotOf(name: number): number {
+  return ((name >>> NAME_SHIFT) & ((1 << SLOT_BITS) - 1)) - FIRST_SLOT;
+}
+
+/** The record of a slot. */
+export function recordOf(i32: Int32Array, header: Word, slot: number): Word {
+  return i32[header + Field.cpus] + slot * CPU_WORDS;
+}
+
+/**
+ * Claims a free record for the calling thread.
+ * @throws AllocError `NoMemory` when all are taken
+ */
+export function claimCpu({ i32 }: SharedMemory, header: Word): Word {
+  const slots = i32[header + Field.slots];
+  for (let slot = 0; slot < slots; slot++) {
+    const cpu = recordOf(i32, header, slot);
+    const generation = i32[cpu + Cpu.generation];
+    const name = (FIRST_SLOT + slot + ((generation & GENERATIONS) << SLOT_BITS)) << NAME_SHIFT;
+    if (i32[cpu + Cpu.name] !== 0) continue;
+    // Acquire: pairs with the exchange in `releaseCpu`. What was pushed to DELAYED since then stays: it is this thread's to pass on.
+    if (Atomics.compareExchange(i32, cpu + Cpu.name, 0, name) !== 0) continue;
+    i32[cpu + Cpu.generation] = generation + 1;
+    if (generation === 0) {
+      Atomics.add(i32, header + Field.touched, CPU_WORDS / 16);
+    }
+    resetCpu(i32, header, cpu);
+    return cpu;
+  }
+  throw new AllocError(
+    'NoMemory',
+    `all ${slots} CPUs that this heap has slots for are attached: see maxCpus`,
+  );
+}
+
+/** Makes a record one without pages. Its counters go on. */
+export function resetCpu(i32: Int32Array, header: Word, cpu: Word): void {
+  i32.fill(header + Field.empty, cpu + Cpu.current, cpu + Cpu.current + CLASSES);
+  i32.fill(0, cpu + Cpu.kept, cpu + Cpu.kept + CLASSES);
+}
+
+/** Makes a record nobody's. Release: pairs with the exchange in `claimCpu`. */
+export function releaseCpu(i32: Int32Array, cpu: Word, name: number): void {
+  Atomics.compareExchange(i32, cpu + Cpu.name, name, 0);
+}

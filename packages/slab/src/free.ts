@@ -1,0 +1,140 @@
+/**
+ * Freeing off the fast path: wrong addresses, blocks of other CPUs, of full pages, large ones, debug mode.
+ *
+ * ```
+ *   free ──▶ page map ──▶ own page, not full, more blocks in use ──▶ FREE       the fast path, in slab.ts
+ *                │ otherwise
+ *                ▼
+ *   own: FREE, USED−−              another CPU's: one exchange onto the page's REMOTE,
+ *     full: back into its list         or onto its owner's DELAYED when the mark says so
+ *     empty: kept, or given back   nobody's (its CPU has gone): REMOTE
+ * ```
+ */
+
+import { AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { freeLocal } from './blocks.ts';
+import type { SlabCore } from './core.ts';
+import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
+import { takeBack } from './debug.ts';
+import { SIZE_CLASSES, type Word } from './geometry.ts';
+import { largePayload } from './large.ts';
+import { blockOf, livePage, nodeOf, payloadOf } from './lookup.ts';
+import { IN_FULL, LARGE, ORPHAN, Page } from './page.ts';
+import { putRun } from './page-list.ts';
+import { pageAt } from './page-map.ts';
+
+const OWNER = Page.owner;
+const REMOTE = Page.remote;
+
+/** Frees a block of a page that is not this CPU's. Lock-free, one exchange but for a page's first block after it was full. */
+export function freeForeign(slab: SlabCore, page: Word, node: Word): void {
+  slab.count(Counter.remoteFrees);
+  for (;;) {
+    // Release: pairs with the take in `collectRemote`.
+    if (slab.crossings.pushUnlessMarked(page + REMOTE, node)) return;
+    // This call has taken the mark away: nobody looks at the page, and its owner has to hear of it. An owner who detaches meanwhile leaves the record
+    // behind, and whoever finds the block there frees it again.
+    const owner = slab.i32[page + OWNER];
+    if (owner > ORPHAN) {
+      slab.crossings.push(recordOf(slab.i32, slab.header, slotOf(owner)) + Cpu.delayed, node);
+      return;
+    }
+  }
+}
+
+/** Frees a block of a page, whoever has it now. */
+export function freeNode(slab: SlabCore, page: Word, node: Word): void {
+  if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
+  else freeForeign(slab, page, node);
+}
+
+/**
+ * Frees the blocks of a record's DELAYED list, wherever their pages belong now.
+ * @param cpu - this CPU's record, or one that is nobody's
+ */
+export function drainDelayed(slab: SlabCore, cpu: Word): void {
+  // Acquire: pairs with the exchange of every push.
+  drain(slab, slab.crossings.takeAll(cpu + Cpu.delayed));
+}
+
+/** The same for what a thread had taken from a DELAYED list when it died. */
+export function drainPending(slab: SlabCore, cpu: Word): void {
+  drain(slab, Atomics.exchange(slab.i32, cpu + Cpu.pending, 0));
+}
+
+function drain(slab: SlabCore, first: Word): void {
+  const place = slab.cpu + Cpu.pending;
+  // The record knows how far this has got: a thread that ends in here loses one block, and not the list.
+  slab.i32[place] = first;
+  for (let node = first; node !== 0; ) {
+    const next = slab.i32[node];
+    slab.i32[place] = next;
+    slab.count(Counter.delayed);
+    freeNode(slab, pageAt(slab, node), node);
+    node = next;
+  }
+}
+
+/** The error for an address that no block was handed out by. */
+export function notAllocated(operation: string, address: number): AllocError {
+  return new AllocError('NotAllocated', `${operation}(${address}): no such block is handed out`);
+}
+
+/**
+ * Frees whatever an address turns out to be.
+ * @throws TypeError or RangeError when it is no address
+ */
+export function freeSlow(slab: SlabCore, address: number): void {
+  if (checkInteger('address', address) === 0) return;
+  const error = freeChecked(slab, address, 'free');
+  if (error !== null) slab.report(error);
+}
+
+/**
+ * Frees a block, or says why not. In debug mode a block that was written past its end is freed, and reported.
+ * @returns null when it was freed
+ */
+export function freeChecked(slab: SlabCore, address: number, operation: string): AllocError | null {
+  const page = livePage(slab, address);
+  if (page === 0) return notAllocated(operation, address);
+  const { i32 } = slab;
+  if (i32[page + OWNER] === LARGE) return freeLarge(slab, page, address, operation);
+  const index = i32[page + Page.class];
+  if (index >= SIZE_CLASSES) {
+    return new AllocError(
+      'NotAllocated',
+      `${operation}(${address}): an object of cache ${index - SIZE_CLASSES} goes back by cacheFree`,
+    );
+  }
+  return freeSmall(slab, page, address, operation);
+}
+
+/** Frees a block that shares its page, whatever its class. */
+export function freeSmall(slab: SlabCore, page: Word, address: number, operation: string): AllocError | null {
+  const block = blockOf(slab, page, address);
+  if (block === 0) return notAllocated(operation, address);
+  const node = nodeOf(slab, page, block);
+  let error: AllocError | null = null;
+  if (slab.debug) {
+    const back = takeBack(slab, payloadOf(slab, page, node), address, operation);
+    if (!back.taken) return back.error;
+    error = back.error;
+  } else if (slab.i32[page + Page.free] === node) return notAllocated(operation, address);
+  freeNode(slab, page, node);
+  if (error !== null) slab.report(error);
+  return null;
+}
+
+function freeLarge(slab: SlabCore, page: Word, address: number, operation: string): AllocError | null {
+  const { block } = largePayload(slab, page);
+  if (address !== (block << 2) >>> 0) return notAllocated(operation, address);
+  let error: AllocError | null = null;
+  if (slab.debug) {
+    const back = takeBack(slab, largePayload(slab, page), address, operation);
+    if (!back.taken) return back.error;
+    error = back.error;
+  }
+  if (!putRun(slab, page)) return notAllocated(operation, address);
+  if (error !== null) slab.report(error);
+  return null;
+}

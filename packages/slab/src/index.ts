@@ -1,0 +1,12 @@
+/**
+ * A slab allocator for several CPUs in shared memory: pages of one size of block for each CPU, and object caches.
+ *
+ * @packageDocumentation
+ */
+
+export { type CacheHandle, type CacheOptions, type Constructor, ObjectCache } from './cache.ts';
+export type { SlabCore } from './core.ts';
+export type { SlabOptions } from './create.ts';
+export { LOCK_KINDS, type LockKind } from './page-lock.ts';
+export { Slab } from './slab.ts';
+export type { CpuStats, SlabStats } from './stats.ts';

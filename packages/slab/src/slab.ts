@@ -1,0 +1,457 @@
+/**
+ * The class that programs use, with the fast paths.
+ *
+ * ```
+ *   malloc:  CURRENT[29 − clz(size)] ─▶ page ─▶ FREE, pop, USED++            5 loads, 2 stores
+ *   free:    root[chunk] ─▶ page: mine, not full? ─▶ push on FREE, USED−−     6 loads, 3 stores
+ *            another CPU's? ─▶ one exchange onto REMOTE
+ * ```
+ */
+
+import {
+  type Address,
+  AllocError,
+  type ByteAllocator,
+  checkAlign,
+  checkInteger,
+  type GlobalAllocator,
+  type Handle,
+  MAX_BYTES,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
+import { abandonAll, collectAll, reapCpu } from './abandon.ts';
+import { freeLocal } from './blocks.ts';
+import {
+  type CacheHandle,
+  type CacheOptions,
+  type Constructor,
+  cacheAllocSlow,
+  cacheFree,
+  cacheShrink,
+  createCache,
+  ObjectCache,
+  openCache,
+} from './cache.ts';
+import { SlabCore } from './core.ts';
+import { Counter, claimCpu } from './cpu.ts';
+import { layOut, type SlabOptions } from './create.ts';
+import { freeChecked, freeForeign, freeSlow, notAllocated } from './free.ts';
+import { CHUNK_BITS, type Word } from './geometry.ts';
+import { ALGORITHM_NAME, Field, openHeader, publishHeader } from './header.ts';
+import { usableAt } from './lookup.ts';
+import { mallocSlow } from './malloc.ts';
+import { addPages, checkRange, forgetMemory, layTables, pagesIn } from './ranges.ts';
+import { reallocBlock } from './realloc.ts';
+import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from './stats.ts';
+import { validateHeap } from './validate.ts';
+
+// The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
+const FREE = 0;
+const USED = 1;
+const OWNER = 16;
+const MASK = 18;
+const ORPHANED = 24;
+const FULL = 1;
+const NO_TABLE = 1;
+const DESCRIPTOR = 5;
+const { clz32 } = Math;
+
+/** Sizes above this no region has; it also keeps rounding up within 32 bits. */
+const MAX_REQUEST = 0xffff0000;
+
+/**
+ * A slab allocator in shared memory. One object is one thread's access to a region, and makes that thread a CPU of it; every thread makes its own.
+ *
+ * @example
+ * ```ts
+ * using heap = Slab.create({ bytes: 1 << 24 });
+ * const block = heap.malloc(100); // at a multiple of 128
+ * worker.postMessage(heap.share()); // there: using heap = Slab.attach(handle)
+ * heap.free(block);
+ * ```
+ * @public
+ */
+export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
+  /** @internal Use `create` or `attach`. */
+  constructor(memory: SharedMemory, header: Word) {
+    const pageShift = memory.i32[header + Field.pageShift] - 2;
+    super(memory, header, claimCpu(memory, header), pageShift, pageShift + CHUNK_BITS);
+  }
+
+  /**
+   * Makes a region, or takes given memory for one, and attaches the calling thread. O(pages).
+   * @param options - where the region lies, and how it is run
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when the engine refuses that much
+   */
+  static create(options: SlabOptions = {}): Slab {
+    const { memory, header } = layOut(options);
+    const heap = new Slab(memory, header);
+    layTables(heap);
+    addPages(heap, pagesIn(heap, memory.i32[header + Field.end] * 4, memory.end));
+    heap.lookAround();
+    publishHeader(memory.i32, header);
+    return heap;
+  }
+
+  /**
+   * Attaches the calling thread to a region that another has made.
+   * @param handle - what `share` has returned there
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `NoMemory` when `maxCpus` are attached
+   */
+  static attach(handle: Handle): Slab {
+    const { memory, header } = openHeader(handle);
+    return new Slab(memory, header);
+  }
+
+  // ── The C-style facade ──
+
+  /**
+   * Hands out a block at a multiple of the least power of two that holds it, up to 4096. Sizes up to half a page are rounded up to that power,
+   * larger ones to whole pages. Up to half a page: no lock and no atomic operation but for one call in a page's worth, which may wait for
+   * another CPU that is taking a page at that moment. Above: takes the page list's lock.
+   * @param size - bytes; 0 gives a unique address
+   * @returns the block, or 0 when there is no memory
+   * @throws TypeError or RangeError when `size` is no non-negative integer
+   */
+  malloc(size: number): Address {
+    if (typeof size === 'number' && size >>> 0 === size) {
+      const { i32 } = this;
+      const page = i32[this.direct + 29 - clz32((size - 1) | 7)];
+      const block = i32[page + FREE];
+      if (block > 0) {
+        i32[page + FREE] = i32[block];
+        i32[page + USED]++;
+        return (block << 2) >>> 0;
+      }
+    }
+    return this.mallocEdge(size, 1);
+  }
+
+  /** What is no size is an error; what no region has is answered with 0. */
+  private mallocEdge(size: number, align: number): Address {
+    if (typeof size === 'number' && size >>> 0 === size && size <= MAX_REQUEST) {
+      return (mallocSlow(this, size, align) << 2) >>> 0;
+    }
+    checkInteger('size', size);
+    this.refresh();
+    this.count(Counter.failures);
+    return 0;
+  }
+
+  /**
+   * Hands out a zeroed block. As `malloc`, and O(bytes).
+   * @param count - elements
+   * @param size - bytes of each
+   * @returns the block, or 0, also when `count * size` exceeds the address space
+   */
+  calloc(count: number, size: number): Address {
+    const bytes = Math.min(checkInteger('count', count) * checkInteger('size', size), MAX_BYTES);
+    const address = this.malloc(bytes);
+    if (address !== 0) this.u8.fill(0, address, address + bytes);
+    return address;
+  }
+
+  /**
+   * Changes a block's size: in place when the new one fits and is more than half of it, otherwise by moving it.
+   * @param address - a block, or 0 to allocate one
+   * @param size - bytes; 0 still leaves a block
+   * @returns the block, or 0, and then the old one is as it was. An address that is no block's is reported, and the answer is 0.
+   */
+  realloc(address: Address, size: number): Address {
+    if (address === 0) return this.malloc(size);
+    checkInteger('address', address);
+    checkInteger('size', size);
+    const moved = reallocBlock(this, address, size);
+    if (moved < 0) this.report(notAllocated('realloc', address));
+    return Math.max(moved, 0);
+  }
+
+  /**
+   * Hands out a block at a multiple of `align`.
+   * @param align - bytes, a power of two
+   * @param size - bytes
+   * @returns the block, or 0
+   * @throws AllocError `InvalidParam` when `align` is no power of two
+   */
+  alignedAlloc(align: number, size: number): Address {
+    checkAlign('align', align);
+    return align <= 8 ? this.malloc(size) : this.mallocEdge(size, align);
+  }
+
+  /**
+   * Gives a block back, whichever CPU it is from. Lock-free, and one exchange for a block of another CPU; but for the last block of a page that is not
+   * kept, and large blocks, which take the page list's lock.
+   * @param address - a block, or 0, which is ignored. Anything else is reported through the error hook, as is a second free where it can be
+   *   told (always in debug mode).
+   */
+  free(address: Address): void {
+    if (typeof address === 'number' && address >>> 0 === address) {
+      const { i32 } = this;
+      const block = address >>> 2;
+      const table = i32[this.root + (block >>> this.chunkShift)];
+      if (table !== NO_TABLE) {
+        const page = table + ((block >>> this.pageShift) << DESCRIPTOR);
+        if ((address & i32[page + MASK]) === 0) {
+          const owner = i32[page + OWNER];
+          if (owner === this.threadId) {
+            const head = i32[page + FREE];
+            const used = i32[page + USED] - 1;
+            if (head !== block && used > 0) {
+              i32[block] = head;
+              i32[page + FREE] = block;
+              i32[page + USED] = used;
+              return;
+            }
+            if (head !== block && used === 0) {
+              freeLocal(this, page, block);
+              return;
+            }
+          } else if (owner >= ORPHANED) {
+            if ((owner ^ this.threadId) === FULL) freeLocal(this, page, block);
+            else freeForeign(this, page, block);
+            return;
+          }
+        }
+      }
+    }
+    freeSlow(this, address);
+  }
+
+  /**
+   * How much of a block may be used. O(1).
+   * @param address - a block
+   * @returns bytes, at least what was asked for; 0 for 0, and for an address that is no block's, which is reported
+   */
+  usableSize(address: Address): number {
+    if (checkInteger('address', address) === 0) return 0;
+    const usable = usableAt(this, address);
+    if (usable < 0) this.report(notAllocated('usableSize', address));
+    return Math.max(usable, 0);
+  }
+
+  // ── The explicit interface: whoever frees says what was allocated, and errors are thrown ──
+
+  /**
+   * Hands out a block. Costs what `alignedAlloc` costs.
+   * @param size - bytes
+   * @param align - bytes, a power of two
+   * @throws AllocError `NoMemory` when there is none, `InvalidParam` for a wrong alignment
+   */
+  alloc(size: number, align: number): Address {
+    const address = this.alignedAlloc(align, size);
+    if (address === 0) throw new AllocError('NoMemory', `no ${size} bytes aligned to ${align} are free`);
+    return address;
+  }
+
+  /**
+   * Takes a block back.
+   * @param address - what `alloc` returned
+   * @param size - bytes, what `alloc` was given
+   * @param align - bytes, what `alloc` was given
+   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have been allocated with these
+   */
+  dealloc(address: Address, size: number, align: number): void {
+    checkInteger('address', address);
+    checkInteger('size', size);
+    checkAlign('align', align);
+    const usable = usableAt(this, address);
+    if (usable < 0) throw freeChecked(this, address, 'dealloc') ?? notAllocated('dealloc', address);
+    if (usable < size || address % align !== 0) {
+      throw new AllocError(
+        'InvalidParam',
+        `dealloc(${address}): the block of ${usable} usable bytes was not allocated with size ${size}, align ${align}`,
+      );
+    }
+    const error = freeChecked(this, address, 'dealloc');
+    if (error !== null) throw error;
+  }
+
+  /**
+   * Forgets all blocks and all memory, and has `[start, start + size)` alone. No other thread may be using the region meanwhile. O(pages).
+   * @param start - bytes into the memory
+   * @param size - bytes; whole pages of it are used
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when it covers the heap's own state
+   */
+  init(start: Address, size: number): void {
+    const range = checkRange(this, start, this.endOf(start, size), false);
+    this.enter();
+    forgetMemory(this);
+    addPages(this, range);
+    this.leave();
+  }
+
+  /**
+   * Has `[start, start + size)` as well, for all CPUs. O(pages).
+   * @param start - bytes into the memory
+   * @param size - bytes; whole pages of it are used
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when some of it is managed already
+   */
+  addMemory(start: Address, size: number): void {
+    const range = checkRange(this, start, this.endOf(start, size), true);
+    this.enter();
+    addPages(this, range);
+    this.leave();
+  }
+
+  private endOf(start: Address, size: number): Address {
+    const end = checkInteger('start', start) + checkInteger('size', size);
+    this.refresh();
+    if (end > this.memory.byteLength) {
+      throw new AllocError(
+        'InvalidParam',
+        `[${start}, ${end}) does not fit into memory of ${this.memory.byteLength} bytes`,
+      );
+    }
+    return end;
+  }
+
+  /** Bytes under management. O(1). */
+  totalBytes(): number {
+    this.refresh();
+    return totalBytes(this);
+  }
+
+  /**
+   * Bytes in blocks that are handed out, of all CPUs, rounding included; and in those that others have freed and the CPU they are from has not yet taken
+   * over. O(pages).
+   */
+  usedBytes(): number {
+    return usedBytes(this);
+  }
+
+  /** Bytes that are in no block; they may be in pages of another size, or another CPU's. O(pages). */
+  availableBytes(): number {
+    return this.totalBytes() - this.usedBytes();
+  }
+
+  // ── Object caches ──
+
+  /**
+   * Makes a cache of one kind of object, for all CPUs.
+   * @param options - size, alignment, constructor
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are 32 already
+   */
+  createCache(options: CacheOptions): ObjectCache {
+    return createCache(this, options);
+  }
+
+  /**
+   * Makes a cache of another thread this one's as well.
+   * @param handle - what its `share()` returned
+   * @param ctor - the constructor, when the cache was made with one: functions cannot be posted
+   * @throws TypeError or AllocError `InvalidParam`
+   */
+  openCache(handle: CacheHandle, ctor?: Constructor): ObjectCache {
+    return openCache(this, handle, ctor);
+  }
+
+  /**
+   * Hands out an object, as its constructor or its last user has left it. Costs what `malloc` costs.
+   * @param cache - a cache of this thread
+   * @returns its address, or 0 when there is no memory
+   * @throws AllocError `InvalidParam` for a cache of another thread; what the constructor throws
+   */
+  cacheAlloc(cache: ObjectCache): Address {
+    const { i32 } = this;
+    if (cache.slab === this && !this.debug) {
+      const page = i32[cache.current];
+      const node = i32[page + FREE];
+      if (node > 0) {
+        i32[page + FREE] = i32[node];
+        i32[page + USED]++;
+        return ((node - cache.shape.node) << 2) >>> 0;
+      }
+    }
+    return (cacheAllocSlow(this, this.checkCache(cache)) << 2) >>> 0;
+  }
+
+  /**
+   * Gives an object back, whichever CPU it is from. Costs about what `free` costs.
+   * @param cache - its cache
+   * @param address - the object, constructed as it was; or 0, which is ignored. What is no object of this cache in use is reported, where it can be
+   *   told
+   */
+  cacheFree(cache: ObjectCache, address: Address): void {
+    cacheFree(this, this.checkCache(cache), address);
+  }
+
+  /**
+   * Gives back the pages of a cache in which no object is in use: this CPU's, and those of CPUs that have gone. O(pages).
+   * @param cache - a cache of this thread
+   * @returns how many pages
+   */
+  cacheShrink(cache: ObjectCache): number {
+    return cacheShrink(this, this.checkCache(cache));
+  }
+
+  private checkCache(cache: ObjectCache): ObjectCache {
+    if (!(cache instanceof ObjectCache)) {
+      throw new TypeError(`cache must be what createCache or openCache returned, got ${String(cache)}`);
+    }
+    if (cache.slab === this) return cache;
+    throw new AllocError('InvalidParam', `this is cache ${cache.number} of another thread: see openCache`);
+  }
+
+  // ── Sharing, collecting, ending ──
+
+  /** What another thread attaches with. It can be posted to workers. */
+  share(): Handle {
+    return { algorithm: ALGORITHM_NAME, memory: this.memory.source, start: this.header * 4 };
+  }
+
+  /**
+   * Gathers what other CPUs have freed into this one's pages. O(pages).
+   * @param force - gives back all empty pages, too: those that were kept, and those of CPUs that have gone
+   */
+  collect(force = false): void {
+    this.refresh();
+    collectAll(this, force);
+  }
+
+  /**
+   * This thread is done. Pages with blocks in use are left to the CPUs that need one of their size. Calling it twice does nothing. O(pages).
+   */
+  detach(): void {
+    if (this.closed) return;
+    abandonAll(this);
+    this.close();
+  }
+
+  /** Detaches. */
+  [Symbol.dispose](): void {
+    this.detach();
+  }
+
+  /**
+   * Gives back what a thread has that has died (`worker.terminate()`), and opens the page list's lock if it died holding it. To be called when
+   * the worker's `exit` event has come. Of what the dead thread had freed or was handed, blocks that nobody knows stay lost; besides them at
+   * most one block. O(pages + the dead thread's free blocks).
+   * @param threadId - the dead thread's `threadId`
+   * @throws AllocError `InvalidParam` when no such thread is attached (any more), or it is the caller
+   */
+  reap(threadId: number): void {
+    reapCpu(this, threadId);
+  }
+
+  // ── Looking at everything ──
+
+  /** Figures about the region and all CPUs. O(pages). */
+  stats(): SlabStats {
+    return statsOf(this);
+  }
+
+  /** Bytes of the region that were ever used, the allocator's own state included. O(1), no garbage. */
+  footprintBytes(): number {
+    if (this.closed) this.refresh();
+    return footprintBytes(this);
+  }
+
+  /**
+   * Walks the page list, this CPU's pages and those without a CPU completely, and others' as far as they can be looked at. Holds the page list's
+   * lock meanwhile. O(pages + free blocks).
+   * @throws Error with the first broken invariant
+   */
+  validate(): void {
+    validateHeap(this);
+  }
+}

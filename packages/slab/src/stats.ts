@@ -1,0 +1,157 @@
+/** Figures about the region and all CPUs in it. */
+
+import type { SlabCore } from './core.ts';
+import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
+import { Field } from './header.ts';
+import { IN_FULL, LARGE, ORPHAN, Page } from './page.ts';
+import type { LockKind } from './page-lock.ts';
+import { forEachPage } from './page-map.ts';
+
+/**
+ * What one CPU has done, and has. Counters go on when another thread becomes this CPU.
+ * @public
+ */
+export interface CpuStats {
+  /** Its number. */
+  readonly cpu: number;
+  /** The thread that is it now, 0 for none. */
+  readonly threadId: number;
+  /** Allocations that the page at hand could not serve. */
+  readonly slow: number;
+  /** Pages that it holds. */
+  readonly pages: number;
+  /** Free pages that it has taken from the page list. */
+  readonly pagesTaken: number;
+  /** Pages that it has given back. */
+  readonly pagesReturned: number;
+  /** Pages of CPUs that have gone, made its own. */
+  readonly pagesAdopted: number;
+  /** Blocks of other CPUs that it has freed. */
+  readonly remoteFrees: number;
+  /** Blocks of its full pages, freed by others, that came by way of its list. */
+  readonly delayedFrees: number;
+  /** Times that it has taken the page list's lock. */
+  readonly locks: number;
+  /** Times that it had to wait for it. */
+  readonly lockWaits: number;
+  /** Large blocks that it has handed out. */
+  readonly large: number;
+  /** Its requests that were answered with 0. */
+  readonly failures: number;
+}
+
+/**
+ * What `Slab.stats` tells.
+ * @public
+ */
+export interface SlabStats {
+  readonly algorithm: 'slab';
+  /** What stands around the page list. */
+  readonly lock: LockKind;
+  /** Bytes under management. */
+  readonly totalBytes: number;
+  /** Bytes in blocks that are handed out, rounding included. */
+  readonly usedBytes: number;
+  readonly availableBytes: number;
+  /** Bytes of the region that were ever used, the allocator's state included. */
+  readonly footprintBytes: number;
+  /** Bytes of a page. */
+  readonly pageBytes: number;
+  /** Pages under management. */
+  readonly pages: number;
+  /** Pages that are in the page list, free. */
+  readonly freePages: number;
+  /** Pages in large blocks. */
+  readonly largePages: number;
+  /** Pages that nobody owns because their CPUs have gone. */
+  readonly orphanPages: number;
+  /** Requests answered with 0. */
+  readonly failures: number;
+  /** Wrong calls that were reported. */
+  readonly errors: number;
+  /** Every CPU that there was. */
+  readonly cpus: readonly CpuStats[];
+}
+
+/** Bytes under management. */
+export function totalBytes(slab: SlabCore): number {
+  return slab.i32[slab.header + Field.present] * (4 << slab.pageShift);
+}
+
+/**
+ * Bytes in blocks that are handed out, rounding included. Blocks that others have freed and their page's owner has not yet taken over count as in
+ * use. O(pages).
+ */
+export function usedBytes(slab: SlabCore): number {
+  slab.refresh();
+  let words = 0;
+  forEachPage(slab, (page) => {
+    const { i32 } = slab;
+    const owner = i32[page + Page.owner];
+    if (owner === LARGE) words += i32[page + Page.count] * 2 ** slab.pageShift;
+    else if (owner >= ORPHAN) words += i32[page + Page.used] * i32[page + Page.stride];
+  });
+  return words * 4;
+}
+
+/** Bytes of the region that were ever used. */
+export function footprintBytes(slab: SlabCore): number {
+  return slab.i32[slab.header + Field.touched] * 64;
+}
+
+/** @returns everything that can be said at this moment; other threads may be at work */
+export function statsOf(slab: SlabCore): SlabStats {
+  slab.refresh();
+  const { i32, header } = slab;
+  const pages: number[] = [];
+  let largePages = 0;
+  let orphanPages = 0;
+  forEachPage(slab, (page) => {
+    const owner = slab.i32[page + Page.owner];
+    if (owner === LARGE) largePages += slab.i32[page + Page.count];
+    else if (owner === ORPHAN) orphanPages++;
+    else if (owner > ORPHAN) {
+      const slot = slotOf(owner & ~IN_FULL);
+      pages[slot] = (pages[slot] ?? 0) + 1;
+    }
+  });
+  const cpus: CpuStats[] = [];
+  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
+    const record = recordOf(i32, header, slot);
+    if (i32[record + Cpu.generation] === 0) continue;
+    const counted = (counter: number): number => i32[record + Cpu.counters + counter] >>> 0;
+    cpus.push({
+      cpu: slot,
+      threadId: i32[record + Cpu.name],
+      slow: counted(Counter.slow),
+      pages: pages[slot] ?? 0,
+      pagesTaken: counted(Counter.taken),
+      pagesReturned: counted(Counter.returned),
+      pagesAdopted: counted(Counter.adopted),
+      remoteFrees: counted(Counter.remoteFrees),
+      delayedFrees: counted(Counter.delayed),
+      locks: counted(Counter.locks),
+      lockWaits: counted(Counter.lockWaits),
+      large: counted(Counter.large),
+      failures: counted(Counter.failures),
+    });
+  }
+  const total = totalBytes(slab);
+  const used = usedBytes(slab);
+  return {
+    algorithm: 'slab',
+    lock: slab.lockKind,
+    totalBytes: total,
+    usedBytes: used,
+    availableBytes: total - used,
+    footprintBytes: footprintBytes(slab),
+    pageBytes: 4 << slab.pageShift,
+    pages: i32[header + Field.present],
+    freePages: i32[header + Field.freePages],
+    largePages,
+    orphanPages,
+    failures: cpus.reduce((sum, cpu) => sum + cpu.failures, 0),
+    errors: i32[header + Field.errors] >>> 0,
+    cpus,
+  };
+}

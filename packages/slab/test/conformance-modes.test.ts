@@ -1,0 +1,18 @@
+import { conformance } from '@shmalloc/alloc-test';
+import { Slab } from '@shmalloc/slab';
+import test from 'ava';
+
+const module = import.meta.resolve('@shmalloc/slab');
+const workers = [1, 4];
+
+conformance(
+  test,
+  { name: 'slab, debug', allocator: Slab, module, options: { debug: true } },
+  { workers, locks: false },
+);
+
+conformance(
+  test,
+  { name: 'slab, mutex', allocator: Slab, module, options: { lock: 'mutex' } },
+  { workers, locks: false },
+);

@@ -1,0 +1,9 @@
+import { conformance } from '@shmalloc/alloc-test';
+import { Slab } from '@shmalloc/slab';
+import test from 'ava';
+
+conformance(
+  test,
+  { name: 'slab', allocator: Slab, module: import.meta.resolve('@shmalloc/slab') },
+  { workers: [1, 4], locks: false },
+);
