@@ -57,7 +57,7 @@ export function extendPage(slab: SlabCore, page: Word, construct: Construct | nu
   const first = slab.i32[page + Page.first] + capacity * stride;
   const last = first + (count - 1) * stride;
   if (slab.debug) clearStates(slab, first, count, stride);
-  if (construct !== null) for (let node = first; node <= last; node += stride) construct(node);
+  if (construct !== null) constructAll(slab, page, first, last, construct);
   // Only now: a constructor may have made the memory grow.
   const { i32 } = slab;
   for (let node = first; node < last; node += stride) i32[node] = node + stride;
@@ -66,6 +66,17 @@ export function extendPage(slab: SlabCore, page: Word, construct: Construct | nu
   i32[page + FREE] = first;
   i32[page + CAPACITY] = capacity + count;
   return true;
+}
+
+/** Runs the constructor on new blocks. Whatever it does to the heap, the page looks as if it had a block in use, and stays. */
+function constructAll(slab: SlabCore, page: Word, first: Word, last: Word, construct: Construct): void {
+  const stride = slab.i32[page + STRIDE];
+  slab.i32[page + USED]++;
+  try {
+    for (let node = first; node <= last; node += stride) construct(node);
+  } finally {
+    slab.i32[page + USED]--;
+  }
 }
 
 /** Takes over the blocks that others have freed into a page. */

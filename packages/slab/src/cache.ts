@@ -50,7 +50,7 @@ export interface CacheOptions {
   readonly align?: number | undefined;
   /**
    * Runs once for each object when a page of them is made, before any is handed out; after that an object is to be freed as it was constructed. It must
-   * not use this cache. Default: none, and then a new object's bytes are anything.
+   * not allocate from this cache. Default: none, and then a new object's bytes are anything.
    */
   readonly ctor?: Constructor | undefined;
 }
@@ -86,6 +86,11 @@ export class ObjectCache {
   readonly current: Word;
   /** @internal */
   readonly construct: ((node: Word) => void) | null;
+  /**
+   * Whether its constructor is running.
+   * @internal
+   */
+  busy: boolean;
 
   /** @internal */
   constructor(slab: SlabCore, number: number, ctor: Constructor | null) {
@@ -97,7 +102,17 @@ export class ObjectCache {
     this.number = number;
     this.shape = shape;
     this.current = slab.cpu + Cpu.current + shape.class;
-    this.construct = ctor === null ? null : (node) => ctor(((node - shape.node) << 2) >>> 0, slab.memory);
+    this.busy = false;
+    this.construct = ctor === null ? null : (node) => this.run(ctor, ((node - shape.node) << 2) >>> 0);
+  }
+
+  private run(ctor: Constructor, address: Address): void {
+    this.busy = true;
+    try {
+      ctor(address, this.slab.memory);
+    } finally {
+      this.busy = false;
+    }
   }
 
   /** What to post to another thread. Structured-cloneable. */
@@ -150,6 +165,12 @@ export function cacheAllocSlow(slab: SlabCore, cache: ObjectCache): Word {
   attend(slab);
   slab.count(Counter.slow);
   const { shape } = cache;
+  if (cache.busy) {
+    throw new AllocError(
+      'InvalidParam',
+      `cacheAlloc: the constructor of cache ${cache.number} uses its own cache`,
+    );
+  }
   const page = findPage(slab, shape.class, shape, cache.construct);
   if (page === 0) {
     slab.count(Counter.failures);

@@ -7,6 +7,8 @@
 export { type CacheHandle, type CacheOptions, type Constructor, ObjectCache } from './cache.ts';
 export type { SlabCore } from './core.ts';
 export type { SlabOptions } from './create.ts';
+export type { Word } from './geometry.ts';
+export type { Shape } from './malloc.ts';
 export { LOCK_KINDS, type LockKind } from './page-lock.ts';
 export { Slab } from './slab.ts';
 export type { CpuStats, SlabStats } from './stats.ts';

@@ -35,7 +35,10 @@ const REMOTE = Page.remote;
 const CURRENT = Cpu.current;
 const DELAYED = Cpu.delayed;
 
-/** How the blocks of a class lie in their pages. */
+/**
+ * How the blocks of a class lie in their pages.
+ * @public
+ */
 export interface Shape {
   readonly class: number;
   /** Words from block to block. */

@@ -2,7 +2,7 @@
 
 import type { SlabCore } from './core.ts';
 import { Counter } from './cpu.ts';
-import { DEBUG_BYTES, fence } from './debug.ts';
+import { DEBUG_BYTES, fence, writtenPastEnd } from './debug.ts';
 import { freeChecked } from './free.ts';
 import { classOf } from './geometry.ts';
 import { largeBytes, resizeLarge } from './large.ts';
@@ -23,7 +23,12 @@ function resizeInPlace(slab: SlabCore, address: number, size: number): boolean {
     return bytes > slab.smallMax && resizeLarge(slab, page, size);
   }
   if (bytes > slab.smallMax || classOf(bytes) !== i32[page + Page.class]) return false;
-  if (slab.debug) fence(slab, payloadOf(slab, page, nodeOf(slab, page, blockOf(slab, page, address))), size);
+  if (slab.debug) {
+    const payload = payloadOf(slab, page, nodeOf(slab, page, blockOf(slab, page, address)));
+    const error = writtenPastEnd(slab, payload, 'realloc');
+    fence(slab, payload, size);
+    if (error !== null) slab.report(error);
+  }
   return true;
 }
 

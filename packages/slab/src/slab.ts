@@ -311,10 +311,7 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
     return totalBytes(this);
   }
 
-  /**
-   * Bytes in blocks that are handed out, of all CPUs, rounding included; and in those that others have freed and the CPU they are from has not yet taken
-   * over. O(pages).
-   */
+  /** Bytes in blocks that are handed out, of all CPUs, rounding included. O(pages + blocks freed by other CPUs and not taken over yet). */
   usedBytes(): number {
     return usedBytes(this);
   }

@@ -2,10 +2,11 @@
 
 import type { SlabCore } from './core.ts';
 import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
+import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
-import { IN_FULL, LARGE, ORPHAN, Page } from './page.ts';
+import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import type { LockKind } from './page-lock.ts';
-import { forEachPage } from './page-map.ts';
+import { forEachPage, pageAt } from './page-map.ts';
 
 /**
  * What one CPU has done, and has. Counters go on when another thread becomes this CPU.
@@ -78,9 +79,32 @@ export function totalBytes(slab: SlabCore): number {
   return slab.i32[slab.header + Field.present] * (4 << slab.pageShift);
 }
 
+/** Blocks of a list that others push to, at most so many: what is being taken at this moment may lead anywhere. */
+function lengthOf(slab: SlabCore, first: Word, most: number): number {
+  let length = 0;
+  for (let node = first; node > 0 && length < most; node = slab.i32[node]) length++;
+  return length;
+}
+
+/** Words of the blocks that wait in the lists of CPUs. */
+function delayedWords(slab: SlabCore): number {
+  const { i32, header } = slab;
+  let words = 0;
+  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
+    const record = recordOf(i32, header, slot);
+    // One for each page at the most.
+    let left = i32[header + Field.present];
+    for (let node = i32[record + Cpu.delayed]; node > 0 && left > 0; node = i32[node], left--) {
+      const page = pageAt(slab, node);
+      words += page === 0 ? 0 : i32[page + Page.stride];
+    }
+  }
+  return words;
+}
+
 /**
- * Bytes in blocks that are handed out, rounding included. Blocks that others have freed and their page's owner has not yet taken over count as in
- * use. O(pages).
+ * Bytes in blocks that are handed out, rounding included. What others have freed does not count, though its page's owner may not have taken it over;
+ * while they are at it the answer may be a little off. O(pages + such blocks).
  */
 export function usedBytes(slab: SlabCore): number {
   slab.refresh();
@@ -88,10 +112,13 @@ export function usedBytes(slab: SlabCore): number {
   forEachPage(slab, (page) => {
     const { i32 } = slab;
     const owner = i32[page + Page.owner];
+    const used = i32[page + Page.used];
     if (owner === LARGE) words += i32[page + Page.count] * 2 ** slab.pageShift;
-    else if (owner >= ORPHAN) words += i32[page + Page.used] * i32[page + Page.stride];
+    else if (owner >= ORPHAN) {
+      words += (used - lengthOf(slab, i32[page + Page.remote] & ~MARK, used)) * i32[page + Page.stride];
+    }
   });
-  return words * 4;
+  return (words - delayedWords(slab)) * 4;
 }
 
 /** Bytes of the region that were ever used. */

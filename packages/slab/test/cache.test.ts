@@ -161,6 +161,26 @@ test('a constructor may use the heap, and may fail', (t) => {
   allClear(t, heap);
 });
 
+test('a constructor that uses its own cache is told so; one that makes memory short gets no page taken away', (t) => {
+  const heap = small();
+  const own = heap.createCache({ size: 100, ctor: () => void heap.cacheAlloc(own) });
+  t.throws(() => heap.cacheAlloc(own), { message: /the constructor of cache 0 uses its own cache/ });
+  const blocks: number[] = [];
+  const greedy = heap.createCache({
+    size: 1000,
+    ctor: () => {
+      while (heap.stats().freePages > 0) blocks.push(heap.malloc(3000));
+      t.is(heap.malloc(100_000), 0);
+    },
+  });
+  const object = heap.cacheAlloc(greedy);
+  t.not(object, 0);
+  heap.validate();
+  heap.cacheFree(greedy, object);
+  for (const block of blocks) heap.free(block);
+  allClear(t, heap);
+});
+
 test('what is no object of the cache is reported', (t) => {
   const heap = small();
   const messages: string[] = [];

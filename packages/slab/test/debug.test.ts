@@ -111,6 +111,13 @@ test('a block that changes its size where it is has its red zone behind the new 
   a.memory.u8[block + 80] = 9;
   const moved = a.realloc(block, 5000);
   t.regex(messages[0], /^realloc\(\d+\): byte 80 was written, past the end of this block of 80 bytes/);
+  const last = a.malloc(100);
+  a.memory.u8[last + 100] = 1;
+  t.is(a.realloc(last, 90), last);
+  t.regex(
+    messages.pop() ?? '',
+    /^realloc\(\d+\): byte 100 was written, past the end of this block of 100 bytes/,
+  );
   a.memory.u8[moved + 5000] = 1;
   t.is(a.realloc(moved, 20_000) !== 0, true);
   t.is(messages.length, 2);

@@ -26,6 +26,7 @@ test('B frees a block of A: it goes back to the page that it came from, without 
   t.is(counted(b).remoteFrees, 1);
   t.is(counted(b).locks, 0);
   t.is(pageField(a, first, 'used'), 2, 'A has not looked yet');
+  t.is(a.usedBytes(), 128, 'but everybody can see that it is free');
   a.collect();
   t.is(pageField(a, first, 'used'), 1);
   t.is(a.malloc(100), first);
@@ -44,6 +45,7 @@ test('A page of A is full: B’s first free brings A the news, the others go to 
   t.is(a.i32[a.cpu + Cpu.delayed], blocks[0] / 4);
   b.free(blocks[1]);
   t.is(pageField(a, blocks[0], 'remote'), blocks[1] / 4);
+  t.is(b.usedBytes(), (blocks.length - 1) * 1024);
   fill(a, 1000, 3); // what is linked of the next page
   t.true(isFull(a, blocks[0]), 'A has not had to look');
   const again = fill(a, 1000, 6); // the rest of the next page first
