@@ -4,7 +4,7 @@
  * ```
  *  word
  *   0  NAME        the thread's, 0 when the record is nobody's      claimed with one exchange
- *   1  GENERATION  owners that the record has had
+ *   1  GENERATION  names that were made for it
  *   2  PENDING     the rest of what was taken from DELAYED
  *      …
  *  16  DELAYED     blocks of full pages that others have freed      a line of its own: others push here
@@ -88,12 +88,12 @@ export function claimCpu({ i32 }: SharedMemory, header: Word): Word {
   const slots = i32[header + Field.slots];
   for (let slot = 0; slot < slots; slot++) {
     const cpu = recordOf(i32, header, slot);
-    const generation = i32[cpu + Cpu.generation];
-    const name = (FIRST_SLOT + slot + ((generation & GENERATIONS) << SLOT_BITS)) << NAME_SHIFT;
     if (i32[cpu + Cpu.name] !== 0) continue;
+    // A name for every try: one made of a generation that was read before could be that of a thread which has come and gone meanwhile.
+    const generation = Atomics.add(i32, cpu + Cpu.generation, 1);
+    const name = (FIRST_SLOT + slot + ((generation & GENERATIONS) << SLOT_BITS)) << NAME_SHIFT;
     // Acquire: pairs with the exchange in `releaseCpu`. What was pushed to DELAYED since then stays: it is this thread's to pass on.
     if (Atomics.compareExchange(i32, cpu + Cpu.name, 0, name) !== 0) continue;
-    i32[cpu + Cpu.generation] = generation + 1;
     if (generation === 0) {
       Atomics.add(i32, header + Field.touched, CPU_WORDS / 16);
     }

@@ -29,28 +29,37 @@ const REMOTE = Page.remote;
 /** Frees a block of a page that is not this CPU's. Lock-free, one exchange but for a page's first block after it was full. */
 export function freeForeign(slab: SlabCore, page: Word, node: Word): void {
   slab.count(Counter.remoteFrees);
-  for (;;) {
+  do {
     // Release: pairs with the take in `collectRemote`.
     if (slab.crossings.pushUnlessMarked(page + REMOTE, node)) return;
-    // This call has taken the mark away: nobody looks at the page, and its owner has to hear of it. An owner who detaches meanwhile leaves the record
-    // behind, and whoever finds the block there frees it again.
-    const owner = slab.i32[page + OWNER];
-    if (owner > ORPHAN) {
-      slab.crossings.push(recordOf(slab.i32, slab.header, slotOf(owner)) + Cpu.delayed, node);
-      return;
-    }
-  }
+    // This call has taken the mark away: nobody looks at the page, and its owner has to hear of it.
+  } while (!sendNews(slab, page, node));
 }
 
-/** Frees a block of a page, whoever has it now. */
-export function freeNode(slab: SlabCore, page: Word, node: Word): void {
+/**
+ * Brings a block to its page's owner. One who detaches meanwhile leaves the record behind, and whoever finds the block there passes it on.
+ * @returns false when the page has no owner
+ */
+function sendNews(slab: SlabCore, page: Word, node: Word): boolean {
+  const owner = slab.i32[page + OWNER];
+  if (owner <= ORPHAN) return false;
+  // Release: pairs with the take in `drainDelayed`.
+  slab.crossings.push(recordOf(slab.i32, slab.header, slotOf(owner)) + Cpu.delayed, node);
+  return true;
+}
+
+/**
+ * Frees a block that was found in a DELAYED list, whoever has its page now. An owner who is another CPU may have been waiting for just this news: so it
+ * goes on to him, and not to the page.
+ */
+function passOn(slab: SlabCore, page: Word, node: Word): void {
   if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
-  else freeForeign(slab, page, node);
+  else if (!sendNews(slab, page, node)) freeForeign(slab, page, node);
 }
 
 /**
  * Frees the blocks of a record's DELAYED list, wherever their pages belong now.
- * @param cpu - this CPU's record, or one that is nobody's
+ * @param cpu - any CPU's record: who comes too late, and takes what is another's already, passes it on to him
  */
 export function drainDelayed(slab: SlabCore, cpu: Word): void {
   // Acquire: pairs with the exchange of every push.
@@ -70,7 +79,7 @@ function drain(slab: SlabCore, first: Word): void {
     const next = slab.i32[node];
     slab.i32[place] = next;
     slab.count(Counter.delayed);
-    freeNode(slab, pageAt(slab, node), node);
+    passOn(slab, pageAt(slab, node), node);
     node = next;
   }
 }
@@ -120,7 +129,8 @@ export function freeSmall(slab: SlabCore, page: Word, address: number, operation
     if (!back.taken) return back.error;
     error = back.error;
   } else if (slab.i32[page + Page.free] === node) return notAllocated(operation, address);
-  freeNode(slab, page, node);
+  if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
+  else freeForeign(slab, page, node);
   if (error !== null) slab.report(error);
   return null;
 }

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Slab } from '@shmalloc/slab';
 import test from 'ava';
 import { Cpu } from '../dist/cpu.js';
+import { drainDelayed } from '../dist/free.js';
 import { MARK, Page } from '../dist/page.js';
 import {
   allClear,
@@ -116,6 +117,18 @@ test('the same with nobody in A’s slot: whoever collects with force finds the 
   for (const block of [...blocks.slice(1), next]) b.free(block);
   t.is(b.stats().freePages, b.stats().pages - 2);
   allClear(t, b);
+});
+
+test('B takes a list for nobody’s that is C’s by now: C gets its news all the same', (t) => {
+  const { a, b } = pair();
+  const { blocks } = fullPage(a, 1000);
+  b.free(blocks[0]);
+  drainDelayed(b, a.cpu); // found nobody there, and paused until A had come
+  t.is(a.i32[a.cpu + Cpu.delayed], blocks[0] / 4);
+  t.is(b.i32[b.cpu + Cpu.pending], 0);
+  a.collect();
+  t.false(isFull(a, blocks[0]));
+  a.validate();
 });
 
 test('of two who free a block at a time in debug mode one is told', (t) => {
