@@ -220,6 +220,21 @@ for (const lock of ['spin', 'mutex'] as const) {
   }
 }
 
+test('A dies between taking a mark away and bringing the news: its block is lost, and B finds its page when memory is short', (t) => {
+  const { a, b } = pair();
+  const all = fill(b, 4000);
+  const page = pageOf(b, all[0]);
+  a.i32[page + Page.remote] &= ~MARK; // A had all[0] in hand
+  a.free(all[1]); // to the page, without news
+  t.is(a.i32[page + Page.remote], all[1] / 4, 'nobody has told B');
+  a.detach();
+  t.is(b.malloc(4000), all[1]);
+  b.validate();
+  for (const block of all.slice(1)) b.free(block);
+  b.collect(true);
+  t.is(b.usedBytes(), 4096);
+});
+
 test('the lock’s holder has died: B waits for the page list, C reaps, B goes on', async (t) => {
   for (const lock of ['spin', 'mutex'] as const) {
     const c = Slab.create({ bytes: 1 << 20, lock });
