@@ -263,3 +263,65 @@ test('statistics add up', (t) => {
   t.is(stats.freePages, stats.pages - 4);
   t.like(stats.cpus, [{ cpu: 0, threadId: heap.threadId, pages: 1, pagesTaken: 1, large: 1, failures: 3 }]);
 });
+
+test('the n-th page cannot be had, for every n: what failed changed nothing, and all that comes after is as ever', (t) => {
+  const seed = seedOf(t);
+  for (let pages = 0; pages <= 24; pages++) {
+    for (const debug of [false, true]) {
+      const heap = small({ debug });
+      const cache = heap.createCache({ size: 300, ctor: (address, { i32 }) => void (i32[address / 4] = 7) });
+      const rest = heap.malloc((heap.stats().freePages - pages) * 8192 - 64);
+      t.is(heap.stats().freePages, pages);
+      const random = randomOf(seed + pages);
+      const live: number[] = [];
+      const objects: number[] = [];
+      let refused = 0;
+      for (let step = 0; step < 300; step++) {
+        const used = heap.usedBytes();
+        const size = random(6) === 0 ? random(20_000) : random(3000);
+        const choice = random(8);
+        const index = random(live.length);
+        let got = -1;
+        if (choice < 3) got = heap.malloc(size);
+        else if (choice === 3) got = heap.alignedAlloc(1 << random(13), size);
+        else if (choice === 4) {
+          const object = heap.cacheAlloc(cache);
+          if (object !== 0) objects.push(object);
+          if (object !== 0 && heap.memory.i32[object / 4] !== 7)
+            return t.fail(`${object} is not constructed`);
+          if (object === 0) got = 0;
+        } else if (live.length === 0) continue;
+        else if (choice === 5) {
+          const moved = heap.realloc(live[index], size);
+          if (moved === 0) got = 0;
+          else live[index] = moved;
+        } else heap.free(live.splice(index, 1)[0]);
+        if (got > 0) live.push(got);
+        if (got === 0) {
+          refused++;
+          t.is(heap.usedBytes(), used);
+        }
+        heap.validate();
+      }
+      t.true(refused > 0 || pages > 20);
+      for (const block of [...live, rest]) heap.free(block);
+      for (const object of objects) heap.cacheFree(cache, object);
+      allClear(t, heap);
+    }
+  }
+});
+
+test('dealloc demands what alloc was given, as far as it can tell', (t) => {
+  const heap = small();
+  const block = heap.alloc(100, 64);
+  t.throws(() => heap.dealloc(block, 200, 64), {
+    message: /block of 128 usable bytes was not allocated with size 200/,
+  });
+  t.throws(() => heap.dealloc(block, 100, 1 << 20), { name: 'AllocError', message: /align 1048576/ });
+  t.throws(() => heap.alloc(1 << 21, 8), {
+    name: 'AllocError',
+    message: /no 2097152 bytes aligned to 8 are free/,
+  });
+  heap.dealloc(block, 100, 64);
+  allClear(t, heap);
+});
