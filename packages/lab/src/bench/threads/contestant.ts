@@ -2,10 +2,12 @@
 
 import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
 import type { Reference, Subject } from '../contestant.ts';
+import { basicFirst } from '../contestants/basic.ts';
 import { glibc } from '../contestants/glibc.ts';
 import { jemalloc } from '../contestants/jemalloc.ts';
 import { mimalloc } from '../contestants/mimalloc.ts';
 import { mimallocC } from '../contestants/mimalloc-c.ts';
+import { slab } from '../contestants/slab.ts';
 import { tlsf } from '../contestants/tlsf.ts';
 import type { CAllocator } from '../native/allocator.ts';
 import type { LockKind } from './locked-heap.ts';
@@ -90,6 +92,22 @@ async function loadTlsf(): Promise<HeapMaker> {
   };
 }
 
+async function loadSlab(): Promise<HeapMaker> {
+  const { Slab } = await import('@shmalloc/slab');
+  return {
+    create: (bytes) => Slab.create({ bytes }),
+    attach: (handle) => Slab.attach(handle as Handle),
+  };
+}
+
+async function loadBasic(): Promise<HeapMaker> {
+  const { Basic } = await import('@shmalloc/basic');
+  return {
+    create: (bytes) => Basic.create({ bytes, lock: 'spin' }),
+    attach: (handle) => Basic.attach(handle as Handle),
+  };
+}
+
 function native({ name, title, allocator }: typeof glibc): NativeContestant {
   return { name, title, kind: 'native', allocator };
 }
@@ -113,7 +131,9 @@ export const THREAD_CONTESTANTS: readonly ThreadContestant[] = [
     kind: 'locked',
     load: locked('spin'),
   },
+  { name: slab.name, title: slab.title, kind: 'ours', load: loadSlab },
   { name: tlsf.name, title: 'Tlsf, spin lock', kind: 'locked', load: loadTlsf },
+  { name: basicFirst.name, title: 'Basic, first fit, spin lock', kind: 'locked', load: loadBasic },
   native(mimallocC),
   native(glibc),
   native(jemalloc),
