@@ -107,8 +107,8 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
 
   /**
    * Hands out a block at a multiple of the least power of two that holds it, up to 4096. Sizes up to half a page are rounded up to that power,
-   * larger ones to whole pages. Up to half a page: no lock and no atomic operation but for one call in a page's worth, which may wait for
-   * another CPU that is taking a page at that moment. Above: takes the page list's lock.
+   * larger ones to whole pages. Up to half a page: O(1), no lock and no atomic operation; when the pages at hand are full it takes another one, and may
+   * wait for a CPU that is taking a page at that moment. Above: takes the page list's lock, and O(pages / 32).
    * @param size - bytes; 0 gives a unique address
    * @returns the block, or 0 when there is no memory
    * @throws TypeError or RangeError when `size` is no non-negative integer
@@ -421,8 +421,8 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
 
   /**
    * Gives back what a thread has that has died (`worker.terminate()`), and opens the page list's lock if it died holding it. To be called when
-   * the worker's `exit` event has come. Of what the dead thread had freed or was handed, blocks that nobody knows stay lost; besides them at
-   * most one block. O(pages + the dead thread's free blocks).
+   * the worker's `exit` event has come. A block that the dead thread had in hand inside `malloc` or `free` is lost: one at most, unless it died
+   * between two instructions of taking over what others had freed into a page; then those. O(pages + the dead thread's free blocks).
    * @param threadId - the dead thread's `threadId`
    * @throws AllocError `InvalidParam` when no such thread is attached (any more), or it is the caller
    */
