@@ -104,7 +104,14 @@ export interface AllocatorModule {
  * Names that {@link boot} takes.
  * @public
  */
-export type AllocatorName = 'mimalloc' | 'slab' | 'basic-first' | 'basic-best' | 'basic-worst' | 'tlsf' | 'buddy';
+export type AllocatorName =
+  | 'mimalloc'
+  | 'slab'
+  | 'basic-first'
+  | 'basic-best'
+  | 'basic-worst'
+  | 'tlsf'
+  | 'buddy';
 
 /** What can stand around a single-threaded algorithm when several threads share it. */
 const LOCKED: readonly LockKind[] = ['spin', 'mutex'];
