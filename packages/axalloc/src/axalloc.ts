@@ -1,0 +1,695 @@
+/**
+ * The class that programs use, with the fast paths.
+ *
+ * ```
+ *   malloc:  CURRENT: as before? ─▶ the heap's malloc ─▶ tally + 1            2 loads, 1 store more than the heap alone
+ *   free:    map[page]: mine?    ─▶ tally − 1 ─▶ the heap's free              2 loads, 1 store
+ * ```
+ *
+ * `malloc` looks whether there is a new generation; `free` need not: a block of the announced generation is freed there, and any other leads to
+ * the slow path, which looks.
+ */
+
+import {
+  type Address,
+  AllocError,
+  alignUp,
+  checkAlign,
+  checkInteger,
+  type GlobalAllocator,
+  isPowerOfTwo,
+  MAX_BYTES,
+} from '@shmalloc/allocator-api';
+import type { AxHandle, ByteAlgorithm, ByteHeap, PageSource } from './contract.ts';
+import {
+  beginGeneration,
+  close,
+  closeAll,
+  demandText,
+  heapOf,
+  liveBlocks,
+  settle,
+  visit,
+} from './generations.ts';
+import { GlobalPage } from './global-page.ts';
+import { growFor } from './grow.ts';
+import * as at from './layout.ts';
+import { isCovered, isUnmarked, slotOf } from './page-map.ts';
+import { type GrowthPolicy, policyOf } from './policy.ts';
+import { beginVisit, currentSlot, endVisit, takeLine } from './presence.ts';
+import { leave, reapThread } from './reap.ts';
+import { type AxStats, footprintOf, generationsOf, sumOf, validateAll } from './stats.ts';
+import { View } from './view.ts';
+
+// The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
+const CURRENT: number = at.CURRENT;
+const SLOTS: number = at.SLOT_MASK;
+
+/**
+ * What a two-level allocator is made of.
+ * @public
+ */
+export interface AxAllocOptions {
+  /** The page part. It stays the caller's: `detach` leaves it alone. */
+  readonly pages: PageSource;
+  /** The byte algorithms that can be chosen. */
+  readonly algorithms: readonly ByteAlgorithm[];
+  /** Which of them comes first. Default: the first of the list. */
+  readonly algorithm?: string | undefined;
+  /** How heaps grow. */
+  readonly policy?: Partial<GrowthPolicy> | undefined;
+  /** How many threads can be attached at one time, 1 … 255. Default 16. */
+  readonly maxCpus?: number | undefined;
+  /** How many heaps there can be at one time, the current one and old ones that still hold blocks, 2 … 126. Default 64. */
+  readonly maxGenerations?: number | undefined;
+  /** How far in memory heaps may lie: address behind the last page. Default: the end of the page part's region as it is. */
+  readonly limit?: Address | undefined;
+}
+
+/**
+ * How a thread attaches: with the same parts as the thread that has made the allocator.
+ * @public
+ */
+export interface AxAttachOptions {
+  /** Attaches to the page part. */
+  attachPages(handle: AxHandle['pages']): PageSource;
+  /** The same algorithms by the same names. */
+  readonly algorithms: readonly ByteAlgorithm[];
+}
+
+/**
+ * A two-level global allocator: a byte heap that grows out of a page allocator, and page allocations beside it. The byte heap's algorithm can be
+ * swapped while all threads allocate and free. One object is one thread's access; every thread makes its own.
+ *
+ * @example
+ * ```ts
+ * const algorithms = [
+ *   { name: 'tlsf', create: (o) => Tlsf.create({ ...o, lock: 'spin' }), attach: (h) => Tlsf.attach(h) },
+ *   { name: 'mimalloc', create: (o) => MiMalloc.create({ ...o, maxThreads: 16 }), attach: (h) => MiMalloc.attach(h) },
+ * ];
+ * const allocator = AxAlloc.create({ pages: BitmapPages.create({ bytes: 16 << 20 }), algorithms });
+ * const block = allocator.malloc(100); // tlsf's
+ * allocator.swap('mimalloc');
+ * allocator.free(block); // tlsf frees it, and its pages go back
+ * ```
+ * @public
+ */
+export class AxAlloc extends View implements GlobalAllocator {
+  private readonly ownsPages: boolean;
+  private readonly currentWord: at.Word;
+
+  /** @internal Use `create` or `attach`. */
+  constructor(pages: PageSource, header: at.Word, algorithms: readonly ByteAlgorithm[], ownsPages: boolean) {
+    super(pages.memory, header, pages, namesOf(algorithms));
+    this.ownsPages = ownsPages;
+    this.currentWord = header + CURRENT;
+  }
+
+  /**
+   * Makes an allocator; its state and its first heap lie in pages of the page part. Attaches the calling thread.
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are no pages, and then all are back
+   */
+  static create(options: AxAllocOptions): AxAlloc {
+    const { pages, algorithms, maxCpus = 16, maxGenerations = 64 } = options;
+    demandPages(pages);
+    const first = firstOf(algorithms, options.algorithm);
+    const policy = policyOf(options.policy);
+    const { memory, pageSize } = pages;
+    const limit = checkInteger('limit', options.limit ?? memory.end);
+    demandRange('maxCpus', maxCpus, 1, at.MOST_CPUS);
+    demandRange('maxGenerations', maxGenerations, 2, at.MOST_GENERATIONS);
+    demandRange('limit', limit, memory.start, MAX_BYTES);
+    const firstPage = Math.floor(memory.start / pageSize);
+    const geometry = {
+      cpus: maxCpus,
+      generations: maxGenerations,
+      pageShift: Math.log2(pageSize),
+      firstPage,
+      mapPages: Math.ceil(limit / pageSize) - firstPage,
+    };
+    const count = Math.ceil(at.placesOf(geometry).bytes / pageSize);
+    const start = pages.allocPages(count, pageSize);
+    const header = start >>> 2;
+    try {
+      memory.refresh();
+      at.writeHeader(memory, header, geometry, policy, count);
+      const allocator = new AxAlloc(pages, header, algorithms, false);
+      takeLine(allocator);
+      beginGeneration(allocator, first);
+      settle(allocator);
+      at.publishHeader(memory, header);
+      return allocator;
+    } catch (error) {
+      pages.deallocPages(start, count);
+      throw error;
+    }
+  }
+
+  /**
+   * Attaches the calling thread to an allocator that another has made.
+   * @param handle - what `share` has returned there
+   * @param options - the same parts, for this thread
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `NoMemory` when `maxCpus` are attached
+   */
+  static attach(handle: AxHandle, options: AxAttachOptions): AxAlloc {
+    const { header } = at.openHeader(handle);
+    firstOf(options.algorithms, undefined);
+    const pages = options.attachPages(handle.pages);
+    try {
+      demandPages(pages);
+      if (pages.memory.source !== handle.memory)
+        throw new AllocError('InvalidParam', 'the page part lies in another memory than the allocator');
+      const allocator = new AxAlloc(pages, header, options.algorithms, true);
+      if (!takeLine(allocator)) {
+        const { cpus } = allocator.geometry;
+        throw new AllocError('NoMemory', `${cpus} threads are attached, and no more can be: see maxCpus`);
+      }
+      try {
+        settle(allocator);
+      } catch (error) {
+        leave(allocator);
+        throw error;
+      }
+      return allocator;
+    } catch (error) {
+      pages.detach();
+      throw error;
+    }
+  }
+
+  /** What another thread attaches with. It can be posted to workers. */
+  share(): AxHandle {
+    return {
+      algorithm: at.ALGORITHM,
+      memory: this.memory.source,
+      start: this.header * 4,
+      pages: this.pages.share(),
+    };
+  }
+
+  /**
+   * This thread is done; blocks that it has allocated live on. Later calls throw. Calling it twice does nothing.
+   */
+  detach(): void {
+    if (this.closed) return;
+    leave(this);
+    this.close();
+    if (this.ownsPages) this.pages.detach();
+  }
+
+  /** Detaches. */
+  [Symbol.dispose](): void {
+    this.detach();
+  }
+
+  // ── Blocks ──
+
+  /**
+   * Hands out a block of the current algorithm; grows its heap when it has none. Progress: the algorithm's; growing waits for another thread that
+   * is growing the same heap, a fifth of a second at the most.
+   * @param size - bytes; 0 gives a unique address
+   * @returns the block, or 0 when the heap is full and there are no pages
+   * @throws TypeError or RangeError when `size` is no non-negative integer
+   */
+  malloc(size: number): Address {
+    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    const block = this.heap.malloc(size);
+    if (block === 0) return this.grown(size, 0);
+    // After the block is out: a thread that is terminated in between leaves a block uncounted, and not a count that nobody can lower.
+    this.i32[this.tally]++;
+    return block;
+  }
+
+  /**
+   * Hands out a zeroed block.
+   * @param count - elements
+   * @param size - bytes of each
+   * @returns the block, or 0, also when `count * size` exceeds the address space
+   */
+  calloc(count: number, size: number): Address {
+    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    const block = this.heap.calloc(count, size);
+    if (block !== 0) {
+      this.i32[this.tally]++;
+      return block;
+    }
+    const bytes = count * size;
+    const grown = bytes < MAX_BYTES ? this.grown(bytes, 0) : 0;
+    if (grown !== 0) this.bytesFor(grown, bytes).fill(0, grown, grown + bytes);
+    return grown;
+  }
+
+  /**
+   * Hands out a block at a multiple of `align`.
+   * @param align - bytes, a power of two
+   * @param size - bytes
+   * @returns the block, or 0
+   * @throws AllocError `InvalidParam` when `align` is no power of two
+   */
+  alignedAlloc(align: number, size: number): Address {
+    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    const block = this.heap.alignedAlloc(align, size);
+    if (block === 0) return this.grown(size, align);
+    this.i32[this.tally]++;
+    return block;
+  }
+
+  /** What the heap has not got: more pages, and the block out of them. */
+  private grown(size: number, align: number): Address {
+    const block = growFor(this, size, align);
+    if (block !== 0) this.i32[this.tally]++;
+    return block;
+  }
+
+  /**
+   * Takes a block back, whichever algorithm it is from. 0 is ignored; what is not handed out goes to the error hook and changes nothing. Costs a few
+   * atomic operations more when the block is not from the generation that this thread allocates from.
+   * @throws TypeError or RangeError when `address` is no non-negative integer
+   */
+  free(address: Address): void {
+    if (typeof address === 'number' && address >>> 0 === address) {
+      const page = (address >>> this.pageShift) - this.firstPage;
+      // In front of the map stand other words, behind it the next page: both compares are needed. The unsigned one does for both.
+      if (page >>> 0 < this.mapPages && (this.u8[this.map + page] & SLOTS) === this.slot) {
+        // Before the block is back: see `View.fault`.
+        this.i32[this.tally]--;
+        this.heap.free(address);
+        return;
+      }
+    }
+    this.freeElsewhere(address);
+  }
+
+  /** Frees what is not from this thread's generation. */
+  private freeElsewhere(address: Address): void {
+    if (address === 0) return;
+    this.demandOpen();
+    const slot = slotOf(this, address);
+    if (slot === 0 || slot === at.OWN_PAGES) {
+      this.report(this.notAllocated('free', checkInteger('address', address)));
+      return;
+    }
+    settle(this);
+    if (slot === this.slot) this.free(address);
+    else this.release(slot, address);
+  }
+
+  /** Frees a block of a generation that this thread does not announce. */
+  private release(slot: number, address: Address): void {
+    const { i32 } = this;
+    const { blame } = this;
+    const balance = this.entry(slot) + at.BALANCE;
+    beginVisit(this, slot);
+    try {
+      const heap = heapOf(this, slot);
+      this.blame = balance;
+      Atomics.sub(i32, balance, 1);
+      heap.free(address);
+    } finally {
+      this.blame = blame;
+      endVisit(this);
+    }
+    close(this, slot);
+  }
+
+  /**
+   * Changes a block's size, moving it when it must. A block of an old generation that has to move becomes one of the current.
+   * @param address - a block, or 0 to allocate one
+   * @param size - bytes; 0 still leaves a block
+   * @returns the block, or 0, and then the old one is untouched
+   */
+  realloc(address: Address, size: number): Address {
+    if (address === 0) return this.malloc(size);
+    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    if (slotOf(this, address) === this.slot) {
+      const { faults } = this;
+      // A report takes nothing back here: nothing was counted.
+      this.blame = this.line + at.SCRATCH;
+      let block = 0;
+      try {
+        block = this.heap.realloc(address, size);
+      } finally {
+        this.blame = this.tally;
+      }
+      if (block !== 0 || this.faults !== faults) return block;
+      return this.move(address, this.usableSize(address), size);
+    }
+    checkInteger('size', size);
+    const usable = this.usableOf(address, 'realloc');
+    if (usable === 0) return 0;
+    // Where it is: as long as less than half of it lies fallow, which is mimalloc's rule.
+    if (size <= usable && size * 2 >= usable) return address;
+    const moved = this.move(address, usable, size);
+    return moved === 0 && size <= usable ? address : moved;
+  }
+
+  /** Moves a block into the current generation. */
+  private move(address: Address, usable: number, size: number): Address {
+    if (size >= MAX_BYTES) return 0;
+    const moved = this.malloc(size);
+    if (moved === 0) return 0;
+    const bytes = Math.min(usable, size);
+    this.bytesFor(Math.max(address, moved), bytes).copyWithin(moved, address, address + bytes);
+    this.free(address);
+    return moved;
+  }
+
+  /** All bytes of the memory, at least up to here. */
+  private bytesFor(address: Address, bytes: number): Uint8Array {
+    if (address + bytes > this.memory.byteLength) this.memory.refresh();
+    return this.memory.u8;
+  }
+
+  /**
+   * Bytes that may be used in a live block.
+   * @returns at least the size asked for; 0 for 0 and for what is not handed out, which goes to the error hook
+   */
+  usableSize(address: Address): number {
+    return address === 0 ? 0 : this.usableOf(address, 'usableSize');
+  }
+
+  private usableOf(address: Address, operation: string): number {
+    this.demandOpen();
+    const slot = slotOf(this, address);
+    if (slot === this.slot) return this.usableIn(this.heap, address);
+    if (slot === 0 || slot === at.OWN_PAGES) {
+      this.report(this.notAllocated(operation, checkInteger('address', address)));
+      return 0;
+    }
+    beginVisit(this, slot);
+    try {
+      return this.usableIn(heapOf(this, slot), address);
+    } finally {
+      endVisit(this);
+      // A closer may have seen this visit and given up.
+      close(this, slot);
+    }
+  }
+
+  /** Asks a heap; a report takes nothing back. */
+  private usableIn(heap: ByteHeap, address: Address): number {
+    const { blame } = this;
+    this.blame = this.line + at.SCRATCH;
+    try {
+      return heap.usableSize(address);
+    } finally {
+      this.blame = blame;
+    }
+  }
+
+  // ── Blocks with explicit layouts ──
+
+  /**
+   * Hands out a block.
+   * @param size - bytes
+   * @param align - bytes, a power of two
+   * @throws AllocError `NoMemory` when there is none, `InvalidParam` for a wrong alignment
+   */
+  alloc(size: number, align: number): Address {
+    const address = this.alignedAlloc(align, size);
+    if (address === 0) throw new AllocError('NoMemory', `no ${size} bytes aligned to ${align} are free`);
+    return address;
+  }
+
+  /**
+   * Takes a block back.
+   * @param address - what `alloc` returned
+   * @param size - bytes, what `alloc` was given
+   * @param align - bytes, what `alloc` was given
+   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have been allocated with these
+   */
+  dealloc(address: Address, size: number, align: number): void {
+    checkInteger('address', address);
+    checkInteger('size', size);
+    checkAlign('align', align);
+    const usable = this.catchingFaults('dealloc', address, () => this.usableOf(address, 'dealloc'));
+    if (usable < size || address % align !== 0)
+      throw new AllocError(
+        'InvalidParam',
+        `dealloc(${address}): the block of ${usable} usable bytes was not allocated with size ${size}, align ${align}`,
+      );
+    this.catchingFaults('dealloc', address, () => this.free(address));
+  }
+
+  /** Throws what a heap reports, and for 0, instead of telling the hook. */
+  private catchingFaults<T>(operation: string, address: Address, use: () => T): T {
+    const slot = slotOf(this, address);
+    if (slot === 0 || slot === at.OWN_PAGES) {
+      this.demandOpen();
+      throw this.notAllocated(operation, address);
+    }
+    this.catching = true;
+    try {
+      const result = use();
+      if (this.caught !== null) throw this.notAllocated(operation, address);
+      return result;
+    } finally {
+      this.catching = false;
+      this.caught = null;
+    }
+  }
+
+  private notAllocated(operation: string, address: Address): AllocError {
+    return new AllocError('NotAllocated', `${operation}(${address}): no such block is handed out`);
+  }
+
+  /**
+   * Says where wrong calls go, in this thread. The default prints them.
+   * @param hook - may use the allocator
+   */
+  registerError(hook: (error: AllocError) => void): void {
+    this.onError = hook;
+  }
+
+  // ── The algorithm ──
+
+  /** The algorithm that new blocks come from. */
+  get name(): string {
+    this.demandOpen();
+    return at.readName(this.memory, this.entry(currentSlot(this)));
+  }
+
+  /**
+   * Lets new blocks of all threads come from a new heap of this algorithm, from each thread's next allocation on. May be called from any thread,
+   * while all allocate and free. Blocks of older heaps stay where they are and are freed there; a heap whose last block goes gives its pages
+   * back, once no thread can be about to allocate from it: a thread that idles holds it until it calls {@link AxAlloc.settle}, or anything that does.
+   *
+   * Lock-free, but for what the algorithms do. A swap to the algorithm that is current makes a new heap all the same.
+   * @param name - of one of the algorithms
+   * @throws AllocError `InvalidParam` when there is no such algorithm, `NoMemory` when there are no pages or `maxGenerations` heaps hold
+   *   blocks; then nothing has changed
+   */
+  swap(name: string): void {
+    this.demandOpen();
+    const algorithm = firstOf([...this.algorithms.values()], name);
+    closeAll(this);
+    beginGeneration(this, algorithm);
+    this.count(at.SWAPS);
+    settle(this);
+    closeAll(this);
+  }
+
+  /**
+   * Lets this thread notice a swap, so that it holds no old heap. Every allocation does the same. For threads that idle. Lock-free; one atomic load when
+   * there is nothing new.
+   */
+  settle(): void {
+    settle(this);
+  }
+
+  /**
+   * Lets each heap give back what it has put off, and gives back heaps that are over.
+   * @param force - all of it
+   */
+  collect(force = false): void {
+    settle(this);
+    for (let slot = 1; slot <= this.geometry.generations; slot++)
+      visit(this, slot, (heap) => heap.collect?.(force));
+    closeAll(this);
+  }
+
+  /**
+   * Takes over from a thread that has ended without {@link AxAlloc.detach}, so that it holds nothing back: call it when its worker's `exit` has arrived. Does
+   * nothing when it has detached, or was reaped. What a dead thread held behind an algorithm's lock, nobody can give back.
+   * @param threadId - what `threadId` was in that thread. It must be at an end
+   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own
+   */
+  reap(threadId: number): void {
+    reapThread(this, threadId);
+  }
+
+  // ── Pages ──
+
+  /** Bytes of a page. */
+  get pageSize(): number {
+    return this.pages.pageSize;
+  }
+
+  /** As the page part's. */
+  allocPages(count: number, align: number): Address {
+    this.demandOpen();
+    return this.pages.allocPages(count, align);
+  }
+
+  /** As the page part's. */
+  allocPagesAt(base: Address, count: number, align: number): Address {
+    this.demandOpen();
+    return this.pages.allocPagesAt(base, count, align);
+  }
+
+  /**
+   * As the page part's; pages of heaps and of the allocator itself are refused.
+   * @throws AllocError `NotAllocated`
+   */
+  deallocPages(address: Address, count: number): void {
+    this.demandOpen();
+    checkInteger('address', address);
+    checkInteger('count', count);
+    if (isCovered(this, address, count) && !isUnmarked(this, address, count))
+      throw new AllocError(
+        'NotAllocated',
+        `deallocPages(${address}, ${count}): some of these pages belong to a heap`,
+      );
+    this.pages.deallocPages(address, count);
+  }
+
+  /**
+   * Pages that go back when their scope ends.
+   * @param count - pages
+   * @param align - bytes, a power of two and a multiple of the page size. Default: a page
+   * @throws AllocError `NoMemory`, `InvalidParam`
+   */
+  page(count: number, align: number = this.pages.pageSize): GlobalPage {
+    this.demandOpen();
+    return new GlobalPage(this, this.memory, count, align);
+  }
+
+  /** Pages under management. */
+  totalPages(): number {
+    this.demandOpen();
+    return this.pages.totalPages();
+  }
+
+  /** Pages that are handed out: to programs, to heaps, and to the allocator itself. */
+  usedPages(): number {
+    this.demandOpen();
+    return this.pages.usedPages();
+  }
+
+  /** Pages that are not. */
+  availablePages(): number {
+    this.demandOpen();
+    return this.pages.availablePages();
+  }
+
+  // ── Looking ──
+
+  /** Bytes that the byte heaps manage, the old ones included. */
+  totalBytes(): number {
+    return sumOf(this, 'totalBytes');
+  }
+
+  /** Bytes in blocks that are handed out, of all heaps, rounding included. */
+  usedBytes(): number {
+    return sumOf(this, 'usedBytes');
+  }
+
+  /** Bytes of the heaps that are in no block. The page part has more. */
+  availableBytes(): number {
+    return sumOf(this, 'availableBytes');
+  }
+
+  /** Bytes that were ever touched, as far as the heaps tell, of the heaps that there are. */
+  footprintBytes(): number {
+    return footprintOf(this);
+  }
+
+  /** Blocks that are handed out, of all heaps. Exact when no other thread is at work. */
+  liveBlocks(): number {
+    this.demandOpen();
+    let live = 0;
+    for (let slot = 1; slot <= this.geometry.generations; slot++) live += liveBlocks(this, slot);
+    return live;
+  }
+
+  /**
+   * Walks everything: the map, the generations, each heap, the page part.
+   * @throws Error with the first broken invariant
+   */
+  validate(): void {
+    validateAll(this);
+  }
+
+  /** Figures, as of one moment when no other thread is at work. */
+  stats(): AxStats {
+    const generations = generationsOf(this);
+    const count = (field: number): number => this.i32[this.header + field] >>> 0;
+    return {
+      algorithm: at.ALGORITHM,
+      name: this.name,
+      totalBytes: this.totalBytes(),
+      usedBytes: this.usedBytes(),
+      availableBytes: this.availableBytes(),
+      totalPages: this.totalPages(),
+      usedPages: this.usedPages(),
+      availablePages: this.availablePages(),
+      statePages: alignUp(this.places.bytes, this.pageSize) / this.pageSize,
+      swaps: count(at.SWAPS),
+      growths: count(at.GROWTHS),
+      failures: count(at.FAILURES),
+      errors: count(at.ERRORS),
+      generations,
+    };
+  }
+}
+
+function namesOf(algorithms: readonly ByteAlgorithm[]): ReadonlyMap<string, ByteAlgorithm> {
+  return new Map(algorithms.map((algorithm) => [algorithm.name, algorithm]));
+}
+
+/**
+ * Looks at the algorithms, and finds the one that is asked for.
+ * @throws TypeError or AllocError `InvalidParam`
+ */
+function firstOf(algorithms: readonly ByteAlgorithm[], name: string | undefined): ByteAlgorithm {
+  if (!Array.isArray(algorithms))
+    throw new TypeError(`algorithms must be an array, got ${Object.prototype.toString.call(algorithms)}`);
+  for (const algorithm of algorithms) {
+    demandText("an algorithm's name", algorithm?.name);
+    if (typeof algorithm.create !== 'function' || typeof algorithm.attach !== 'function')
+      throw new TypeError(`the algorithm ${algorithm.name} must have create and attach`);
+  }
+  const names = algorithms.map((algorithm) => algorithm.name);
+  if (new Set(names).size !== names.length || names.length === 0)
+    throw new AllocError(
+      'InvalidParam',
+      `algorithms must have different names, got ${names.join(', ') || 'none'}`,
+    );
+  return algorithms[names.indexOf(checkName(name ?? names[0], names))];
+}
+
+function checkName(name: string, names: readonly string[]): string {
+  if (typeof name !== 'string')
+    throw new TypeError(`algorithm must be a name, got ${String(name)} (${typeof name})`);
+  if (!names.includes(name))
+    throw new AllocError(
+      'InvalidParam',
+      `algorithm must be one of ${names.join(', ')}; got ${JSON.stringify(name)}`,
+    );
+  return name;
+}
+
+function demandPages(pages: PageSource): void {
+  if (typeof pages?.allocPages !== 'function' || typeof pages.share !== 'function')
+    throw new TypeError(`pages must be a page allocator, got ${Object.prototype.toString.call(pages)}`);
+  if (!isPowerOfTwo(pages.pageSize) || pages.pageSize < 64)
+    throw new AllocError(
+      'InvalidParam',
+      `pages must have a power of two of bytes from 64, got ${pages.pageSize}`,
+    );
+}
+
+function demandRange(name: string, value: number, least: number, most: number): void {
+  if (checkInteger(name, value) < least || value > most)
+    throw new AllocError('InvalidParam', `${name} must lie between ${least} and ${most}, got ${value}`);
+}

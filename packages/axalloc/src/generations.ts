@@ -1,0 +1,346 @@
+/**
+ * Generations: one heap of one algorithm after another, each with its pages, of which the current one serves what is new.
+ *
+ * ```
+ *            make           publish                   last block freed, nobody inside          pages given back
+ *   FREE ─────────▶ MAKING ─────────▶ OPEN ─────────▶ CLOSING ─────────────────────▶ GOING ───────────────────▶ FREE
+ *                                      ▲                  │ somebody inside, or a block is left
+ *                                      └──────────────────┘
+ *   MAKING, CLOSING and GOING name the CPU that is at it, so that a reaper can take over; all others leave the slot alone.
+ * ```
+ *
+ * **When is a generation over?** When it is not the current one, no thread announces or visits it, and no block of it is live.
+ *
+ * **How many blocks are live** is the sum of the CPUs' tallies (plain words on their own lines, written on the fast paths by threads that announce the
+ * generation) and of BALANCE (atomic, by visitors, who free blocks of a generation that they do not announce). The sum means something only while
+ * nobody changes it, so the closing thread
+ *
+ * 1. makes OPEN CLOSING (compareExchange: there is one closer),
+ * 2. loads BALANCE,
+ * 3. looks whether the generation is current or anybody holds it; if so, it is off,
+ * 4. adds up; if blocks are left, it is off; asks the heap itself as well,
+ * 5. looks whether BALANCE is what it was (by an atomic add of 0); if not, it is off.
+ *
+ * Who announced it and has left, left before 3: his tally is seen, since his line was. Who visits to free a block shows himself, then changes
+ * BALANCE, then frees: if that change comes before 5, it is seen there or he is in 3 (or all of it was before 2); if it comes after 5, then
+ * his block was live, and counted, in 4. Who visits for other reasons looks at STATE after he has shown himself, and goes in only when it is OPEN: then 1 comes later, and 3 sees him.
+ *
+ * **Who gives the pages back?** The closer, alone: CLOSING has one owner.
+ *
+ * **Is it ever forgotten?** Everyone who may have been what it waited for looks after leaving: who frees, who moves on, who detaches, who reaps. When he finds a closer at work,
+ * who may have seen him still inside, he sets AGAIN, and the closer looks once more before he leaves.
+ *
+ * **A thread that idles** announces what it announced, and so holds that generation's memory, until it calls anything that settles, or detaches. **One that dies** does the
+ * same until it is reaped. A free is counted before it is done and an allocation after, so a death between the two never holds a generation; but the algorithm itself may have
+ * lost a block, so where a thread has died (MOURNED) the heap's own count is not asked.
+ */
+
+import { AllocError, type Handle } from '@shmalloc/allocator-api';
+import type { ByteAlgorithm, ByteHeap } from './contract.ts';
+import * as at from './layout.ts';
+import { forEachRun, markRun, takeRun, unmarkRun } from './page-map.ts';
+import { powerOfTwoPages } from './policy.ts';
+import { awaitChange, beginVisit, currentSlot, endVisit, isHeld, linesUsed } from './presence.ts';
+import type { View } from './view.ts';
+
+/** States; above them, from bit 8, the CPU that is at it. */
+export const FREE = 0;
+export const MAKING = 1;
+export const OPEN = 2;
+export const CLOSING = 3;
+export const GOING = 4;
+const STATE_MASK = 7;
+const AGAIN = 8;
+const CPU_SHIFT = 8;
+
+/** Running numbers above the slot, in a small integer. */
+const ID_MASK = 0x3fffffff;
+
+export function stateOf(word: number): number {
+  return word & STATE_MASK;
+}
+
+export function cpuOf(word: number): number {
+  return word >>> CPU_SHIFT;
+}
+
+function stateWord(view: View, state: number): number {
+  return state | (view.cpu << CPU_SHIFT);
+}
+
+// ── Making one ──
+
+/**
+ * Makes a generation and lets new blocks come from it. Lock-free.
+ * @throws AllocError `NoMemory` when there is no slot or there are no pages; then nothing has changed
+ */
+export function beginGeneration(view: View, algorithm: ByteAlgorithm): void {
+  const { i32, header } = view;
+  const slot = takeSlot(view);
+  const entry = view.entry(slot);
+  try {
+    const heap = makeHeap(view, slot, algorithm);
+    const { algorithm: kind, start } = heap.share();
+    demandText('the kind in a handle', kind);
+    at.writeName(view.memory, entry, algorithm.name);
+    at.writeKind(view.memory, entry, kind);
+    i32[entry + at.EMPTY] = heap.usedBytes();
+    i32[entry + at.START] = start;
+    for (;;) {
+      const old = Atomics.load(i32, header + at.CURRENT);
+      const id = ((((old >>> at.SLOT_BITS) + 1) << at.SLOT_BITS) & ID_MASK) | slot;
+      i32[entry + at.ID] = id;
+      keepHeap(view, slot, heap);
+      // Release: publishes the generation to whoever sees that it is current.
+      if (Atomics.compareExchange(i32, header + at.CURRENT, old, id) === old) break;
+    }
+  } catch (error) {
+    giveBack(view, slot);
+    throw error;
+  }
+  // From now on it may be closed, when it is not current any more. Until now only its maker could have.
+  Atomics.store(i32, entry + at.STATE, OPEN);
+}
+
+function takeSlot(view: View): number {
+  const { i32, geometry } = view;
+  for (let slot = 1; slot <= geometry.generations; slot++) {
+    // Acquire: pairs with the store in giveBack.
+    if (Atomics.compareExchange(i32, view.entry(slot) + at.STATE, FREE, stateWord(view, MAKING)) === FREE)
+      return slot;
+  }
+  throw new AllocError(
+    'NoMemory',
+    `${geometry.generations} generations hold blocks, and there is no slot for another: see maxGenerations`,
+  );
+}
+
+/** Makes a heap in pages of its own: of the policy's first size, or the next that the algorithm can live with. */
+function makeHeap(view: View, slot: number, algorithm: ByteAlgorithm): ByteHeap {
+  const { pageSize } = view.pages;
+  let refusal: unknown;
+  for (let count = powerOfTwoPages(view.policy.initialBytes, pageSize); count <= view.mapPages; count *= 2) {
+    const start = takeRun(view, count);
+    if (start === 0) break;
+    markRun(view, start, count, slot);
+    try {
+      return algorithm.create({ memory: view.memory.source, start, end: start + count * pageSize });
+    } catch (error) {
+      unmarkRun(view, start, count);
+      view.pages.deallocPages(start, count);
+      if (!isTooSmall(error)) throw error;
+      refusal = error;
+    }
+  }
+  const why = refusal === undefined ? '' : ` (${(refusal as Error).message})`;
+  throw new AllocError('NoMemory', `there are no pages for a heap of ${algorithm.name}${why}`);
+}
+
+/** Whether a heap was refused for the size of its range, so that a larger one may do. */
+export function isTooSmall(error: unknown): boolean {
+  return error instanceof AllocError && error.code === 'InvalidParam' && error.message.includes('too small');
+}
+
+/** @throws AllocError `InvalidParam` when a text does not fit into a generation's entry */
+export function demandText(what: string, text: string): void {
+  if (typeof text !== 'string' || text === '' || !at.fitsText(text))
+    throw new AllocError(
+      'InvalidParam',
+      `${what} must be a text of 1 to 47 bytes, got ${JSON.stringify(text)}`,
+    );
+}
+
+// ── Heaps of this thread ──
+
+/**
+ * The heap of a generation that this thread announces, visits, closes or makes.
+ * @throws whatever `attach` does, and AllocError `InvalidParam` when this thread does not know the algorithm
+ */
+export function heapOf(view: View, slot: number): ByteHeap {
+  const { i32 } = view;
+  const entry = view.entry(slot);
+  const known = view.heaps[slot];
+  if (known !== null && known !== undefined && view.ids[slot] === i32[entry + at.ID]) return known;
+  const name = at.readName(view.memory, entry);
+  const algorithm = view.algorithms.get(name);
+  if (algorithm === undefined)
+    throw new AllocError('InvalidParam', `this thread has no algorithm ${JSON.stringify(name)}`);
+  const handle: Handle = {
+    algorithm: at.readKind(view.memory, entry),
+    memory: view.memory.source,
+    start: i32[entry + at.START] >>> 0,
+  };
+  const heap = algorithm.attach(handle);
+  keepHeap(view, slot, heap);
+  return heap;
+}
+
+function keepHeap(view: View, slot: number, heap: ByteHeap): void {
+  view.heaps[slot] = heap;
+  view.ids[slot] = view.i32[view.entry(slot) + at.ID];
+  view.i32[at.nameAt(view.header, view.places, view.cpu, slot)] = heap.threadId ?? 0;
+  heap.registerError?.((error) => view.fault(error));
+}
+
+/** Lets go of the objects of generations that are gone. Nothing is called on them: their memory is somebody else's. */
+function forgetGone(view: View): void {
+  for (let slot = 1; slot < view.heaps.length; slot++) {
+    if (view.heaps[slot] === null || slot === view.slot) continue;
+    const entry = view.entry(slot);
+    const gone = Atomics.load(view.i32, entry + at.STATE) === FREE;
+    if (gone || view.i32[entry + at.ID] !== view.ids[slot]) view.heaps[slot] = null;
+  }
+}
+
+// ── Moving on ──
+
+/**
+ * This thread allocates from the current generation from now on, and holds older ones no longer. Lock-free.
+ *
+ * Not within an error hook: the heap that has called it is still at work.
+ * @throws what attaching to the heap throws; then this thread stays where it was
+ */
+export function settle(view: View): void {
+  view.demandOpen();
+  if (view.reporting) return;
+  const { i32, header, line } = view;
+  const left = view.slot;
+  for (;;) {
+    const id = Atomics.load(i32, header + at.CURRENT);
+    if (id === view.seen) break;
+    const slot = id & at.SLOT_MASK;
+    beginVisit(view, slot);
+    try {
+      // It was current while the visit was shown already: it stays until the visit is over, and then it is announced.
+      if (Atomics.load(i32, header + at.CURRENT) !== id) continue;
+      const heap = heapOf(view, slot);
+      // Release: whoever sees that the old generation is announced no more sees this thread's tally in it.
+      Atomics.store(i32, line + at.ANNOUNCED, slot);
+      view.seen = id;
+      view.slot = slot;
+      view.heap = heap;
+      view.tally = at.tallyAt(header, view.places, view.cpu, slot);
+      view.blame = view.tally;
+    } finally {
+      endVisit(view);
+    }
+  }
+  if (left === view.slot || left === 0) return;
+  close(view, left);
+  forgetGone(view);
+}
+
+/**
+ * Does something to the heap of any generation, if it is there.
+ * @returns what `use` has returned, or null when the generation is going or gone
+ */
+export function visit<T>(view: View, slot: number, use: (heap: ByteHeap) => T): T | null {
+  if (slot === view.slot) return use(view.heap);
+  const state = view.entry(slot) + at.STATE;
+  if (Atomics.load(view.i32, state) === FREE) return null;
+  beginVisit(view, slot);
+  try {
+    let word = Atomics.load(view.i32, state);
+    // A closer will open it again, because he sees this visit, or because of a block; or it is on its way.
+    while (stateOf(word) === CLOSING && awaitChange(view, state, word)) word = Atomics.load(view.i32, state);
+    return stateOf(word) === OPEN ? use(heapOf(view, slot)) : null;
+  } finally {
+    endVisit(view);
+    close(view, slot);
+  }
+}
+
+// ── Closing one ──
+
+/**
+ * Gives a generation's pages back if it is over. Lock-free. Cost where it is not: a word of each line.
+ * @returns whether it did
+ */
+export function close(view: View, slot: number): boolean {
+  const { i32 } = view;
+  const state = view.entry(slot) + at.STATE;
+  while (currentSlot(view) !== slot && liveBlocks(view, slot) <= 0) {
+    const word = Atomics.load(i32, state);
+    if (stateOf(word) === CLOSING) {
+      // Its closer may have seen what this thread was doing there: he is to look again.
+      if (word & AGAIN || Atomics.compareExchange(i32, state, word, word | AGAIN) === word) return false;
+      continue;
+    }
+    const closing = stateWord(view, CLOSING);
+    if (word !== OPEN) return false;
+    if (Atomics.compareExchange(i32, state, OPEN, closing) !== OPEN) continue;
+    if (isOver(view, slot)) {
+      Atomics.store(i32, state, stateWord(view, GOING));
+      giveBack(view, slot);
+      return true;
+    }
+    if (Atomics.compareExchange(i32, state, closing, OPEN) === closing) return false;
+    // AGAIN was set meanwhile.
+    Atomics.store(i32, state, OPEN);
+  }
+  return false;
+}
+
+/** Closes all that are over: before a thread says that there is no memory. @returns whether any was */
+export function closeAll(view: View): boolean {
+  let closed = false;
+  for (let slot = 1; slot <= view.geometry.generations; slot++)
+    if (stateOf(Atomics.load(view.i32, view.entry(slot) + at.STATE)) === OPEN && close(view, slot))
+      closed = true;
+  return closed;
+}
+
+/** Blocks of a generation that have been allocated and not freed. Exact when nobody changes it. */
+export function liveBlocks(view: View, slot: number): number {
+  const { i32, header, places } = view;
+  let live = Atomics.load(i32, view.entry(slot) + at.BALANCE);
+  const used = linesUsed(view);
+  for (let cpu = 1; cpu <= used; cpu++) live += Atomics.load(i32, at.tallyAt(header, places, cpu, slot));
+  return live;
+}
+
+/** Steps 2 to 5 above. */
+function isOver(view: View, slot: number): boolean {
+  const { i32 } = view;
+  const entry = view.entry(slot);
+  const balance = Atomics.load(i32, entry + at.BALANCE);
+  if (currentSlot(view) === slot || isHeld(view, slot)) return false;
+  if (liveBlocks(view, slot) > 0) return false;
+  if (i32[entry + at.MOURNED] === 0 && !isEmptied(view, slot)) return false;
+  return Atomics.add(i32, entry + at.BALANCE, 0) === balance;
+}
+
+/** What the heap says itself. It knows of blocks that programs have freed twice without its noticing: those made the tallies too small. */
+function isEmptied(view: View, slot: number): boolean {
+  try {
+    const heap = heapOf(view, slot);
+    heap.collect?.(true);
+    return heap.usedBytes() <= view.i32[view.entry(slot) + at.EMPTY];
+  } catch (error) {
+    // This thread cannot attach, for lack of a place in the heap's thread table; one that has attached will look.
+    if (error instanceof AllocError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Gives all pages of a generation back. It is this thread's alone. Whoever takes over from a thread that has died in here begins anew; what is lost
+ * is the run that it had in hand at the most.
+ */
+export function giveBack(view: View, slot: number): void {
+  const { i32, header, places, geometry } = view;
+  const entry = view.entry(slot);
+  view.heaps[slot] = null;
+  i32[entry + at.START] = 0;
+  for (let cpu = 1; cpu <= geometry.cpus; cpu++) {
+    i32[at.tallyAt(header, places, cpu, slot)] = 0;
+    i32[at.nameAt(header, places, cpu, slot)] = 0;
+  }
+  for (const field of [at.BALANCE, at.GROWTH, at.EMPTY, at.MOURNED]) i32[entry + field] = 0;
+  forEachRun(view, slot, (address, count) => {
+    unmarkRun(view, address, count);
+    view.pages.deallocPages(address, count);
+  });
+  // Release: pairs with the exchange in takeSlot.
+  Atomics.store(i32, entry + at.STATE, FREE);
+}

@@ -1,0 +1,13 @@
+/**
+ * The two-level global allocator: bytes that grow out of pages, both parts injected, the byte part swapped while it runs.
+ *
+ * @packageDocumentation
+ */
+
+export { AllocatorRc } from './allocator-rc.ts';
+export { AxAlloc, type AxAllocOptions, type AxAttachOptions } from './axalloc.ts';
+export type { AxHandle, ByteAlgorithm, ByteHeap, ByteHeapOptions, PageSource } from './contract.ts';
+export { GlobalPage } from './global-page.ts';
+export type { GrowthPolicy } from './policy.ts';
+export type { AxStats, GenerationStats } from './stats.ts';
+export type { View } from './view.ts';

@@ -1,0 +1,105 @@
+/**
+ * How a thread shows which generations' memory must not go away: hazard pointers (Michael 2004), one that stays and two that pass.
+ *
+ * ```
+ *   line of a thread          set                                   cleared
+ *   ANNOUNCED      slot       when it moves to a new generation     when it moves on, detaches, is reaped
+ *   VISITED        slot       before it touches another heap        after
+ *   VISITED_INSIDE slot       the same within an error hook         after
+ * ```
+ *
+ * Why `malloc` and `free` need no atomic operation: a thread allocates from the generation that it announces, however old that has become, and a
+ * generation that is announced keeps its memory. So it does not matter how late a thread's plain load of CURRENT tells it that there is a newer one.
+ *
+ * Why an announcement is seen in time. The announcing thread stores (1) its line, then loads (2) CURRENT and goes on only if it is what it
+ * was. The closing thread has seen (3) another CURRENT, then loads (4) the line. All four are sequentially consistent: if (4) misses (1) then (2) comes
+ * after (3) and sees the change; the thread withdraws without having touched the heap.
+ */
+
+import { backOff } from '@shmalloc/atomic-cell';
+import {
+  ANNOUNCED,
+  CURRENT,
+  LINES_USED,
+  lineAt,
+  NEXT_THREAD,
+  OWNER,
+  SLOT_MASK,
+  VISITED,
+  VISITED_INSIDE,
+} from './layout.ts';
+import type { View } from './view.ts';
+
+/**
+ * Takes a line for this thread.
+ * @returns whether there was one
+ */
+export function takeLine(view: View): boolean {
+  const { i32, header, geometry } = view;
+  const name = Atomics.add(i32, header + NEXT_THREAD, 1) + 1;
+  for (let cpu = 1; cpu <= geometry.cpus; cpu++) {
+    const line = lineAt(header, cpu);
+    // Acquire: pairs with the store of whoever left the line, with all its words 0.
+    if (Atomics.compareExchange(i32, line + OWNER, 0, name) !== 0) continue;
+    view.cpu = cpu;
+    view.line = line;
+    view.threadId = name;
+    // Before the first announcement: those who look go through the lines that are used.
+    for (let used = linesUsed(view); used < cpu; used = linesUsed(view))
+      Atomics.compareExchange(i32, header + LINES_USED, used, cpu);
+    return true;
+  }
+  return false;
+}
+
+/** Lines that ever had an owner. Tallies of lines without one still count. */
+export function linesUsed({ i32, header }: View): number {
+  return Atomics.load(i32, header + LINES_USED);
+}
+
+/** Whether any thread may be touching a generation's heap. */
+export function isHeld(view: View, slot: number): boolean {
+  const { i32, header } = view;
+  const used = linesUsed(view);
+  for (let cpu = 1; cpu <= used; cpu++) {
+    const line = lineAt(header, cpu);
+    // In this order: a thread that moves here announces before it ends the visit in which it attached.
+    if (Atomics.load(i32, line + VISITED) === slot) return true;
+    if (Atomics.load(i32, line + VISITED_INSIDE) === slot) return true;
+    if (Atomics.load(i32, line + ANNOUNCED) === slot) return true;
+  }
+  return false;
+}
+
+/** The slot of the generation that new blocks come from. */
+export function currentSlot({ i32, header }: View): number {
+  return Atomics.load(i32, header + CURRENT) & SLOT_MASK;
+}
+
+/** Shows that this thread touches a generation's heap. The caller holds a live block of it, or looks afterwards whether it is still there. */
+export function beginVisit(view: View, slot: number): void {
+  Atomics.store(view.i32, view.line + view.visited, slot);
+}
+
+/** Release: pairs with the loads in {@link isHeld}. What this thread did there is seen by whoever sees that it is gone. */
+export function endVisit(view: View): void {
+  Atomics.store(view.i32, view.line + view.visited, 0);
+}
+
+/** Milliseconds that a thread waits for another at the most: much longer than what is waited for ever takes, short enough not to hang on one that died. */
+const PATIENCE_MS = 200;
+
+/**
+ * Waits until a word has changed, for a while. Nothing depends on it: whoever waits in vain goes on.
+ *
+ * Not by `Atomics.wait`: the change is a few microseconds away, unless its thread has been descheduled.
+ */
+export function awaitChange({ i32 }: View, word: number, value: number): boolean {
+  let round = 0;
+  const end = performance.now() + PATIENCE_MS;
+  while (Atomics.load(i32, word) === value) {
+    round = backOff(round);
+    if (performance.now() > end) return false;
+  }
+  return true;
+}

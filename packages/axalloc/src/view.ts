@@ -1,0 +1,174 @@
+/**
+ * What one thread knows of a two-level allocator: where things lie, who it is, which heaps it has attached to. Everything that counts is in the
+ * region itself. The functions of this package take a `View` first; {@link AxAlloc} is one.
+ */
+
+import { type Address, AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import type { ByteAlgorithm, ByteHeap, PageSource } from './contract.ts';
+import * as at from './layout.ts';
+import type { GrowthPolicy } from './policy.ts';
+
+/** What a detached thread looks at: every read is `undefined`, which equals nothing. */
+export const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
+const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
+
+/**
+ * One thread's view.
+ * @public
+ */
+export abstract class View {
+  /** The region. */
+  readonly memory: SharedMemory;
+  /** @internal */
+  i32: Int32Array<SharedArrayBuffer>;
+  /** @internal */
+  u8: Uint8Array<SharedArrayBuffer>;
+  /** @internal */
+  readonly pages: PageSource;
+  /** @internal */
+  readonly algorithms: ReadonlyMap<string, ByteAlgorithm>;
+  /** @internal */
+  readonly header: at.Word;
+  /** @internal */
+  readonly geometry: at.Geometry;
+  /** @internal */
+  readonly places: at.Places;
+  /** @internal */
+  readonly policy: GrowthPolicy;
+  /** @internal */
+  readonly pageShift: number;
+  /** @internal */
+  readonly firstPage: number;
+  /** @internal */
+  readonly mapPages: number;
+  /** The map's first byte. @internal */
+  readonly map: Address;
+  /** This thread's line, counted from 1; 0 none. @internal */
+  cpu = 0;
+  /** Who this thread is among those attached; never 0, and never used again. Another thread gives it to `reap`. */
+  threadId = 0;
+  /** This thread's line. @internal */
+  line: at.Word = 0;
+  /** What CURRENT was when this thread looked last. @internal */
+  seen = -1;
+  /** The slot that this thread announces. @internal */
+  slot = 0;
+  /** The heap of that slot. @internal */
+  heap!: ByteHeap;
+  /** This thread's tally in that slot. @internal */
+  tally: at.Word = 0;
+  /** Heaps by slot, and the id of the generation that each is of. @internal */
+  readonly heaps: (ByteHeap | null)[];
+  /** @internal */
+  readonly ids: number[];
+
+  /** Where visits are shown: VISITED, or within an error hook VISITED_INSIDE. @internal */
+  visited: at.Word = at.VISITED;
+  /** Where a wrong free is made good: the word that its block, which was none, was subtracted from. @internal */
+  blame: at.Word = 0;
+  /** How many wrong calls the heaps have reported to this thread. @internal */
+  faults = 0;
+  /** Takes the next report instead of the hook. @internal */
+  catching = false;
+  /** @internal */
+  caught: AllocError | null = null;
+  /** Whether an error hook is running. @internal */
+  reporting = false;
+  private readonly unreported: AllocError[] = [];
+  /** @internal */
+  onError: (error: AllocError) => void = (error) =>
+    console.error(`${error.name} ${error.code}: ${error.message}`);
+
+  /** @internal */
+  constructor(
+    memory: SharedMemory,
+    header: at.Word,
+    pages: PageSource,
+    algorithms: ReadonlyMap<string, ByteAlgorithm>,
+  ) {
+    this.memory = memory;
+    this.i32 = memory.i32;
+    this.u8 = memory.u8;
+    this.pages = pages;
+    this.algorithms = algorithms;
+    this.header = header;
+    this.geometry = at.geometryOf(memory, header);
+    this.places = at.placesOf(this.geometry);
+    this.policy = at.readPolicy(memory, header);
+    this.pageShift = this.geometry.pageShift;
+    this.firstPage = this.geometry.firstPage;
+    this.mapPages = this.geometry.mapPages;
+    this.map = header * 4 + this.places.mapBytes;
+    this.heaps = new Array(this.geometry.generations + 1).fill(null);
+    this.ids = new Array(this.geometry.generations + 1).fill(0);
+  }
+
+  /** Whether `detach` has been called. @internal */
+  get closed(): boolean {
+    return this.i32 === NO_WORDS;
+  }
+
+  /** @throws AllocError `InvalidParam` when this thread has detached @internal */
+  demandOpen(): void {
+    if (this.closed) throw new AllocError('InvalidParam', `this ${at.ALGORITHM} allocator is detached`);
+  }
+
+  /** @internal */
+  close(): void {
+    this.i32 = NO_WORDS;
+    this.u8 = NO_BYTES;
+  }
+
+  /** @internal */
+  entry(slot: number): at.Word {
+    return at.entryAt(this.header, this.places, slot);
+  }
+
+  /** Counts in the header. @internal */
+  count(field: number): void {
+    Atomics.add(this.i32, this.header + field, 1);
+  }
+
+  // ── Wrong calls ──
+
+  /**
+   * What a heap calls when it is told to free what it has not handed out.
+   *
+   * A free is counted before the heap is asked, so that a thread which is terminated in between leaves a block uncounted rather than a count without
+   * a block; here a free that was none is taken back. Other operations point `blame` elsewhere.
+   * @internal
+   */
+  fault(error: AllocError): void {
+    this.faults++;
+    if (error.code === 'NotAllocated') Atomics.add(this.i32, this.blame, 1);
+    if (this.catching) this.caught ??= error;
+    else this.report(error);
+  }
+
+  /**
+   * Tells the error hook. It may use the allocator: meanwhile this thread stays in its generation (see `settle`) and shows visits in another
+   * word, because the heap that reports is still being used. What goes wrong within the hook is told after it.
+   * @internal
+   */
+  report(error: AllocError): void {
+    this.count(at.ERRORS);
+    if (this.reporting) {
+      this.unreported.push(error);
+      return;
+    }
+    const { blame, visited } = this;
+    this.reporting = true;
+    this.visited = at.VISITED_INSIDE;
+    this.blame = this.tally;
+    try {
+      this.onError(error);
+      for (let next = this.unreported.shift(); next !== undefined; next = this.unreported.shift())
+        this.onError(next);
+    } finally {
+      this.unreported.length = 0;
+      this.blame = blame;
+      this.visited = visited;
+      this.reporting = false;
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/** Algorithms and page sources for the tests, and random numbers with a seed that is printed. */
+
+import type { ByteAlgorithm, PageSource } from '@shmalloc/axalloc';
+import { AxAlloc, type AxAllocOptions, type AxHandle } from '@shmalloc/axalloc';
+import { Basic } from '@shmalloc/basic';
+import { BitmapPages } from '@shmalloc/bitmap';
+import { Buddy } from '@shmalloc/buddy';
+import { MiMalloc } from '@shmalloc/mimalloc';
+import { Tlsf } from '@shmalloc/tlsf';
+
+export type AlgorithmName = 'mimalloc' | 'tlsf' | 'buddy' | 'basic';
+export const NAMES: readonly AlgorithmName[] = ['mimalloc', 'tlsf', 'buddy', 'basic'];
+
+/** The algorithms of the workspace, as a kernel would register them. */
+export function algorithmsWith(options: {
+  lock?: 'none' | 'spin' | 'mutex' | undefined;
+  debug?: boolean | undefined;
+}): ByteAlgorithm[] {
+  const { lock = 'spin', debug = false } = options;
+  return [
+    {
+      name: 'mimalloc',
+      create: (range) => MiMalloc.create({ ...range, debug, maxThreads: 24 }),
+      attach: (handle) => MiMalloc.attach(handle),
+    },
+    {
+      name: 'tlsf',
+      create: (range) => Tlsf.create({ ...range, lock, debug }),
+      attach: (handle) => Tlsf.attach(handle),
+    },
+    {
+      name: 'buddy',
+      create: (range) => Buddy.create({ ...range, lock, debug }),
+      attach: (handle) => Buddy.attach(handle),
+    },
+    {
+      name: 'basic',
+      create: (range) => Basic.create({ ...range, lock, debug, policy: 'best' }),
+      attach: (handle) => Basic.attach(handle),
+    },
+  ];
+}
+
+export const ALGORITHMS: ByteAlgorithm[] = algorithmsWith({});
+
+/** An allocator over a region of its own. */
+export function allocatorOver(
+  bytes: number,
+  options: Partial<AxAllocOptions> = {},
+): { pages: PageSource; allocator: AxAlloc } {
+  const pages = options.pages ?? BitmapPages.create({ bytes });
+  const allocator = AxAlloc.create({ algorithms: ALGORITHMS, algorithm: 'tlsf', ...options, pages });
+  return { pages, allocator };
+}
+
+export function attachTo(handle: AxHandle): AxAlloc {
+  return AxAlloc.attach(handle, {
+    attachPages: (pages) => BitmapPages.attach(pages),
+    algorithms: ALGORITHMS,
+  });
+}
