@@ -34,7 +34,7 @@ import {
 import { GlobalPage } from './global-page.ts';
 import { growFor } from './grow.ts';
 import * as at from './layout.ts';
-import { isCovered, isUnmarked, slotOf } from './page-map.ts';
+import { isUnmarked, slotOf } from './page-map.ts';
 import { type GrowthPolicy, policyOf } from './policy.ts';
 import { beginVisit, currentSlot, endVisit, takeLine } from './presence.ts';
 import { leave, reapThread } from './reap.ts';
@@ -269,7 +269,7 @@ export class AxAlloc extends View implements GlobalAllocator {
   free(address: Address): void {
     if (typeof address === 'number' && address >>> 0 === address) {
       const page = (address >>> this.pageShift) - this.firstPage;
-      // In front of the map stand other words, behind it the next page: both compares are needed. The unsigned one does for both.
+      // Unsigned: in front of the map and behind it lie other bytes.
       if (page >>> 0 < this.mapPages && (this.u8[this.map + page] & SLOTS) === this.slot) {
         // Before the block is back: see `View.fault`.
         this.i32[this.tally]--;
@@ -545,7 +545,7 @@ export class AxAlloc extends View implements GlobalAllocator {
     this.demandOpen();
     checkInteger('address', address);
     checkInteger('count', count);
-    if (isCovered(this, address, count) && !isUnmarked(this, address, count))
+    if (!isUnmarked(this, address, count))
       throw new AllocError(
         'NotAllocated',
         `deallocPages(${address}, ${count}): some of these pages belong to a heap`,

@@ -53,7 +53,7 @@ const STATE_MASK = 7;
 const AGAIN = 8;
 const CPU_SHIFT = 8;
 
-/** Running numbers above the slot, in a small integer. */
+/** Running numbers above the slot, in a small integer: after 8 million swaps they begin anew, which nobody sees who has looked in between. */
 const ID_MASK = 0x3fffffff;
 
 export function stateOf(word: number): number {
@@ -204,16 +204,18 @@ export function settle(view: View): void {
   view.demandOpen();
   if (view.reporting) return;
   const { i32, header, line } = view;
-  const left = view.slot;
+  if (Atomics.load(i32, header + at.CURRENT) === view.seen) return;
   for (;;) {
     const id = Atomics.load(i32, header + at.CURRENT);
     if (id === view.seen) break;
     const slot = id & at.SLOT_MASK;
+    let left = slot;
     beginVisit(view, slot);
     try {
-      // It was current while the visit was shown already: it stays until the visit is over, and then it is announced.
+      // Current while the visit was shown already: it stays until the visit is over, and then it is announced.
       if (Atomics.load(i32, header + at.CURRENT) !== id) continue;
       const heap = heapOf(view, slot);
+      left = view.slot;
       // Release: whoever sees that the old generation is announced no more sees this thread's tally in it.
       Atomics.store(i32, line + at.ANNOUNCED, slot);
       view.seen = id;
@@ -223,10 +225,10 @@ export function settle(view: View): void {
       view.blame = view.tally;
     } finally {
       endVisit(view);
+      // What it has left, or has looked at in vain, may have waited for it alone.
+      if (left > 0) close(view, left);
     }
   }
-  if (left === view.slot || left === 0) return;
-  close(view, left);
   forgetGone(view);
 }
 

@@ -34,10 +34,11 @@ export function isCovered(view: View, address: Address, count: number): boolean 
   return first >= 0 && first + count <= view.mapPages;
 }
 
-/** Whether none of these pages is a heap's or the allocator's own. The map covers them. */
+/** Whether none of these pages is a heap's or the allocator's own. Those behind the map are not. */
 export function isUnmarked(view: View, address: Address, count: number): boolean {
-  const first = byteOf(view, address);
-  for (let byte = first; byte < first + count; byte++) if (view.u8[byte] !== 0) return false;
+  const first = Math.floor(address / view.pages.pageSize) - view.firstPage;
+  const last = Math.min(first + count, view.mapPages);
+  for (let page = Math.max(first, 0); page < last; page++) if (view.u8[view.map + page] !== 0) return false;
   return true;
 }
 

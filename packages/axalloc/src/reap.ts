@@ -32,7 +32,7 @@ import type { View } from './view.ts';
 /** Ends this thread's use: see {@link AxAlloc.detach}. */
 export function leave(view: View): void {
   const { i32, line } = view;
-  view.slot = 0;
+  view.slot = -1;
   Atomics.store(i32, line + at.ANNOUNCED, 0);
   // Once more, since looking whether a generation is over may attach to it anew.
   for (let round = 0; round < 2; round++) {

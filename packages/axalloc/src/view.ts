@@ -51,8 +51,8 @@ export abstract class View {
   line: at.Word = 0;
   /** What CURRENT was when this thread looked last. @internal */
   seen = -1;
-  /** The slot that this thread announces. @internal */
-  slot = 0;
+  /** The slot that this thread announces; −1 none, which no map byte is. @internal */
+  slot = -1;
   /** The heap of that slot. @internal */
   heap!: ByteHeap;
   /** This thread's tally in that slot. @internal */

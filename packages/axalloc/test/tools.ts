@@ -9,11 +9,12 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import { Tlsf } from '@shmalloc/tlsf';
 
 export type AlgorithmName = 'mimalloc' | 'tlsf' | 'buddy' | 'basic';
+export type Lock = 'none' | 'spin' | 'mutex';
 export const NAMES: readonly AlgorithmName[] = ['mimalloc', 'tlsf', 'buddy', 'basic'];
 
 /** The algorithms of the workspace, as a kernel would register them. */
 export function algorithmsWith(options: {
-  lock?: 'none' | 'spin' | 'mutex' | undefined;
+  lock?: Lock | undefined;
   debug?: boolean | undefined;
 }): ByteAlgorithm[] {
   const { lock = 'spin', debug = false } = options;
@@ -58,4 +59,20 @@ export function attachTo(handle: AxHandle): AxAlloc {
     attachPages: (pages) => BitmapPages.attach(pages),
     algorithms: ALGORITHMS,
   });
+}
+
+/** The seed of a random test: of the environment, or by the clock. It is printed. */
+export function seedOf(t: { log(...values: unknown[]): void }): number {
+  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+  t.log(`seed ${seed}`);
+  return seed;
+}
+
+/** Numbers below `n`, from a linear congruential generator. */
+export function randomOf(seed: number): (n: number) => number {
+  let state = seed | 0;
+  return (n) => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return Math.floor(((state >>> 0) / 2 ** 32) * n);
+  };
 }
