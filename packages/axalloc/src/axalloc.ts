@@ -481,7 +481,7 @@ export class AxAlloc extends View implements GlobalAllocator {
    */
   swap(name: string): void {
     this.demandOpen();
-    const algorithm = firstOf([...this.algorithms.values()], name);
+    const algorithm = this.algorithms.get(checkName(name, [...this.algorithms.keys()])) as ByteAlgorithm;
     closeAll(this);
     beginGeneration(this, algorithm);
     this.count(at.SWAPS);

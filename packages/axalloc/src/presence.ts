@@ -16,7 +16,7 @@
  * after (3) and sees the change; the thread withdraws without having touched the heap.
  */
 
-import { backOff } from '@shmalloc/atomic-cell';
+import { backOff, MAY_BLOCK } from '@shmalloc/atomic-cell';
 import {
   ANNOUNCED,
   CURRENT,
@@ -89,17 +89,22 @@ export function endVisit(view: View): void {
 /** Milliseconds that a thread waits for another at the most: much longer than what is waited for ever takes, short enough not to hang on one that died. */
 const PATIENCE_MS = 200;
 
+/** Pauses before a thread that may sleep does: some 60 µs. */
+const ROUNDS_AWAKE = 30;
+
 /**
- * Waits until a word has changed, for a while. Nothing depends on it: whoever waits in vain goes on.
- *
- * Not by `Atomics.wait`: the change is a few microseconds away, unless its thread has been descheduled.
+ * Waits until a word has changed, for a while. Nothing depends on it: whoever waits in vain goes on. Where a thread may not block it spins.
+ * @returns whether it has
  */
 export function awaitChange({ i32 }: View, word: number, value: number): boolean {
-  let round = 0;
   const end = performance.now() + PATIENCE_MS;
-  while (Atomics.load(i32, word) === value) {
-    round = backOff(round);
+  let round = 0;
+  // Acquire: pairs with whatever changes the word.
+  for (let waits = 0; Atomics.load(i32, word) === value; waits++) {
     if (performance.now() > end) return false;
+    // Nobody wakes it: the change is microseconds away, unless its thread has been descheduled, and then this one leaves it the core.
+    if (MAY_BLOCK && waits >= ROUNDS_AWAKE) Atomics.wait(i32, word, value, 1);
+    else round = backOff(round);
   }
   return true;
 }

@@ -76,6 +76,7 @@ export function footprintOf(view: View): number {
 
 /** What each generation is like. */
 export function generationsOf(view: View): GenerationStats[] {
+  view.demandOpen();
   const found: GenerationStats[] = [];
   for (let slot = 1; slot <= view.geometry.generations; slot++) {
     const entry = view.entry(slot);
