@@ -1,32 +1,36 @@
 /** An algorithm whose heaps call back before each operation: so that something else happens at just that moment, as another CPU would do it. */
 
-import type { ByteAlgorithm, ByteHeap } from '@shmalloc/axalloc';
-import { ALGORITHMS, type AlgorithmName } from './tools.js';
+import type { ByteAlgorithm } from '@shmalloc/axalloc';
+import { ALGORITHMS } from './tools.js';
 
 export interface Hooks {
   /** Called before an operation of a heap, with its name; `attach` is one. */
-  before: (operation: string, heap: ByteHeap | null) => void;
+  before: (operation: string) => void;
 }
 
 /** All algorithms, in a thread of its own that can be interrupted. */
 export function hookedAlgorithms(hooks: Hooks): ByteAlgorithm[] {
   return ALGORITHMS.map((algorithm) => ({
     name: algorithm.name,
-    create: (range) => hookedHeap(algorithm.create(range), hooks),
+    create: (range) => {
+      hooks.before('create');
+      return hooked(algorithm.create(range), hooks);
+    },
     attach: (handle) => {
-      hooks.before('attach', null);
-      return hookedHeap(algorithm.attach(handle), hooks);
+      hooks.before('attach');
+      return hooked(algorithm.attach(handle), hooks);
     },
   }));
 }
 
-function hookedHeap(heap: ByteHeap, hooks: Hooks): ByteHeap {
-  return new Proxy(heap, {
+/** A heap, or a page source, that calls back before each of its methods. */
+export function hooked<T extends object>(what: T, hooks: Hooks): T {
+  return new Proxy(what, {
     get(target, property) {
       const value: unknown = Reflect.get(target, property, target);
       if (typeof value !== 'function') return value;
       return (...given: unknown[]) => {
-        hooks.before(String(property), target);
+        hooks.before(String(property));
         return value.apply(target, given);
       };
     },
@@ -43,5 +47,3 @@ export function once(hooks: Hooks, operation: string, run: () => void): () => bo
   };
   return () => done;
 }
-
-export type { AlgorithmName };

@@ -1,5 +1,6 @@
 /** What another CPU does between two steps of this one: each test is named after the interleaving that it shows. */
 
+import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
 import { AxAlloc } from '@shmalloc/axalloc';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
@@ -48,13 +49,20 @@ test('a swap between the look at the current generation and the allocation: the 
   t.is(pages.usedPages(), fresh);
 });
 
-test('planted: without the announcement the same block lies in memory that is gone', (t) => {
+test('planted: without the announcement the same block lies in memory that is gone, and the oracle names the overlap', (t) => {
   const { a, b, hooks } = twoCpus();
+  const oracle = Oracle.create({ bytes: a.memory.byteLength });
   once(hooks, 'malloc', () => {
     a.swap('basic');
     a.reap(b.threadId); // which is a lie: B lives
   });
-  t.true(isGone(a, b.malloc(100)));
+  b.registerError(() => {}); // the heap that B asks has never heard of its block
+  const block = new CheckedAllocator(b, oracle, 1).malloc(100);
+  t.true(isGone(a, block));
+  const checked = new CheckedAllocator(a, oracle, 0);
+  const overlaps = (): boolean => [...oracle.violations()].some(({ kind }) => kind === 'overlap');
+  while (!overlaps() && checked.malloc(1000) !== 0);
+  t.true(overlaps());
 });
 
 test('a swap while a thread attaches to the new heap: it goes on to the newest, and the one between goes', (t) => {
