@@ -13,6 +13,7 @@
  */
 
 import { AllocError, checkInteger } from '@shmalloc/allocator-api';
+import type { ByteHeap } from './contract.ts';
 import {
   CLOSING,
   close,
@@ -65,12 +66,21 @@ export function reapThread(view: View, threadId: number): void {
     finishFor(view, cpu, slot);
     const name = at.nameAt(header, view.places, cpu, slot);
     if (i32[name] === 0) continue;
-    visit(view, slot, (heap) => heap.reap?.(i32[name]));
+    visit(view, slot, (heap) => reapIn(heap, i32[name]));
     i32[name] = 0;
   }
   for (const field of [at.ANNOUNCED, at.VISITED, at.VISITED_INSIDE]) Atomics.store(i32, line + field, 0);
   Atomics.store(i32, line + at.OWNER, 0);
   closeAll(view);
+}
+
+/** Some algorithms refuse a name that they do not know any more: the thread had detached from this heap before it died. */
+function reapIn(heap: ByteHeap, name: number): void {
+  try {
+    heap.reap?.(name);
+  } catch (error) {
+    if (!(error instanceof AllocError && error.code === 'InvalidParam')) throw error;
+  }
 }
 
 /** Only one reaper takes a thread's line; the name stays away from `attach` until the line is empty. */

@@ -139,6 +139,7 @@ const classOf = (algorithm: AlgorithmName) => ({
 export const AxMimalloc = { name: 'AxMimalloc', ...classOf('mimalloc') };
 export const AxTlsf = { name: 'AxTlsf', ...classOf('tlsf') };
 export const AxBuddy = { name: 'AxBuddy', ...classOf('buddy') };
+export const AxSlab = { name: 'AxSlab', ...classOf('slab') };
 export const AxBasic = { name: 'AxBasic', ...classOf('basic') };
 
 /** What the kit asks of a heap with a fixed amount of memory. This one grows; `growth.test.ts` has what it must do instead. */

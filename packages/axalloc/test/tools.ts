@@ -6,11 +6,12 @@ import { Basic } from '@shmalloc/basic';
 import { BitmapPages } from '@shmalloc/bitmap';
 import { Buddy } from '@shmalloc/buddy';
 import { MiMalloc } from '@shmalloc/mimalloc';
+import { Slab } from '@shmalloc/slab';
 import { Tlsf } from '@shmalloc/tlsf';
 
-export type AlgorithmName = 'mimalloc' | 'tlsf' | 'buddy' | 'basic';
+export type AlgorithmName = 'mimalloc' | 'tlsf' | 'buddy' | 'basic' | 'slab';
 export type Lock = 'none' | 'spin' | 'mutex';
-export const NAMES: readonly AlgorithmName[] = ['mimalloc', 'tlsf', 'buddy', 'basic'];
+export const NAMES: readonly AlgorithmName[] = ['mimalloc', 'tlsf', 'buddy', 'basic', 'slab'];
 
 /** The algorithms of the workspace, as a kernel would register them. */
 export function algorithmsWith(options: {
@@ -38,6 +39,11 @@ export function algorithmsWith(options: {
       name: 'basic',
       create: (range) => Basic.create({ ...range, lock, debug, policy: 'best' }),
       attach: (handle) => Basic.attach(handle),
+    },
+    {
+      name: 'slab',
+      create: (range) => Slab.create({ ...range, debug, maxCpus: 24 }),
+      attach: (handle) => Slab.attach(handle),
     },
   ];
 }
