@@ -61,6 +61,8 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   private epoch = -1;
   /** The epoch at which an operation may begin at once: without a lock this thread's, with one never. */
   private open = -1;
+  /** How often this thread has found the lock taken. */
+  private lockWaits = 0;
   private onError: (error: AllocError) => void = (error) =>
     console.error(`${error.name} ${error.code}: ${error.message}`);
 
@@ -322,6 +324,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
       pools: count(Field.pools),
       failures: count(Field.failures),
       errors: count(Field.errors),
+      lockWaits: this.lockWaits,
     };
   }
 
@@ -351,8 +354,13 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
   }
 
   private enterSlowly(): void {
-    if (this.lock !== null) this.lock.lock();
+    if (this.lock !== null && !this.lock.tryLock()) this.waitFor(this.lock);
     if (this.i32[this.epochWord] !== this.epoch) this.refresh();
+  }
+
+  private waitFor(lock: Lock): void {
+    this.lockWaits++;
+    lock.lock();
   }
 
   /** Gives the lock back. */

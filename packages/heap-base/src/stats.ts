@@ -19,4 +19,6 @@ export interface HeapStats {
   readonly failures: number;
   /** Wrong frees that were reported. */
   readonly errors: number;
+  /** How often this thread, through this instance, has found the lock taken and had to wait. */
+  readonly lockWaits: number;
 }
