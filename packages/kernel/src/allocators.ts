@@ -83,6 +83,8 @@ export interface AllocatorEntry {
   readonly locks: readonly LockKind[];
   /** What `create` is given besides the region and the lock. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** What `create` calls the number of threads to be ready for, where it wants to know. */
+  readonly threadsOption?: string | undefined;
 }
 
 /**
@@ -133,6 +135,7 @@ export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
     exportName: 'MiMalloc',
     locks: ['none'],
     options: {},
+    threadsOption: 'maxThreads',
   },
   slab: { load: () => import('@shmalloc/slab'), exportName: 'Slab', locks: LOCKED, options: {} },
   'basic-first': basic('first'),
@@ -184,7 +187,8 @@ export function usualLock(allocator: AllocatorName | AllocatorModule, cpus: numb
   return cpus === 1 ? 'none' : (entryOf(allocator).locks[0] ?? 'none');
 }
 
-function entryOf(allocator: AllocatorName | AllocatorModule): AllocatorEntry {
+/** What the registry, or an allocator of one's own, says of itself. */
+export function entryOf(allocator: AllocatorName | AllocatorModule): AllocatorEntry {
   if (typeof allocator === 'object' && allocator !== null) {
     const { module, exportName, locks = LOCKED, options = {} } = allocator;
     if ((typeof module !== 'string' && !(module instanceof URL)) || typeof exportName !== 'string')
@@ -197,7 +201,8 @@ function entryOf(allocator: AllocatorName | AllocatorModule): AllocatorEntry {
   return ALLOCATORS[checkChoice('allocator', allocator, names)];
 }
 
-async function loadClass({ load, exportName }: AllocatorEntry): Promise<AllocatorClass> {
+/** The class that an entry names. */
+export async function loadClass({ load, exportName }: AllocatorEntry): Promise<AllocatorClass> {
   const found = ((await load()) as Record<string, Partial<AllocatorClass> | undefined>)[exportName];
   if (typeof found?.create !== 'function' || typeof found.attach !== 'function')
     throw new AllocError(

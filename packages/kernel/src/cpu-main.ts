@@ -2,13 +2,16 @@
  * The main module of a CPU's thread: comes up, loads programs, runs them, leaves.
  */
 
-import { attachAllocator } from './allocators.ts';
+import type { AxHandle } from '@shmalloc/axalloc';
+import { attachAllocator, type KernelAllocator } from './allocators.ts';
 import { Board } from './board.ts';
 import { ConsoleWriter } from './console.ts';
-import { type Cpu, endRun, occupy, type Program } from './cpu.ts';
+import { type Cpu, endRun, heapOfCpu, occupy, type Program, settle } from './cpu.ts';
 import { MachineStopped } from './errors.ts';
+import { KernelHeap } from './heap/kernel-heap.ts';
+import { PhysicalMemory } from './memory/physical-memory.ts';
 import { type BootMessage, describeError, type Message } from './messages.ts';
-import { declarePanic } from './panic.ts';
+import { declarePanic, unwind } from './panic.ts';
 import { connectToMain } from './platform.ts';
 
 /** This CPU once it has booted. */
@@ -28,15 +31,18 @@ async function receive(message: Message): Promise<void> {
       return answer(() => load(message.url));
     case 'start':
       return start(message.argument);
+    case 'settle':
+      return answer(() => settle());
+    case 'report':
+      return answer(() => heapOfCpu('a report').report());
     case 'leave':
       return leave();
   }
 }
 
-async function answer(action: () => Promise<void>): Promise<void> {
+async function answer(action: () => unknown): Promise<void> {
   try {
-    await action();
-    port.post({ type: 'done', value: undefined });
+    port.post({ type: 'done', value: await action() });
   } catch (error) {
     // A module that stops the machine while it is loaded: the board says so.
     if (error instanceof MachineStopped) return;
@@ -47,9 +53,21 @@ async function answer(action: () => Promise<void>): Promise<void> {
 async function boot(message: BootMessage): Promise<void> {
   board = new Board(message.board);
   console = new ConsoleWriter(board, message.cpu, message.patience);
-  const allocator = await attachAllocator(message.allocator, message.handle);
+  const allocator = await attach(message);
   cpu = { id: message.cpu, count: board.cpus, allocator, memory: allocator.memory };
   occupy(cpu, board, console);
+}
+
+/** The machine's allocator: over the whole region, or over pages of it. */
+async function attach({ allocator, handle, full, cpu: id }: BootMessage): Promise<KernelAllocator> {
+  if (full === null) return attachAllocator(allocator, handle);
+  const physical = PhysicalMemory.attach(full.physical);
+  return KernelHeap.attach(physical, handle as AxHandle, full.choice, (error) => {
+    // A block freed twice, or one that never was: the program's account of its memory is wrong, and nothing that it does can be trusted.
+    console.flush();
+    declarePanic(board, id, error.message, String(error.stack));
+    unwind();
+  });
 }
 
 async function load(url: string): Promise<void> {
@@ -72,6 +90,8 @@ async function start(argument: unknown): Promise<void> {
       declarePanic(board, cpu.id, `uncaught ${message}`, stack);
     }
   } finally {
+    // Before others hear that this CPU is done: from now on it allocates nothing, and must not keep heaps that were swapped out.
+    settle();
     endRun();
   }
 }

@@ -15,6 +15,7 @@ import { leaveBarrier, waitAtBarrier } from './barrier.ts';
 import type { Board } from './board.ts';
 import type { ConsoleWriter } from './console.ts';
 import { KernelError } from './errors.ts';
+import { KernelHeap } from './heap/kernel-heap.ts';
 import { Klib } from './klib/klib.ts';
 import { declareHalt, declarePanic, unwind } from './panic.ts';
 
@@ -23,6 +24,16 @@ import { declareHalt, declarePanic, unwind } from './panic.ts';
  * @public
  */
 export const PAGE_SIZE = 4096;
+
+/** Of this module's own: V8 folds a constant that is not exported. */
+const LARGEST = 16 << 20;
+
+/**
+ * The most that {@link kalloc} gives at once, in bytes: 16 MiB. More is refused with 0, whatever there is: who needs so much wants pages, and
+ * gets them from `vmalloc`.
+ * @public
+ */
+export const KALLOC_MAX_BYTES: number = LARGEST;
 
 /**
  * The CPU that a program runs on.
@@ -33,7 +44,7 @@ export interface Cpu {
   readonly id: number;
   /** How many the machine has. */
   readonly count: number;
-  /** The machine's allocator, attached in this thread. */
+  /** The machine's allocator, attached in this thread; a {@link KernelHeap} when it was booted with `paged`. */
   readonly allocator: KernelAllocator;
   /** The machine's physical memory. */
   readonly memory: SharedMemory;
@@ -75,6 +86,27 @@ export function endRun(): void {
   mine.run++;
 }
 
+/**
+ * The allocator over pages of this thread's CPU.
+ * @param name - what asks, for the message
+ * @throws KernelError `NotPaged` when the machine has none
+ */
+export function heapOfCpu(name: string): KernelHeap {
+  const { allocator } = mySeat(name).cpu;
+  if (allocator instanceof KernelHeap) return allocator;
+  throw notPaged(name);
+}
+
+export function notPaged(name: string): KernelError {
+  return new KernelError('NotPaged', `${name} needs a machine with pages: boot({ paged: true, … })`);
+}
+
+/** This CPU is about to wait, or at the end of its program: it lets go of heaps that were swapped out. */
+export function settle(): void {
+  const allocator = seat?.cpu.allocator;
+  if (allocator instanceof KernelHeap) allocator.settle();
+}
+
 /** The C library of this thread's CPU; undefined when it is none. */
 export function klibOfCpu(): Klib | undefined {
   return seat?.klib;
@@ -103,9 +135,10 @@ export function cpuCount(): number {
 }
 
 /**
- * Allocates from the machine's allocator. Whether it may block is the allocator's affair.
- * @param size - bytes
- * @returns an address that is a multiple of the next power of two ≥ `size`, up to a page; 0 when there is no memory
+ * Allocates from the machine's allocator. Whether it may block is the allocator's affair: with one that needs no lock, CPUs never wait for
+ * each other here.
+ * @param size - bytes, up to {@link KALLOC_MAX_BYTES}
+ * @returns an address that is a multiple of the next power of two ≥ `size`, up to a page; 0 when there is no memory, or `size` is above the bound
  * @throws TypeError, RangeError when `size` is no non-negative integer
  * @public
  */
@@ -113,6 +146,10 @@ export function kalloc(size: number): Address {
   const { allocator } = mySeat('kalloc()').cpu;
   // Every block is aligned to 8, so the plain entry serves the smallest.
   if (size <= 8) return allocator.malloc(size);
+  if (size > LARGEST) {
+    checkInteger('size', size);
+    return 0;
+  }
   return allocator.alignedAlloc(size >= PAGE_SIZE ? PAGE_SIZE : nextPowerOfTwo(size), size);
 }
 
@@ -180,6 +217,7 @@ export function halt(exitCode = 0): never {
  */
 export function cpuBarrier(): void {
   const { board, run } = mySeat('cpuBarrier()');
+  settle();
   const outcome = waitAtBarrier(board, run);
   if (outcome === 'hopeless') panic('cpuBarrier() waits for a CPU whose program has ended');
   if (outcome === 'stopped') unwind();

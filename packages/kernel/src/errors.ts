@@ -11,9 +11,17 @@
  * - `BadProgram`: the program's module cannot be loaded, or exports no function by default
  * - `BootFailed`: a CPU did not come up
  * - `NotOnCpu`: a function for programs was called on a thread that is no CPU
+ * - `NotPaged`: pages, and a change of the allocator, are for a machine that was booted with `paged`
  * @public
  */
-export type KernelErrorCode = 'Busy' | 'Halted' | 'Panicked' | 'BadProgram' | 'BootFailed' | 'NotOnCpu';
+export type KernelErrorCode =
+  | 'Busy'
+  | 'Halted'
+  | 'Panicked'
+  | 'BadProgram'
+  | 'BootFailed'
+  | 'NotOnCpu'
+  | 'NotPaged';
 
 /**
  * The machine cannot do this now; `code` says why.

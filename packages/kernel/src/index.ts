@@ -23,6 +23,7 @@ export {
   cpuCount,
   cpuCurrent,
   halt,
+  KALLOC_MAX_BYTES,
   kalloc,
   kfree,
   PAGE_SIZE,
@@ -31,6 +32,8 @@ export {
   printf,
 } from './cpu.ts';
 export { KernelError, type KernelErrorCode, KernelPanic, MachineStopped } from './errors.ts';
+export { KernelHeap, type ThreadReport } from './heap/kernel-heap.ts';
+export type { Told } from './heap/meter.ts';
 export {
   memchr,
   memcmp,
@@ -57,6 +60,8 @@ export {
 export { Klib } from './klib/klib.ts';
 export { MemoryFunctions } from './klib/memory-functions.ts';
 export { type CString, StringFunctions } from './klib/string-functions.ts';
-export { boot, type Machine } from './machine.ts';
-export { type BootOptions, MAX_CPUS } from './options.ts';
+export { boot, type Machine, type MachineReport } from './machine.ts';
+export { madvise, swap, touch, vmalloc, vmfree } from './memory/calls.ts';
+export { PhysicalMemory, type PhysicalMemoryOptions, type PhysicalStats } from './memory/physical-memory.ts';
+export { type BootOptions, MAX_CPUS, type PagedOptions } from './options.ts';
 export { type Advice, VmAccount, type VmAccountOptions, type VmStats } from './vm/vm-account.ts';

@@ -15,15 +15,36 @@
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
+import type { AxStats } from '@shmalloc/axalloc';
 import { cloneableChoice, createAllocator, type KernelAllocator } from './allocators.ts';
 import { BellWatch } from './bell.ts';
 import { Board, MAIN } from './board.ts';
 import { ConsoleReader } from './console.ts';
+import { notPaged } from './cpu.ts';
 import { KernelError, KernelPanic } from './errors.ts';
+import { KernelHeap, type ThreadReport } from './heap/kernel-heap.ts';
+import { PhysicalMemory, type PhysicalStats } from './memory/physical-memory.ts';
 import type { Message, Reply } from './messages.ts';
 import { type BootOptions, type BootPlan, planBoot, programUrl } from './options.ts';
 import { declareDeath, declarePanic } from './panic.ts';
 import { startThread, type Thread } from './platform.ts';
+
+/**
+ * What {@link Machine.report} tells.
+ * @public
+ */
+export interface MachineReport {
+  /** The algorithm that new blocks come from. */
+  readonly allocator: string;
+  /** What each CPU has done. */
+  readonly cpus: readonly ThreadReport[];
+  /** What the main thread has done. */
+  readonly main: ThreadReport;
+  /** The pages. */
+  readonly memory: PhysicalStats;
+  /** What the two-level allocator tells of itself. */
+  readonly heap: AxStats;
+}
 
 /** A question to all CPUs and the answers so far. */
 interface Call {
@@ -80,7 +101,7 @@ export class Machine {
    */
   static async boot(options: BootOptions): Promise<Machine> {
     const plan = planBoot(options);
-    const machine = new Machine(plan, await createAllocator(plan.allocator, plan.allocatorOptions));
+    const machine = new Machine(plan, await makeAllocator(plan));
     try {
       await machine.#bootCpus();
       return machine;
@@ -93,6 +114,14 @@ export class Machine {
   /** The physical memory. */
   get memory(): SharedMemory {
     return this.allocator.memory;
+  }
+
+  /**
+   * The pages.
+   * @throws KernelError `NotPaged` when the machine was not booted with `paged`
+   */
+  get physical(): PhysicalMemory {
+    return this.#heap('machine.physical').physical;
   }
 
   /** Where the physical memory lies in its buffer, in bytes: `[start, end)`. */
@@ -139,6 +168,45 @@ export class Machine {
   }
 
   /**
+   * Chooses another byte allocator, at any time, while all CPUs allocate and free: new blocks come from it, blocks that are there are still freed
+   * by the one that made them, and when its last block has gone its pages return to the page allocator. CPUs learn of it through shared memory, at
+   * their next allocation; one that allocates nothing, when its program ends or at a barrier. Programs have the same as `swap`.
+   * @param name - what the machine was booted with: `allocator`, or one of `paged.swap`
+   * @throws AllocError `InvalidParam` for another name, `NoMemory` when there are no pages for it (then nothing has changed); KernelError `NotPaged`
+   */
+  swap(name: string): void {
+    this.#heap('machine.swap()').swap(name);
+  }
+
+  /**
+   * Sees to it that every CPU has let go of what was swapped out. While a program runs, that is the CPUs' own affair, and only the main thread does
+   * so; between programs it is worth a call before pages are counted.
+   */
+  async settle(): Promise<void> {
+    const heap = this.#heap('machine.settle()');
+    heap.settle();
+    if (!this.#running && this.state === 'running') await this.#askAll({ type: 'settle' });
+    heap.settle();
+  }
+
+  /**
+   * What every CPU has done with the memory since the machine booted, and how the memory stands.
+   * @throws KernelError `Busy` while a program runs, `NotPaged`, `Halted`, `Panicked`
+   */
+  async report(): Promise<MachineReport> {
+    const heap = this.#heap('machine.report()');
+    this.#checkIdle();
+    const cpus = (await this.#askAll({ type: 'report' })) as ThreadReport[];
+    return {
+      allocator: heap.name,
+      cpus,
+      main: heap.report(),
+      memory: this.physical.stats(),
+      heap: heap.stats(),
+    };
+  }
+
+  /**
    * Stops the CPUs, wherever they are, and lets go of the memory. A run that is under way rejects with KernelError `Halted`. May be
    * called at any time and again; always settles.
    */
@@ -152,15 +220,33 @@ export class Machine {
   }
 
   async #bootCpus(): Promise<void> {
-    const { allocator, consoleWaitMs } = this.#plan;
+    const { allocator, full, consoleWaitMs } = this.#plan;
     const common = {
       type: 'boot',
       board: this.#board.buffer,
       allocator: cloneableChoice(allocator),
       handle: this.allocator.share(),
+      full: full === undefined ? null : { physical: this.physical.share(), choice: full.choice },
       patience: consoleWaitMs,
     } as const;
     checkReplies('BootFailed', 'cannot boot', await this.#ask((cpu) => ({ ...common, cpu })));
+  }
+
+  #heap(name: string): KernelHeap {
+    const { allocator } = this;
+    if (allocator instanceof KernelHeap) return allocator;
+    throw notPaged(name);
+  }
+
+  /** Asks idle CPUs; they are as busy as with a program meanwhile. */
+  async #askAll(message: Message): Promise<unknown[]> {
+    this.#running = true;
+    try {
+      const replies = await this.#ask(message);
+      return Array.from(replies, (reply) => (reply?.type === 'done' ? reply.value : undefined));
+    } finally {
+      this.#running = false;
+    }
   }
 
   #checkIdle(): void {
@@ -291,6 +377,13 @@ export class Machine {
       });
     }
   }
+}
+
+/** The machine's allocator: over the whole region, or over pages of it. */
+async function makeAllocator({ allocator, allocatorOptions, full }: BootPlan): Promise<KernelAllocator> {
+  if (full === undefined) return createAllocator(allocator, allocatorOptions);
+  const { lock: _lock, debug: _debug, ...region } = allocatorOptions;
+  return KernelHeap.create(PhysicalMemory.create({ ...region, frames: full.frames }), full.choice);
 }
 
 function haltedError(exitCode = 0): KernelError {

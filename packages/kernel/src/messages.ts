@@ -6,6 +6,7 @@
 
 import type { Handle } from '@shmalloc/allocator-api';
 import type { AllocatorModule, AllocatorName } from './allocators.ts';
+import type { HeapChoice } from './heap/algorithms.ts';
 
 /** What a CPU needs to come up. */
 export interface BootMessage {
@@ -14,6 +15,8 @@ export interface BootMessage {
   readonly board: SharedArrayBuffer;
   readonly allocator: AllocatorName | AllocatorModule;
   readonly handle: Handle;
+  /** What a machine with pages has besides. */
+  readonly full: { readonly physical: Handle; readonly choice: HeapChoice } | null;
   /** Milliseconds that a line waits for room in the console. */
   readonly patience: number;
 }
@@ -23,9 +26,11 @@ export type Message =
   | BootMessage
   | { readonly type: 'load'; readonly url: string }
   | { readonly type: 'start'; readonly argument: unknown }
+  | { readonly type: 'settle' }
+  | { readonly type: 'report' }
   | { readonly type: 'leave' };
 
-/** From a CPU to the main thread: the answer to boot, load or start. */
+/** From a CPU to the main thread: the answer to whatever was asked. */
 export type Reply =
   | { readonly type: 'done'; readonly value: unknown }
   | { readonly type: 'failed'; readonly message: string; readonly stack: string };

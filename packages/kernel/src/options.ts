@@ -9,12 +9,27 @@ import {
   type LockKind,
   usualLock,
 } from './allocators.ts';
+import { type HeapChoice, swapNames } from './heap/algorithms.ts';
 
 /**
  * The most CPUs that a machine has.
  * @public
  */
 export const MAX_CPUS = 64;
+
+/**
+ * What a machine with pages is told besides.
+ * @public
+ */
+export interface PagedOptions {
+  /** How many pages of `vmalloc` may be resident at once: below the sum of what is reserved, there is pressure. Default: all that there are. */
+  frames?: number | undefined;
+  /**
+   * Which allocators may take the place of the one that it boots with: true for all, or names. Every CPU loads their modules when it comes up,
+   * because it cannot in the middle of a program. Default: none.
+   */
+  swap?: boolean | readonly AllocatorName[] | undefined;
+}
 
 /**
  * A machine to be. The region is given as everywhere in shmalloc: `bytes` of new memory, or (a part of) memory that exists.
@@ -30,6 +45,11 @@ export interface BootOptions extends AllocatorOptions {
    * `'none'`, and then the main thread must not allocate during a run.
    */
   lock?: LockKind | undefined;
+  /**
+   * Whether the machine has pages: the allocator then is a {@link KernelHeap}, which grows out of them and can be swapped, and there are `vmalloc`,
+   * `vmfree` and `madvise`. Default false: the allocator has the whole region, and nothing stands between it and a program.
+   */
+  paged?: boolean | PagedOptions | undefined;
   /** Gets every line of the console, without its newline. Default: `console.log`. */
   onPrint?: ((cpu: number, line: string) => void) | undefined;
   /** How much a CPU can print before the main thread has to read, in bytes: a power of two, 256 … 2^24. Default 64 KiB. */
@@ -48,6 +68,8 @@ export interface BootPlan {
   readonly cpus: number;
   readonly allocator: AllocatorName | AllocatorModule;
   readonly allocatorOptions: AllocatorOptions;
+  /** Undefined for a machine without pages. */
+  readonly full: { readonly frames: number | undefined; readonly choice: HeapChoice } | undefined;
   readonly onPrint: (cpu: number, line: string) => void;
   readonly consoleBytes: number;
   readonly consoleWaitMs: number;
@@ -91,11 +113,34 @@ export function planBoot(options: BootOptions): BootPlan {
     cpus,
     allocator,
     allocatorOptions: { ...Object.fromEntries(given.map((key) => [key, options[key]])), lock },
+    full: planPages(options, allocator, cpus),
     onPrint,
     consoleBytes,
     consoleWaitMs: checkInteger('consoleWaitMs', options.consoleWaitMs ?? 1000),
     graceMs,
   };
+}
+
+function planPages(
+  { paged = false, lock, debug, maxBytes }: BootOptions,
+  allocator: AllocatorName | AllocatorModule,
+  cpus: number,
+): BootPlan['full'] {
+  if (typeof paged !== 'boolean' && (typeof paged !== 'object' || paged === null))
+    throw new TypeError(`paged must be true, false or an object, got ${String(paged)}`);
+  if (paged === false) return undefined;
+  const { frames, swap } = paged === true ? ({} as PagedOptions) : paged;
+  if (frames !== undefined) checkInteger('paged.frames', frames);
+  if (maxBytes !== undefined)
+    throw new AllocError(
+      'InvalidParam',
+      `maxBytes (${maxBytes}): the memory of a machine with pages does not grow`,
+    );
+  // The main thread may allocate, and swaps, at any time: it counts as a CPU, and a lock must keep it apart from a single one too.
+  const threads = cpus + 1;
+  // In a form that can be posted: any CPU may have to make a heap of it.
+  const own = typeof allocator === 'string' ? allocator : { ...allocator, module: String(allocator.module) };
+  return { frames, choice: { allocator: own, swap: swapNames(swap), lock, debug, threads } };
 }
 
 /**

@@ -26,11 +26,13 @@
  *                                       └── pressure ───────── FREEABLE ┘
  * ```
  *
+ * Pages of which the account is to know nothing for a while are LENT (`lend`: from NONE), and come back by `reserve` through BUSY, with zeros.
+ *
  * BUSY is held by the one CPU that moves the page between resident and not, for no longer than it takes to find a frame or to write 4096
  * zeros. Whoever holds one waits for nothing, so there is no circle of waiting. All other steps are one compare-exchange.
  *
- * Invariants, while no CPU is inside a call: USED = pages RESIDENT or FREEABLE ≤ frames; a page that is neither holds zeros. A zeroed
- * table over zeroed pages is a fresh account.
+ * Invariants, while no CPU is inside a call: USED = pages RESIDENT or FREEABLE ≤ frames; a page that is neither, and
+ * not LENT, holds zeros. A zeroed table over zeroed pages is a fresh account.
  */
 
 /** Indices of the words in front of the pages. */
@@ -58,6 +60,8 @@ export const RESIDENT = 2;
 export const FREEABLE = 3;
 /** A CPU is about to give it a frame or to take it. */
 export const BUSY = 4;
+/** Nobody's in this account, and it may hold anything: whoever reserves it gets zeros first. */
+export const LENT = 5;
 
 export const STATE_MASK = 7;
 const TICK_SHIFT = 3;

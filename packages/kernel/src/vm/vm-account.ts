@@ -31,6 +31,7 @@ import {
   FREEABLE,
   FREEINGS,
   freeableSince,
+  LENT,
   NONE,
   PAGES,
   PEAK,
@@ -172,13 +173,31 @@ export class VmAccount {
     const end = first + length / PAGE_BYTES;
     const { words } = this.frames;
     for (let page = first; page < end; page++) {
-      // Of two CPUs that reserve the same page one finds NONE.
-      if (Atomics.compareExchange(words, PAGES + page, NONE, RESERVED) === NONE) continue;
+      // Of two CPUs that reserve the same page one finds NONE, or LENT.
+      const word = Atomics.compareExchange(words, PAGES + page, NONE, RESERVED);
+      if (word === NONE || (word === LENT && this.clean(page))) continue;
       this.release(address, (page - first) * PAGE_BYTES);
       throw new AllocError(
         'MemoryOverlap',
         `reserve of [${address}, ${address + length}): ${this.nameOf(page)} is reserved`,
       );
+    }
+  }
+
+  /**
+   * Says that pages will be used without this account's knowledge: until somebody reserves them again, who then gets zeros, they may hold
+   * anything. For pages that the caller alone has. O(pages).
+   * @param address - of the first page
+   * @param length - bytes, a multiple of 4096
+   * @throws AllocError `MemoryOverlap` when one of them is reserved; those before it have been lent
+   */
+  lend(address: Address, length: number): void {
+    const first = this.pageAt('lend', address, length);
+    const { words } = this.frames;
+    for (let page = first; page < first + length / PAGE_BYTES; page++) {
+      const word = Atomics.compareExchange(words, PAGES + page, NONE, LENT);
+      if (word !== NONE && word !== LENT)
+        throw new AllocError('MemoryOverlap', `lend: ${this.nameOf(page)} is reserved`);
     }
   }
 
@@ -189,12 +208,23 @@ export class VmAccount {
    * @throws AllocError `NotAllocated` when one of them is not reserved; then nothing has changed, unless another CPU has released it meanwhile
    */
   release(address: Address, length: number): void {
-    const first = this.pageAt('release', address, length);
+    const released = this.releaseRun('release', address, length);
+    if (released < length / PAGE_BYTES)
+      throw this.notReserved('release', this.pageNumber(address) + released);
+  }
+
+  /**
+   * The same, for whoever keeps a second account of these pages.
+   * @returns how many pages it has released: fewer than all when another CPU has released one of them meanwhile
+   * @throws as `release`, when nothing has changed
+   * @internal
+   */
+  releaseRun(name: string, address: Address, length: number): number {
+    const first = this.pageAt(name, address, length);
     const end = first + length / PAGE_BYTES;
-    this.checkReserved('release', first, end);
-    for (let page = first; page < end; page++) {
-      if (!this.drop(page, NONE)) throw this.notReserved('release', page);
-    }
+    this.checkReserved(name, first, end);
+    for (let page = first; page < end; page++) if (!this.drop(page, NONE)) return page - first;
+    return end - first;
   }
 
   /**
@@ -271,7 +301,7 @@ export class VmAccount {
     let freeable = 0;
     for (let page = 0; page < pages; page++) {
       const state = this.stateOf(page);
-      if (state !== NONE) reserved++;
+      if (state !== NONE && state !== LENT) reserved++;
       if (state === FREEABLE) freeable++;
     }
     return {
@@ -297,6 +327,7 @@ export class VmAccount {
     for (let page = 0; page < pages; page++) {
       const word = words[PAGES + page];
       const state = word & STATE_MASK;
+      if (word === LENT) continue;
       if (state > FREEABLE) throw new Error(`${this.nameOf(page)} is held by a CPU (its word is ${word})`);
       if (state !== FREEABLE && word !== state)
         throw new Error(`the word of ${this.nameOf(page)} is ${word}`);
@@ -358,7 +389,7 @@ export class VmAccount {
     for (let round = 0; ; ) {
       const word = Atomics.load(words, PAGES + page);
       const state = word & STATE_MASK;
-      if (state === NONE || word === then) return false;
+      if (state === NONE || state === LENT || word === then) return false;
       if (state === BUSY) {
         // Also when it is being dropped: after this call it has to read as zeros.
         round = backOff(round);
@@ -390,6 +421,17 @@ export class VmAccount {
     return freed;
   }
 
+  /** Makes a page that was lent one that is reserved; false when another CPU does. */
+  private clean(page: number): boolean {
+    const { frames } = this;
+    const { words } = frames;
+    if (Atomics.compareExchange(words, PAGES + page, LENT, BUSY) !== LENT) return false;
+    frames.wipe(page);
+    // Release: pairs with the exchange of who commits the page next.
+    Atomics.store(words, PAGES + page, RESERVED);
+    return true;
+  }
+
   private stateOf(page: number): number {
     return Atomics.load(this.frames.words, PAGES + page) & STATE_MASK;
   }
@@ -402,6 +444,10 @@ export class VmAccount {
         `${name}: address and length must be multiples of ${PAGE_BYTES}, got ${address} and ${length}`,
       );
     }
+    return this.pageNumber(address);
+  }
+
+  private pageNumber(address: Address): number {
     return (address - this.start) / PAGE_BYTES;
   }
 
@@ -417,7 +463,8 @@ export class VmAccount {
 
   private checkReserved(name: string, first: number, end: number): void {
     for (let page = first; page < end; page++) {
-      if (this.stateOf(page) === NONE) throw this.notReserved(name, page);
+      const state = this.stateOf(page);
+      if (state === NONE || state === LENT) throw this.notReserved(name, page);
     }
   }
 
