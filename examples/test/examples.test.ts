@@ -36,3 +36,14 @@ test('mymalloc gives every page back, whichever CPU frees', async (t) => {
   t.true(between > before);
   t.is(after, before);
 });
+
+test('kernel swaps through all algorithms under four CPUs, gives all pages back, and panics on a double free', async (t) => {
+  const lines = await run('kernel');
+  t.true(lines.filter((line) => line.startsWith('new blocks are from ')).length >= 6);
+  for (const cpu of [0, 1, 2, 3])
+    t.true(lines.includes(`cpu ${cpu} of 4: many blocks, and freed those of others`));
+  t.regex(
+    lines.slice(-3).join('\n'),
+    /^0 pages more than before\npanic: cpu 1: .*free\(\d+\).*\nthe machine has panicked$/,
+  );
+});

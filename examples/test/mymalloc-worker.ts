@@ -1,12 +1,13 @@
 /** One CPU of the test of mymalloc: allocates and frees under the oracle, blocks of other CPUs included. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';
-import { type MemorySource, SharedMemory } from '@shmalloc/allocator-api';
-import { PageVm } from '../dist/mymalloc/page-vm.js';
+import type { Handle } from '@shmalloc/allocator-api';
+import { PhysicalMemory } from '@shmalloc/kernel';
+import { kernelVm } from '../dist/mymalloc/kernel-vm.js';
 import { checkedMyMalloc } from './mymalloc-checked.js';
 
 export interface MyMallocJob {
-  readonly source: MemorySource;
+  readonly pages: Handle;
   readonly oracle: OracleHandle;
   readonly root: number;
   readonly cpu: number;
@@ -16,8 +17,9 @@ export interface MyMallocJob {
   readonly slots: Int32Array<SharedArrayBuffer>;
 }
 
-const { source, oracle, root, cpu, rounds, seed, slots } = workerData as MyMallocJob;
-const { checked } = checkedMyMalloc(new PageVm(SharedMemory.from(source)), Oracle.attach(oracle), cpu, root);
+const { pages, oracle, root, cpu, rounds, seed, slots } = workerData as MyMallocJob;
+const vm = kernelVm(PhysicalMemory.attach(pages));
+const { checked } = checkedMyMalloc(vm, Oracle.attach(oracle), cpu, root);
 
 let state = (seed ^ ((cpu + 1) * 0x9e3779b1)) | 1;
 function below(n: number): number {
