@@ -141,7 +141,10 @@ for (const name of NAMES) {
         await machine.halt();
         least = pages;
       } catch (error) {
-        t.true(error instanceof AllocError && ['NoMemory', 'InvalidParam'].includes(error.code), String(error));
+        t.true(
+          error instanceof AllocError && ['NoMemory', 'InvalidParam'].includes(error.code),
+          String(error),
+        );
       }
     }
     t.true(least > 0);
