@@ -22,6 +22,8 @@ export interface ReplayTask {
   watch: boolean;
   /** Whom to ask about every block. */
   oracle: OracleHandle | null;
+  /** Whether a watched replay frees what the trace leaks. One that is not watched always does. */
+  freeLeaks?: boolean;
 }
 
 /**
@@ -42,9 +44,10 @@ function bare({ id, allocator }: Cpu, { plan }: ReplayTask): ReplayResult {
   return replayOn(plan, id, allocator, { freeLeaks: true });
 }
 
-function watched({ id, allocator }: Cpu, { plan, oracle }: ReplayTask): ReplayResult {
+function watched({ id, allocator }: Cpu, { plan, oracle, freeLeaks }: ReplayTask): ReplayResult {
   return replayOn(plan, id, allocator, {
     ...(oracle && { oracle: Oracle.attach(oracle) }),
+    freeLeaks,
     maxSamples: MOST_SAMPLES,
     footprint: () => allocator.footprintBytes(),
     // Threads have clocks of their own; the origin makes them one, so that their samples can be put in order.
