@@ -183,6 +183,28 @@ test('the account of pages and the page allocator are compared: pages that only 
   memory.validate();
 });
 
+test('two threads free the same pages at the same moment: each page goes back once', async (t) => {
+  const memory = PhysicalMemory.create({ bytes: 8 << 20 });
+  const before = memory.usedPages();
+  for (let race = 0; race < 3; race++) {
+    const slots = new Int32Array(new SharedArrayBuffer(4 * 300));
+    for (let slot = 1; slot < slots.length; slot++)
+      slots[slot] = (memory.vmalloc(0, 5 * PAGE) / PAGE) * 8 + 5;
+    const counts = await Promise.all(
+      [0, 1].map(async () => {
+        const workerData: PagesJob = { handle: memory.share(), slots, seed: 2, rounds: 0 };
+        const worker = new Worker(new URL('./support/pages-worker.js', import.meta.url), { workerData });
+        return ((await once(worker, 'message')) as [{ refused: number; freed: number }])[0];
+      }),
+    );
+    // Where both came upon a run at once, each may have returned a part of it.
+    t.true(counts[0].freed + counts[1].freed <= 299);
+    t.true(counts[0].refused + counts[1].refused >= 299);
+    t.is(memory.usedPages(), before);
+    memory.validate();
+  }
+});
+
 test('four threads reserve, write, and free each other’s pages: every page comes back', async (t) => {
   const memory = PhysicalMemory.create({ bytes: 4 << 20 });
   const before = memory.usedPages();

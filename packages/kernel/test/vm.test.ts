@@ -35,6 +35,22 @@ test('a reserved page has no frame, reads as zeros, and gets a frame when it is 
   t.is(vm.residentPages, 2);
 });
 
+test('pages that are lent may hold anything; whoever reserves them again gets zeros', (t) => {
+  const vm = accountOf(4, 4);
+  vm.lend(at(0), 2 * PAGE);
+  vm.memory.u8.fill(7, at(0), at(2));
+  vm.validate();
+  t.is(vm.stats().reserved, 0);
+  t.throws(() => vm.touch(at(0), 1), { code: 'NotAllocated' });
+  t.throws(() => vm.madvise(at(0), PAGE, 'FREE'), { code: 'NotAllocated' });
+  t.throws(() => vm.release(at(0), PAGE), { code: 'NotAllocated' });
+  vm.reserve(at(1), 2 * PAGE);
+  t.true(vm.memory.u8.subarray(at(1), at(2)).every((byte) => byte === 0));
+  t.throws(() => vm.lend(at(0), 2 * PAGE), { code: 'MemoryOverlap' });
+  t.throws(() => vm.reserve(at(0), 2 * PAGE), { code: 'MemoryOverlap' });
+  vm.validate();
+});
+
 test('view touches what it shows', (t) => {
   const vm = accountOf(4, 2);
   vm.reserve(at(0), 4 * PAGE);

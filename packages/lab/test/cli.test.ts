@@ -87,6 +87,22 @@ const WRONG_USE: [string, string[], RegExp][] = [
     ['steps', '7'],
     /^shmalloc: .*'7' is invalid for argument 'step'\. .*0 to 6\.\n$/,
   ],
+  [
+    'traces twice',
+    ['run', '--trace', 'x', '--traces', 'pbzip2'],
+    /^shmalloc: --traces and --trace exclude each other\n$/,
+  ],
+  ['a quick machine', ['run', '--machine', '--quick'], /^shmalloc: --quick is for timed replays.*\n$/],
+  [
+    'swaps without a lock',
+    ['run', '--swap-every', '5', '--lock', 'none', '--cpus', '1'],
+    /^shmalloc: lock 'none' is not for --swap-every.*\n$/,
+  ],
+  [
+    'swaps all the time',
+    ['run', '--swap-every', '0'],
+    /^shmalloc: option '--swap-every <ms>' argument '0' is invalid\. .*\n$/,
+  ],
   ['a missing argument', ['trace', 'convert'], /^shmalloc: missing required argument 'in'\n$/],
   [
     'an unknown format',
@@ -220,6 +236,34 @@ test('run writes report.json and report.html with the promised fields', async (t
     'npm run -s shmalloc -- run --alloc tlsf --lock mutex --traces pbzip2 --cpus 1 --quick',
   );
   t.true(readFileSync(path.join(folder, 'made', 'report.html'), 'utf8').includes('id="trace-pbzip2"'));
+});
+
+test('run --trace on the full machine reports what every CPU did, and writes machine.json', async (t) => {
+  const { code, stdout, stderr } = await shmalloc([
+    ...['run', '--alloc', 'slab,tlsf', '--cpus', '2', '--trace', 'tiny.trace', '--out', 'full'],
+  ]);
+  t.is(code, 0, stderr);
+  t.regex(stdout, /^tiny\.trace · slab: [\d,]+ operations in 1 replay, /);
+  t.regex(stdout, /\ntiny\.trace · tlsf: /);
+  t.regex(stdout, /\nCPU 0 .*\nCPU 1 .*\nmain /);
+  t.regex(stdout, /0 violations, 0 failed allocations\n/);
+  const { runs, command } = JSON.parse(readFileSync(path.join(folder, 'full', 'machine.json'), 'utf8'));
+  t.deepEqual(
+    runs.map(({ allocators }: { allocators: string[] }) => allocators),
+    [['slab'], ['tlsf']],
+  );
+  t.is(command, 'npm run -s shmalloc -- run --machine --alloc slab,tlsf --trace tiny.trace --cpus 2');
+});
+
+test('run --swap-every swaps through all allocators, also of a recording by name', async (t) => {
+  const { code, stdout, stderr } = await shmalloc([
+    ...['run', '--alloc', 'slab,tlsf', '--trace', 'pbzip2', '--swap-every', '5', '--json', '--out', 'swaps'],
+  ]);
+  t.is(code, 0, stderr);
+  const [run] = JSON.parse(stdout).runs;
+  t.true(run.swaps >= 2);
+  t.like(run, { trace: 'pbzip2', allocators: ['slab', 'tlsf'], violations: 0 });
+  t.is(run.pagesAfter, run.pagesBefore);
 });
 
 test('trace info prints the figures and a histogram, or JSON', async (t) => {

@@ -8,6 +8,7 @@ export interface PagesJob {
   /** The page's number times 8, and how many pages: 1 … 7. */
   readonly slots: Int32Array<SharedArrayBuffer>;
   readonly seed: number;
+  /** 0: the slots hold runs, which all threads free at once; `seed` is how many threads. */
   readonly rounds: number;
 }
 
@@ -25,7 +26,16 @@ function free(run: number): void {
   }
 }
 
+/** Frees all that the slots hold, as the other threads do at the same time. */
+function freeAll(): void {
+  // All begin together.
+  Atomics.add(slots, 0, 1);
+  while (Atomics.load(slots, 0) < seed) {}
+  for (let slot = 1; slot < slots.length; slot++) free(slots[slot]);
+}
+
 let random = seed;
+if (rounds === 0) freeAll();
 for (let round = 0; round < rounds; round++) {
   random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
   const slot = (random >>> 8) % slots.length;

@@ -98,11 +98,12 @@ export async function runFull(
     bytes: regionBytes,
     allocator: allocators[0],
     lock,
-    paged: { swap: allocators },
+    paged: { swap: swapEvery === undefined ? false : allocators },
     onPrint: () => {},
   });
   try {
     const oracle = Oracle.create({ bytes: machine.memory.byteLength });
+    const { allocator: first } = await machine.report();
     const pagesBefore = await quietPages(machine);
     const plan = planReplay(trace, cpus);
     const done = { replays: 0, seconds: 0, failedAllocations: 0, swaps: 0 };
@@ -119,7 +120,7 @@ export async function runFull(
     }
     const report = await machine.report();
     // Everything is freed, but a heap keeps the pages that it has grown by: with it they go.
-    machine.swap(allocators[0]);
+    machine.swap(first);
     const pagesAfter = await quietPages(machine);
     const found = [
       ...broken(machine, pagesAfter - pagesBefore),
