@@ -81,6 +81,8 @@ async function start(argument: unknown): Promise<void> {
   try {
     const value = await program(cpu, argument);
     console.flush();
+    // Before others hear that this CPU is done: from now on it allocates nothing, and must not keep heaps that were swapped out.
+    settle();
     port.post({ type: 'done', value });
   } catch (error) {
     console.flush();
@@ -90,8 +92,6 @@ async function start(argument: unknown): Promise<void> {
       declarePanic(board, cpu.id, `uncaught ${message}`, stack);
     }
   } finally {
-    // Before others hear that this CPU is done: from now on it allocates nothing, and must not keep heaps that were swapped out.
-    settle();
     endRun();
   }
 }

@@ -32,6 +32,7 @@ export {
   printf,
 } from './cpu.ts';
 export { KernelError, type KernelErrorCode, KernelPanic, MachineStopped } from './errors.ts';
+export type { HeapChoice } from './heap/algorithms.ts';
 export { KernelHeap, type ThreadReport } from './heap/kernel-heap.ts';
 export type { Told } from './heap/meter.ts';
 export {

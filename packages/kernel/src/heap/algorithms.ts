@@ -17,6 +17,7 @@ import type { HeapMeter } from './meter.ts';
 
 /**
  * Which byte allocators a machine has, in a form that can be posted.
+ * @public
  */
 export interface HeapChoice {
   /** The one that it boots with. */
