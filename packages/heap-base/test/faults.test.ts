@@ -235,3 +235,22 @@ test('a handle of another algorithm, another version, another geometry or of no 
   spoil(Field.state, /wrong geometry/);
   StackHeap.attach(handle).validate();
 });
+
+test('stats tell how often this thread has found the lock taken', (t) => {
+  const { heap } = watchedHeap({ lock: 'spin' });
+  const inside = heap as unknown as { lock: { tryLock(): boolean } };
+  heap.free(heap.malloc(100));
+  t.is(heap.stats().lockWaits, 0);
+  const { lock } = inside;
+  let taken = 2;
+  // Somebody else has it twice, and lets go when it is waited for.
+  inside.lock = Object.assign(Object.create(lock), {
+    tryLock: () => taken-- <= 0 && lock.tryLock(),
+    lock: () => (lock as unknown as { lock(): void }).lock(),
+    unlock: () => (lock as unknown as { unlock(): void }).unlock(),
+  });
+  heap.free(heap.malloc(100));
+  heap.free(heap.malloc(100));
+  t.is(heap.stats().lockWaits, 2);
+  heap.validate();
+});
