@@ -172,10 +172,13 @@ export class Machine {
    * by the one that made them, and when its last block has gone its pages return to the page allocator. CPUs learn of it through shared memory, at
    * their next allocation; one that allocates nothing, when its program ends or at a barrier. Programs have the same as `swap`.
    * @param name - what the machine was booted with: `allocator`, or one of `paged.swap`
-   * @throws AllocError `InvalidParam` for another name, `NoMemory` when there are no pages for it (then nothing has changed); KernelError `NotPaged`
+   * @throws AllocError `InvalidParam` for another name, `NoMemory` when there are no pages for it (then nothing has changed); KernelError `NotPaged`,
+   *   `Halted`, `Panicked`
    */
   swap(name: string): void {
-    this.#heap('machine.swap()').swap(name);
+    const heap = this.#heap('machine.swap()');
+    this.#checkUp();
+    heap.swap(name);
   }
 
   /**

@@ -161,6 +161,13 @@ test('an address that never was a block panics, and so does one outside of all h
   }
 });
 
+test('a machine that has stopped swaps nothing, and has no report', async (t) => {
+  const machine = await bootPaged(t);
+  await machine.halt();
+  t.is(t.throws<KernelError>(() => machine.swap('tlsf'))?.code, 'Halted');
+  t.is((await t.throwsAsync<KernelError>(() => machine.report()))?.code, 'Halted');
+});
+
 test('the report tells of every CPU what it did, and what cannot be told is not 0', async (t) => {
   const machine = await bootPaged(t, { allocator: 'tlsf', paged: { swap: ['mimalloc'] } });
   await on(machine, 0, [

@@ -335,8 +335,7 @@ export class VmAccount {
         resident++;
         continue;
       }
-      const at = page * PAGE_BYTES;
-      const wrong = bytes.subarray(at, at + PAGE_BYTES).findIndex((byte) => byte !== 0);
+      const wrong = firstNonZero(this.memory.i32, bytes, page);
       if (wrong !== -1)
         throw new Error(`${this.nameOf(page)} has no frame, and byte ${wrong} of it is not 0`);
     }
@@ -475,6 +474,20 @@ export class VmAccount {
   private nameOf(page: number): string {
     return `the page at ${this.start + page * PAGE_BYTES}`;
   }
+}
+
+/**
+ * The first byte of a page that is not 0; −1 when all are. By words: a whole memory may have to be looked through.
+ * @param i32 - the memory
+ * @param bytes - the pages
+ */
+function firstNonZero(i32: Int32Array, bytes: Uint8Array, page: number): number {
+  const at = page * PAGE_BYTES;
+  const first = (bytes.byteOffset + at) / 4;
+  for (let word = first; word < first + PAGE_BYTES / 4; word++) {
+    if (i32[word] !== 0) return bytes.subarray(at, at + PAGE_BYTES).findIndex((byte) => byte !== 0);
+  }
+  return -1;
 }
 
 function invalid(message: string): AllocError {
