@@ -13,69 +13,33 @@
 import {
   type Address,
   AllocError,
-  alignUp,
   checkAlign,
   checkInteger,
   type GlobalAllocator,
-  isPowerOfTwo,
   MAX_BYTES,
 } from '@shmalloc/allocator-api';
 import type { AxHandle, ByteAlgorithm, ByteHeap, PageSource } from './contract.ts';
-import {
-  beginGeneration,
-  close,
-  closeAll,
-  demandText,
-  heapOf,
-  liveBlocks,
-  settle,
-  visit,
-} from './generations.ts';
-import { GlobalPage } from './global-page.ts';
+import { beginGeneration, close, closeAll, heapOf, settle, visit } from './generations.ts';
 import { growFor } from './grow.ts';
 import * as at from './layout.ts';
-import { isUnmarked, slotOf } from './page-map.ts';
-import { type GrowthPolicy, policyOf } from './policy.ts';
+import {
+  type AxAllocOptions,
+  type AxAttachOptions,
+  checkName,
+  demandPages,
+  demandRange,
+  firstOf,
+  namesOf,
+} from './options.ts';
+import { AxPages } from './page-face.ts';
+import { slotOf } from './page-map.ts';
+import { policyOf } from './policy.ts';
 import { beginVisit, currentSlot, endVisit, takeLine } from './presence.ts';
 import { leave, reapThread } from './reap.ts';
-import { type AxStats, footprintOf, generationsOf, sumOf, validateAll } from './stats.ts';
-import { View } from './view.ts';
 
 // The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
 const CURRENT: number = at.CURRENT;
 const SLOTS: number = at.SLOT_MASK;
-
-/**
- * What a two-level allocator is made of.
- * @public
- */
-export interface AxAllocOptions {
-  /** The page part. It stays the caller's: `detach` leaves it alone. */
-  readonly pages: PageSource;
-  /** The byte algorithms that can be chosen. */
-  readonly algorithms: readonly ByteAlgorithm[];
-  /** Which of them comes first. Default: the first of the list. */
-  readonly algorithm?: string | undefined;
-  /** How heaps grow. */
-  readonly policy?: Partial<GrowthPolicy> | undefined;
-  /** How many threads can be attached at one time, 1 … 255. Default 16. */
-  readonly maxCpus?: number | undefined;
-  /** How many heaps there can be at one time, the current one and old ones that still hold blocks, 2 … 126. Default 64. */
-  readonly maxGenerations?: number | undefined;
-  /** How far in memory heaps may lie: address behind the last page. Default: the end of the page part's region as it is. */
-  readonly limit?: Address | undefined;
-}
-
-/**
- * How a thread attaches: with the same parts as the thread that has made the allocator.
- * @public
- */
-export interface AxAttachOptions {
-  /** Attaches to the page part. */
-  attachPages(handle: AxHandle['pages']): PageSource;
-  /** The same algorithms by the same names. */
-  readonly algorithms: readonly ByteAlgorithm[];
-}
 
 /**
  * A two-level global allocator: a byte heap that grows out of a page allocator, and page allocations beside it. The byte heap's algorithm can be
@@ -94,7 +58,7 @@ export interface AxAttachOptions {
  * ```
  * @public
  */
-export class AxAlloc extends View implements GlobalAllocator {
+export class AxAlloc extends AxPages implements GlobalAllocator {
   private readonly ownsPages: boolean;
   private readonly currentWord: at.Word;
 
@@ -517,179 +481,4 @@ export class AxAlloc extends View implements GlobalAllocator {
   reap(threadId: number): void {
     reapThread(this, threadId);
   }
-
-  // ── Pages ──
-
-  /** Bytes of a page. */
-  get pageSize(): number {
-    return this.pages.pageSize;
-  }
-
-  /** As the page part's. */
-  allocPages(count: number, align: number): Address {
-    this.demandOpen();
-    return this.pages.allocPages(count, align);
-  }
-
-  /** As the page part's. */
-  allocPagesAt(base: Address, count: number, align: number): Address {
-    this.demandOpen();
-    return this.pages.allocPagesAt(base, count, align);
-  }
-
-  /**
-   * As the page part's; pages of heaps and of the allocator itself are refused.
-   * @throws AllocError `NotAllocated`
-   */
-  deallocPages(address: Address, count: number): void {
-    this.demandOpen();
-    checkInteger('address', address);
-    checkInteger('count', count);
-    if (!isUnmarked(this, address, count))
-      throw new AllocError(
-        'NotAllocated',
-        `deallocPages(${address}, ${count}): some of these pages belong to a heap`,
-      );
-    this.pages.deallocPages(address, count);
-  }
-
-  /**
-   * Pages that go back when their scope ends.
-   * @param count - pages
-   * @param align - bytes, a power of two and a multiple of the page size. Default: a page
-   * @throws AllocError `NoMemory`, `InvalidParam`
-   */
-  page(count: number, align: number = this.pages.pageSize): GlobalPage {
-    this.demandOpen();
-    return new GlobalPage(this, this.memory, count, align);
-  }
-
-  /** Pages under management. */
-  totalPages(): number {
-    this.demandOpen();
-    return this.pages.totalPages();
-  }
-
-  /** Pages that are handed out: to programs, to heaps, and to the allocator itself. */
-  usedPages(): number {
-    this.demandOpen();
-    return this.pages.usedPages();
-  }
-
-  /** Pages that are not. */
-  availablePages(): number {
-    this.demandOpen();
-    return this.pages.availablePages();
-  }
-
-  // ── Looking ──
-
-  /** Bytes that the byte heaps manage, the old ones included. */
-  totalBytes(): number {
-    return sumOf(this, 'totalBytes');
-  }
-
-  /** Bytes in blocks that are handed out, of all heaps, rounding included. */
-  usedBytes(): number {
-    return sumOf(this, 'usedBytes');
-  }
-
-  /** Bytes of the heaps that are in no block. The page part has more. */
-  availableBytes(): number {
-    return sumOf(this, 'availableBytes');
-  }
-
-  /** Bytes that were ever touched, as far as the heaps tell, of the heaps that there are. */
-  footprintBytes(): number {
-    return footprintOf(this);
-  }
-
-  /** Blocks that are handed out, of all heaps. Exact when no other thread is at work. */
-  liveBlocks(): number {
-    this.demandOpen();
-    let live = 0;
-    for (let slot = 1; slot <= this.geometry.generations; slot++) live += liveBlocks(this, slot);
-    return live;
-  }
-
-  /**
-   * Walks everything: the map, the generations, each heap, the page part.
-   * @throws Error with the first broken invariant
-   */
-  validate(): void {
-    validateAll(this);
-  }
-
-  /** Figures, as of one moment when no other thread is at work. */
-  stats(): AxStats {
-    const generations = generationsOf(this);
-    const count = (field: number): number => this.i32[this.header + field] >>> 0;
-    return {
-      algorithm: at.ALGORITHM,
-      name: this.name,
-      totalBytes: this.totalBytes(),
-      usedBytes: this.usedBytes(),
-      availableBytes: this.availableBytes(),
-      totalPages: this.totalPages(),
-      usedPages: this.usedPages(),
-      availablePages: this.availablePages(),
-      statePages: alignUp(this.places.bytes, this.pageSize) / this.pageSize,
-      swaps: count(at.SWAPS),
-      growths: count(at.GROWTHS),
-      failures: count(at.FAILURES),
-      errors: count(at.ERRORS),
-      generations,
-    };
-  }
-}
-
-function namesOf(algorithms: readonly ByteAlgorithm[]): ReadonlyMap<string, ByteAlgorithm> {
-  return new Map(algorithms.map((algorithm) => [algorithm.name, algorithm]));
-}
-
-/**
- * Looks at the algorithms, and finds the one that is asked for.
- * @throws TypeError or AllocError `InvalidParam`
- */
-function firstOf(algorithms: readonly ByteAlgorithm[], name: string | undefined): ByteAlgorithm {
-  if (!Array.isArray(algorithms))
-    throw new TypeError(`algorithms must be an array, got ${Object.prototype.toString.call(algorithms)}`);
-  for (const algorithm of algorithms) {
-    demandText("an algorithm's name", algorithm?.name);
-    if (typeof algorithm.create !== 'function' || typeof algorithm.attach !== 'function')
-      throw new TypeError(`the algorithm ${algorithm.name} must have create and attach`);
-  }
-  const names = algorithms.map((algorithm) => algorithm.name);
-  if (new Set(names).size !== names.length || names.length === 0)
-    throw new AllocError(
-      'InvalidParam',
-      `algorithms must have different names, got ${names.join(', ') || 'none'}`,
-    );
-  return algorithms[names.indexOf(checkName(name ?? names[0], names))];
-}
-
-function checkName(name: string, names: readonly string[]): string {
-  if (typeof name !== 'string')
-    throw new TypeError(`algorithm must be a name, got ${String(name)} (${typeof name})`);
-  if (!names.includes(name))
-    throw new AllocError(
-      'InvalidParam',
-      `algorithm must be one of ${names.join(', ')}; got ${JSON.stringify(name)}`,
-    );
-  return name;
-}
-
-function demandPages(pages: PageSource): void {
-  if (typeof pages?.allocPages !== 'function' || typeof pages.share !== 'function')
-    throw new TypeError(`pages must be a page allocator, got ${Object.prototype.toString.call(pages)}`);
-  if (!isPowerOfTwo(pages.pageSize) || pages.pageSize < 64)
-    throw new AllocError(
-      'InvalidParam',
-      `pages must have a power of two of bytes from 64, got ${pages.pageSize}`,
-    );
-}
-
-function demandRange(name: string, value: number, least: number, most: number): void {
-  if (checkInteger(name, value) < least || value > most)
-    throw new AllocError('InvalidParam', `${name} must lie between ${least} and ${most}, got ${value}`);
 }

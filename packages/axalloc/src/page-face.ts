@@ -1,0 +1,144 @@
+/**
+ * The side of a two-level allocator that shows pages, and the figures of both.
+ */
+
+import { type Address, AllocError, alignUp, checkInteger } from '@shmalloc/allocator-api';
+import { liveBlocks } from './generations.ts';
+import { GlobalPage } from './global-page.ts';
+import * as at from './layout.ts';
+import { isUnmarked } from './page-map.ts';
+import { type AxStats, footprintOf, generationsOf, sumOf, validateAll } from './stats.ts';
+import { View } from './view.ts';
+
+/**
+ * Pages beside the byte heaps, and what can be asked of both.
+ * @public
+ */
+export abstract class AxPages extends View {
+  /** The algorithm that new blocks come from. */
+  abstract get name(): string;
+
+  // ── Pages ──
+
+  /** Bytes of a page. */
+  get pageSize(): number {
+    return this.pages.pageSize;
+  }
+
+  /** As the page part's. */
+  allocPages(count: number, align: number): Address {
+    this.demandOpen();
+    return this.pages.allocPages(count, align);
+  }
+
+  /** As the page part's. */
+  allocPagesAt(base: Address, count: number, align: number): Address {
+    this.demandOpen();
+    return this.pages.allocPagesAt(base, count, align);
+  }
+
+  /**
+   * As the page part's; pages of heaps and of the allocator itself are refused.
+   * @throws AllocError `NotAllocated`
+   */
+  deallocPages(address: Address, count: number): void {
+    this.demandOpen();
+    checkInteger('address', address);
+    checkInteger('count', count);
+    if (!isUnmarked(this, address, count))
+      throw new AllocError(
+        'NotAllocated',
+        `deallocPages(${address}, ${count}): some of these pages belong to a heap`,
+      );
+    this.pages.deallocPages(address, count);
+  }
+
+  /**
+   * Pages that go back when their scope ends.
+   * @param count - pages
+   * @param align - bytes, a power of two and a multiple of the page size. Default: a page
+   * @throws AllocError `NoMemory`, `InvalidParam`
+   */
+  page(count: number, align: number = this.pages.pageSize): GlobalPage {
+    this.demandOpen();
+    return new GlobalPage(this, this.memory, count, align);
+  }
+
+  /** Pages under management. */
+  totalPages(): number {
+    this.demandOpen();
+    return this.pages.totalPages();
+  }
+
+  /** Pages that are handed out: to programs, to heaps, and to the allocator itself. */
+  usedPages(): number {
+    this.demandOpen();
+    return this.pages.usedPages();
+  }
+
+  /** Pages that are not. */
+  availablePages(): number {
+    this.demandOpen();
+    return this.pages.availablePages();
+  }
+
+  // ── Looking ──
+
+  /** Bytes that the byte heaps manage, the old ones included. */
+  totalBytes(): number {
+    return sumOf(this, 'totalBytes');
+  }
+
+  /** Bytes in blocks that are handed out, of all heaps, rounding included. */
+  usedBytes(): number {
+    return sumOf(this, 'usedBytes');
+  }
+
+  /** Bytes of the heaps that are in no block. The page part has more. */
+  availableBytes(): number {
+    return sumOf(this, 'availableBytes');
+  }
+
+  /** Bytes that were ever touched, as far as the heaps tell, of the heaps that there are. */
+  footprintBytes(): number {
+    return footprintOf(this);
+  }
+
+  /** Blocks that are handed out, of all heaps. Exact when no other thread is at work. */
+  liveBlocks(): number {
+    this.demandOpen();
+    let live = 0;
+    for (let slot = 1; slot <= this.geometry.generations; slot++) live += liveBlocks(this, slot);
+    return live;
+  }
+
+  /**
+   * Walks everything: the map, the generations, each heap, the page part.
+   * @throws Error with the first broken invariant
+   */
+  validate(): void {
+    validateAll(this);
+  }
+
+  /** Figures, as of one moment when no other thread is at work. */
+  stats(): AxStats {
+    const generations = generationsOf(this);
+    const count = (field: number): number => this.i32[this.header + field] >>> 0;
+    return {
+      algorithm: at.ALGORITHM,
+      name: this.name,
+      totalBytes: this.totalBytes(),
+      usedBytes: this.usedBytes(),
+      availableBytes: this.availableBytes(),
+      totalPages: this.totalPages(),
+      usedPages: this.usedPages(),
+      availablePages: this.availablePages(),
+      statePages: alignUp(this.places.bytes, this.pageSize) / this.pageSize,
+      swaps: count(at.SWAPS),
+      growths: count(at.GROWTHS),
+      failures: count(at.FAILURES),
+      errors: count(at.ERRORS),
+      generations,
+    };
+  }
+}
