@@ -55,7 +55,7 @@ export function usedBytes(tld: Tld): number {
       words += (i32[page + Page.used] - ungathered(tld, page)) * i32[page + Page.blockWords];
     });
   });
-  if (tld.guard === null) forEachRecord(tld, (heap) => (words -= delayedWords(tld, heap)));
+  forEachRecord(tld, (heap) => (words -= delayedWords(tld, heap)));
   return words * 4;
 }
 
@@ -75,11 +75,16 @@ function delayedWords(tld: Tld, heap: Word): number {
   const { i32 } = tld;
   let words = 0;
   let steps = 0;
-  for (let block = i32[heap + Heap.delayedFree]; block > 0 && steps < MOST_DELAYED; steps++) {
+  // A list that is being taken may lead anywhere.
+  for (
+    let block = i32[heap + Heap.delayedFree];
+    block > 0 && block < i32.length && steps < MOST_DELAYED;
+    steps++
+  ) {
     const page = pageOf(tld, block);
     if (page === 0) break;
     words += i32[page + Page.blockWords];
-    block = i32[block];
+    block = linkOf(tld, page, block);
   }
   return words;
 }

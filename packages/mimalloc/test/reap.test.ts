@@ -4,7 +4,7 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { DELAYED, ownerOf, Page } from '../dist/page.js';
 import { ABANDONED_SEGMENT, FREE_SEGMENT } from '../dist/segment.js';
-import { fill, pageAt, segmentField, small } from './harness.ts';
+import { fill, pageAt, pageField, segmentField, small } from './harness.ts';
 import { allClear, fullPage, pair, threadFree } from './turns.ts';
 
 test('shareSlot says who a thread will be, before it is there', (t) => {
@@ -167,6 +167,21 @@ test('a large and a huge block that another thread has freed come back at the ne
   }
   a.validate();
   allClear(t, a, b);
+});
+
+test('what waits on a heap’s list of delayed frees does not count as used, in secure mode neither', (t) => {
+  for (const secure of [0, 2, 3]) {
+    const { a, b } = pair({ secure, seed: 1 });
+    a.malloc(3000);
+    const { blocks } = fullPage(a, 500);
+    const before = a.usedBytes();
+    b.free(blocks[0]);
+    t.is(before - a.usedBytes(), pageField(a, blocks[1], 'blockWords') * 4, `level ${secure}`);
+    b.free(blocks[1]);
+    a.collect(true);
+    for (const block of blocks.slice(2)) a.free(block);
+    a.validate();
+  }
 });
 
 test('after a death, threads look at their full pages: one whose mark the dead thread took is heard of again', (t) => {
