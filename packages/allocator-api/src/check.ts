@@ -3,8 +3,9 @@
  * Behind them the loops are bare.
  */
 
-import { isPowerOfTwo } from './address.ts';
+import { type Address, isPowerOfTwo } from './address.ts';
 import { AllocError } from './error.ts';
+import type { SharedMemory } from './shared-memory.ts';
 
 /** How a value reads in a message: strings quoted, objects and functions by their kind, everything else as JavaScript prints it. */
 function show(value: unknown): string {
@@ -63,4 +64,40 @@ export function checkChoice<T extends string>(name: string, value: unknown, choi
     throw new AllocError('InvalidParam', `${name} must be one of ${choices.join(', ')}; got ${show(value)}`);
   }
   return value as T;
+}
+
+/**
+ * Demands a range that memory has, as it is now.
+ * @param memory - whose views are renewed when it has grown
+ * @param start - bytes into the memory
+ * @param size - bytes
+ * @returns the range's end
+ * @throws TypeError or RangeError as {@link checkInteger}; AllocError `InvalidParam` when it does not fit
+ * @public
+ */
+export function checkRange(memory: SharedMemory, start: Address, size: number): Address {
+  const end = checkInteger('start', start) + checkInteger('size', size);
+  memory.refresh();
+  if (end > memory.byteLength) {
+    throw new AllocError(
+      'InvalidParam',
+      `[${start}, ${end}) does not fit into memory of ${memory.byteLength} bytes`,
+    );
+  }
+  return end;
+}
+
+/**
+ * The error of a `dealloc` whose layout cannot be the block's.
+ * @param address - what was to be freed
+ * @param usable - bytes that its block has
+ * @param size - bytes, as the caller says
+ * @param align - bytes, as the caller says
+ * @public
+ */
+export function wrongLayout(address: Address, usable: number, size: number, align: number): AllocError {
+  return new AllocError(
+    'InvalidParam',
+    `dealloc(${address}): the block of ${usable} usable bytes was not allocated with size ${size}, align ${align}`,
+  );
 }

@@ -21,8 +21,16 @@ export type {
   IdAllocator,
   PageAllocator,
 } from './allocators.ts';
-export { checkAlign, checkChoice, checkInteger } from './check.ts';
+export { checkAlign, checkChoice, checkInteger, checkRange, wrongLayout } from './check.ts';
 export { AllocError, type AllocErrorCode } from './error.ts';
 export { checkHandle, type Handle } from './handle.ts';
+export {
+  demandWord,
+  HEADER_MAGIC,
+  type HeaderKind,
+  openHeader,
+  publishHeader,
+  writeIdentity,
+} from './header.ts';
 export { defaultAlign, Layout, SCALAR_BYTES, type ScalarType } from './layout.ts';
 export { type MemorySource, type RegionOptions, SharedMemory, type ViewTypes } from './shared-memory.ts';

@@ -5,6 +5,7 @@ import * as interfaces from '../dist/allocators.js';
 test('the package hands on its vocabulary and nothing else', (t) => {
   t.deepEqual(Object.keys(api).sort(), [
     'AllocError',
+    'HEADER_MAGIC',
     'Layout',
     'MAX_BYTES',
     'NULL',
@@ -16,10 +17,16 @@ test('the package hands on its vocabulary and nothing else', (t) => {
     'checkChoice',
     'checkHandle',
     'checkInteger',
+    'checkRange',
     'defaultAlign',
+    'demandWord',
     'isAligned',
     'isPowerOfTwo',
     'nextPowerOfTwo',
+    'openHeader',
+    'publishHeader',
+    'writeIdentity',
+    'wrongLayout',
   ]);
 });
 

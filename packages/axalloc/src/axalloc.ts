@@ -17,6 +17,7 @@ import {
   checkInteger,
   type GlobalAllocator,
   MAX_BYTES,
+  wrongLayout,
 } from '@shmalloc/allocator-api';
 import type { AxHandle, ByteAlgorithm, ByteHeap, PageSource } from './contract.ts';
 import { beginGeneration, close, closeAll, heapOf, settle, visit } from './generations.ts';
@@ -387,11 +388,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     checkInteger('size', size);
     checkAlign('align', align);
     const usable = this.catchingFaults('dealloc', address, () => this.usableOf(address, 'dealloc'));
-    if (usable < size || address % align !== 0)
-      throw new AllocError(
-        'InvalidParam',
-        `dealloc(${address}): the block of ${usable} usable bytes was not allocated with size ${size}, align ${align}`,
-      );
+    if (usable < size || address % align !== 0) throw wrongLayout(address, usable, size, align);
     this.catchingFaults('dealloc', address, () => this.free(address));
   }
 

@@ -5,11 +5,12 @@ import {
   checkChoice,
   checkInteger,
   type Handle,
+  publishHeader,
   type RegionOptions,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
-import { type Geometry, type Kind, openHeader, publishHeader } from './header.ts';
+import { type Geometry, type Kind, openHeader } from './header.ts';
 import { RunMap } from './run-map.ts';
 
 /**
@@ -163,7 +164,7 @@ export function openMaps(
 
 /** Makes a new allocator known to threads that attach. */
 export function publish(bitmap: Bitmap): void {
-  publishHeader(bitmap.memory, bitmap.share().start / 4);
+  publishHeader(bitmap.memory.i32, bitmap.share().start / 4);
 }
 
 /** Demands a count of units. */

@@ -30,7 +30,16 @@
  * 2^20 pages take 397 KiB: 3.1 bits a page.
  */
 
-import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  alignUp,
+  demandWord,
+  type Handle,
+  type HeaderKind,
+  openHeader as openAny,
+  type SharedMemory,
+  writeIdentity,
+} from '@shmalloc/allocator-api';
 
 /**
  * An index into the region's 32-bit words: an address divided by 4.
@@ -38,16 +47,12 @@ import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@sh
  */
 export type Word = number;
 
-const MAGIC = 0x53484d31;
 const VERSION = 1;
 
 /** Lines of cache, and where a header may lie, in bytes. */
 const LINE = 64;
 
 /** Offsets of the header's fields, in words. */
-const MAGIC_AT = 0;
-const ALGORITHM_AT = 1;
-const VERSION_AT = 2;
 const BITS_AT = 3;
 const BASE_AT = 4;
 const UNIT_AT = 5;
@@ -140,8 +145,7 @@ export function writeHeader(
   const { i32 } = memory;
   const { header } = geometry;
   i32.fill(0, header, geometry.end);
-  i32[header + ALGORITHM_AT] = codeWord(kind.code);
-  i32[header + VERSION_AT] = VERSION;
+  writeIdentity(i32, header, identityOf(kind));
   i32[header + BITS_AT] = bits;
   i32[header + BASE_AT] = base;
   i32[header + UNIT_AT] = unit;
@@ -149,35 +153,19 @@ export function writeHeader(
   return geometry;
 }
 
-/** Makes a finished header known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before it. */
-export function publishHeader(memory: SharedMemory, header: Word): void {
-  Atomics.store(memory.i32, header + MAGIC_AT, MAGIC);
-}
-
 /**
  * Finds the header that a handle names.
  * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
  */
 export function openHeader(handle: Handle, kind: Kind): { memory: SharedMemory; geometry: Geometry } {
-  const { memory: source, start } = checkHandle(handle, kind.algorithm);
-  const memory = SharedMemory.from(source, start);
-  const header = start >>> 2;
-  if (start % LINE !== 0 || start + MAPS_AT * 4 > memory.end)
-    throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
+  const identity = identityOf(kind);
+  const { memory, header } = openAny(handle, identity);
   const { i32 } = memory;
-  const demand = (what: string, found: number, expected: number): void => {
-    if (found === expected) return;
-    const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
-    throw new AllocError(
-      'InvalidParam',
-      `cannot attach ${kind.algorithm} at address ${start}: wrong ${what} ${hex(found)}, expected ${hex(expected)}`,
-    );
-  };
-  // Acquire: pairs with the store in publishHeader.
-  demand('magic', Atomics.load(i32, header + MAGIC_AT), MAGIC);
-  demand('algorithm', i32[header + ALGORITHM_AT], codeWord(kind.code));
-  demand('version', i32[header + VERSION_AT], VERSION);
   const geometry = layOut(header, i32[header + BASE_AT], i32[header + BITS_AT], i32[header + UNIT_AT]);
-  demand('geometry', i32[header + END_AT], geometry.end);
+  demandWord(identity, header, 'geometry', i32[header + END_AT], geometry.end);
   return { memory, geometry };
+}
+
+function identityOf({ algorithm, code }: Kind): HeaderKind {
+  return { algorithm, code: codeWord(code), version: VERSION, words: MAPS_AT, align: LINE };
 }

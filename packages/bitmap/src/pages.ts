@@ -18,6 +18,7 @@ import {
   alignUp,
   checkAlign,
   checkInteger,
+  checkRange,
   type Handle,
   isPowerOfTwo,
   MAX_BYTES,
@@ -241,13 +242,10 @@ export class BitmapPages extends Bitmap implements PageAllocator {
 
   /** Demands a range of memory that leaves the allocator's own state alone. @returns its whole pages, as bits */
   private checkRange(start: Address, size: number): [first: number, count: number] {
-    const end = checkInteger('start', start) + checkInteger('size', size);
     const { memory, pageSize } = this;
     this.map; // a detached instance says so
-    memory.refresh();
+    const end = checkRange(memory, start, size);
     const range = `[${start}, ${end})`;
-    if (end > memory.byteLength)
-      throw new AllocError('InvalidParam', `${range} does not fit into memory of ${memory.byteLength} bytes`);
     if (start < this.stateEnd && end > this.stateStart)
       throw new AllocError(
         'MemoryOverlap',

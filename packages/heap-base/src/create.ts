@@ -1,13 +1,18 @@
 /** Making a heap and attaching to one: the same for every algorithm, which gives its class. */
 
-import { checkChoice, type Handle, type RegionOptions, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  checkChoice,
+  type Handle,
+  publishHeader,
+  type RegionOptions,
+  SharedMemory,
+} from '@shmalloc/allocator-api';
 import {
   Field,
   type HeapLayout,
   LOCK_KINDS,
   type LockKind,
   openHeader,
-  publishHeader,
   type Word,
   writeHeader,
 } from './header.ts';
@@ -50,7 +55,7 @@ export function createHeap<H extends LockedHeap>(heapClass: HeapClass<H>, option
   const heap = new heapClass(memory, header);
   const start = memory.i32[header + Field.end] * 4;
   heap.init(start, memory.end - start);
-  publishHeader(memory, header);
+  publishHeader(memory.i32, header);
   return heap;
 }
 

@@ -26,7 +26,16 @@
  * ```
  */
 
-import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  alignUp,
+  demandWord,
+  type Handle,
+  type HeaderKind,
+  openHeader as openAny,
+  type SharedMemory,
+  writeIdentity,
+} from '@shmalloc/allocator-api';
 import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';
 
 /**
@@ -40,8 +49,6 @@ const HEADER_ALIGN = 64;
 
 /** What a region must have room for behind the header and the state, in bytes: a pool with a few blocks, of most algorithms. */
 const SMALLEST_POOL = 64;
-
-const MAGIC = 0x53484d31;
 
 /**
  * Offsets of the header's fields, in words.
@@ -124,18 +131,12 @@ export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: Lock
   const header = start >>> 2;
   const { i32 } = memory;
   i32.fill(0, header, end / 4);
-  i32[header + Field.algorithm] = codeWord(layout.code);
-  i32[header + Field.version] = layout.version;
+  writeIdentity(i32, header, kindOf(layout));
   i32[header + Field.state] = layout.stateWords;
   i32[header + Field.lockKind] = LOCK_KINDS.indexOf(lock);
   i32[header + Field.debug] = debug ? 1 : 0;
   i32[header + Field.end] = end / 4;
   return header;
-}
-
-/** Makes a finished header known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before it. */
-export function publishHeader(memory: SharedMemory, header: Word): void {
-  Atomics.store(memory.i32, header + Field.magic, MAGIC);
 }
 
 /** The lock that a header names, on its word; null for none. */
@@ -151,25 +152,13 @@ export function lockOf(memory: SharedMemory, header: Word): Lock | null {
  * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
  */
 export function openHeader(handle: Handle, layout: HeapLayout): { memory: SharedMemory; header: Word } {
-  const { memory: source, start } = checkHandle(handle, layout.algorithm);
-  const memory = SharedMemory.from(source, start);
-  const header = start >>> 2;
-  if (start % HEADER_ALIGN !== 0 || start + Field.own * 4 > memory.end) {
-    throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
-  }
-  const { i32 } = memory;
-  const demand = (what: string, field: number, expected: number): void => {
-    const found = Atomics.load(i32, header + field);
-    if (found === expected) return;
-    const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
-    throw new AllocError(
-      'InvalidParam',
-      `cannot attach ${layout.algorithm} at address ${start}: wrong ${what} ${hex(found)}, expected ${hex(expected)}`,
-    );
-  };
-  demand('magic', Field.magic, MAGIC);
-  demand('algorithm', Field.algorithm, codeWord(layout.code));
-  demand('version', Field.version, layout.version);
-  demand('geometry', Field.state, layout.stateWords);
-  return { memory, header };
+  const kind = kindOf(layout);
+  const opened = openAny(handle, kind);
+  const { memory, header } = opened;
+  demandWord(kind, header, 'geometry', memory.i32[header + Field.state], layout.stateWords);
+  return opened;
+}
+
+function kindOf({ algorithm, code, version }: HeapLayout): HeaderKind {
+  return { algorithm, code: codeWord(code), version, words: Field.own, align: HEADER_ALIGN };
 }

@@ -23,10 +23,12 @@ import {
   type ByteAllocator,
   checkAlign,
   checkInteger,
+  checkRange,
   type GlobalAllocator,
   type Handle,
   MAX_BYTES,
   type SharedMemory,
+  wrongLayout,
 } from '@shmalloc/allocator-api';
 import type { Lock } from '@shmalloc/atomic-cell';
 import type { HeapClass } from './create.ts';
@@ -246,10 +248,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
     this.leave();
     if (released) return;
     if (usable < 0) throw this.notAllocated('dealloc', address);
-    throw new AllocError(
-      'InvalidParam',
-      `dealloc(${address}): the block of ${usable} usable bytes was not allocated with size ${size}, align ${align}`,
-    );
+    throw wrongLayout(address, usable, size, align);
   }
 
   /** @inheritDoc @shmalloc/allocator-api#BaseAllocator.init */
@@ -429,14 +428,7 @@ export abstract class LockedHeap implements GlobalAllocator, ByteAllocator {
 
   /** Demands a range inside the memory that leaves the heap's own state alone; returns its end. */
   private checkRange(start: Address, size: number): Address {
-    const end = checkInteger('start', start) + checkInteger('size', size);
-    this.memory.refresh();
-    if (end > this.memory.byteLength) {
-      throw new AllocError(
-        'InvalidParam',
-        `[${start}, ${end}) does not fit into memory of ${this.memory.byteLength} bytes`,
-      );
-    }
+    const end = checkRange(this.memory, start, size);
     const refused = this.checkPool(Math.ceil(start / 4), Math.floor(end / 4));
     if (refused !== null) throw refused;
     const state = this.header * 4;

@@ -13,10 +13,10 @@
  * Only what is touched costs memory: the thread table and the tables are reserved.
  */
 
-import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { AllocError, type SharedMemory, writeIdentity } from '@shmalloc/allocator-api';
 
 import { geometryOf, OS_PAGE_BYTES, segmentShiftFor, type Word } from './geometry.ts';
-import { Field, HEADER_WORDS, headerOf, writeIdentity } from './header.ts';
+import { Field, HEADER_WORDS, headerOf, KIND } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { addRange, checkNew, makeTable } from './memory.ts';
 import type { Settings } from './options.ts';
@@ -63,7 +63,8 @@ export function layOut(memory: SharedMemory, settings: Settings): Word {
   }
   i32.fill(0, header, tables);
   i32.fill(NO_TABLE, root, emptyPage);
-  writeIdentity(i32, header, segmentShift);
+  writeIdentity(i32, header, KIND);
+  i32[header + Field.segmentShift] = segmentShift;
   const fields: readonly (readonly [number, number])[] = [
     [Field.end, end],
     [Field.root, root],

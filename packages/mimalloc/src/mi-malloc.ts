@@ -13,8 +13,10 @@ import {
   type ByteAllocator,
   checkAlign,
   checkInteger,
+  checkRange,
   type GlobalAllocator,
   type Handle,
+  wrongLayout,
 } from '@shmalloc/allocator-api';
 import { abandonThread, reclaimAll } from './abandon.ts';
 
@@ -173,10 +175,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     const usable = usableAt(this, address);
     if (usable < 0) throw refusal(this, 'dealloc', address);
     if (usable < size || address % align !== 0) {
-      throw new AllocError(
-        'InvalidParam',
-        `dealloc(${address}): the block of ${usable} usable bytes was not allocated with size ${size}, align ${align}`,
-      );
+      throw wrongLayout(address, usable, size, align);
     }
     const error = freeChecked(this, address, 'dealloc');
     if (error !== null) throw error;
@@ -234,14 +233,8 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
   }
 
   private checkRange(start: Address, size: number): Address {
-    const end = checkInteger('start', start) + checkInteger('size', size);
+    const end = checkRange(this.memory, start, size);
     this.refresh();
-    if (end > this.memory.byteLength) {
-      throw new AllocError(
-        'InvalidParam',
-        `[${start}, ${end}) does not fit into memory of ${this.memory.byteLength} bytes`,
-      );
-    }
     return end;
   }
 

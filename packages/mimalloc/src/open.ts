@@ -7,12 +7,12 @@
  * ```
  */
 
-import { checkInteger, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import { checkInteger, type Handle, publishHeader, SharedMemory } from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { addHome, forgetMemory, layOut } from './create.ts';
 import type { Word } from './geometry.ts';
 import { demandMaker, type GuardMaker, guardFor } from './guard.ts';
-import { Field, openHeader, publishHeader } from './header.ts';
+import { Field, openHeader } from './header.ts';
 import { BY_REGION, type MiMallocOptions, settingsOf } from './options.ts';
 import { AccountingOs, type Os } from './os.ts';
 import { claimSlot, takeSeat } from './thread-table.ts';

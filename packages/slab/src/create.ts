@@ -16,10 +16,11 @@ import {
   checkInteger,
   type RegionOptions,
   SharedMemory,
+  writeIdentity,
 } from '@shmalloc/allocator-api';
 import { CPU_WORDS, MAX_SLOTS } from './cpu.ts';
 import { CHUNK_BITS, pageShiftFor, SIZE_CLASSES, shiftOfPage, type Word } from './geometry.ts';
-import { Field, HEADER_WORDS, headerOf, writeIdentity } from './header.ts';
+import { Field, HEADER_WORDS, headerOf, KIND } from './header.ts';
 import { LOCK_KINDS, type LockKind } from './page-lock.ts';
 import { rootWords, TABLE_WORDS } from './page-map.ts';
 
@@ -92,7 +93,8 @@ export function layOut(options: SlabOptions): LaidOut {
   const { i32 } = memory;
   i32.fill(0, header, cpus);
   if (options.memory !== undefined) i32.fill(0, cpus, end);
-  writeIdentity(i32, header, pageShift);
+  writeIdentity(i32, header, KIND);
+  i32[header + Field.pageShift] = pageShift;
   const fields: readonly (readonly [number, number])[] = [
     [Field.end, end],
     [Field.root, root],

@@ -33,11 +33,16 @@
  * ```
  */
 
-import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  alignUp,
+  type Handle,
+  type HeaderKind,
+  openHeader as openAny,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
 import { CACHES, CLASSES, checkPageShift, SIZE_CLASSES, type Word } from './geometry.ts';
 import { DESCRIPTOR_WORDS } from './page.ts';
 
-const MAGIC = 0x53484d31;
 const ALGORITHM = 0x534c4142;
 const VERSION = 1;
 
@@ -87,48 +92,27 @@ export const Field = {
 
 export const HEADER_WORDS: number = CACHE_RECORDS + CACHES * CACHE_WORDS;
 
-/** Writes what every header starts with, all but the magic. */
-export function writeIdentity(i32: Int32Array, header: Word, pageShift: number): void {
-  i32[header + Field.algorithm] = ALGORITHM;
-  i32[header + Field.version] = VERSION;
-  i32[header + Field.pageShift] = pageShift;
-}
-
-/** Makes a finished header known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before it. */
-export function publishHeader(i32: Int32Array, header: Word): void {
-  Atomics.store(i32, header + Field.magic, MAGIC);
-}
-
 /** The header's first word in a region. */
 export function headerOf(memory: SharedMemory): Word {
   return alignUp(memory.start, HEADER_ALIGN) / 4;
 }
+
+/** What a header of this algorithm looks like. */
+export const KIND: HeaderKind = {
+  algorithm: ALGORITHM_NAME,
+  code: ALGORITHM,
+  version: VERSION,
+  words: HEADER_WORDS,
+  align: HEADER_ALIGN,
+};
 
 /**
  * Finds the header that a handle names and demands that it is one of this version.
  * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
  */
 export function openHeader(handle: Handle): { memory: SharedMemory; header: Word } {
-  const { memory: source, start } = checkHandle(handle, ALGORITHM_NAME);
-  const memory = SharedMemory.from(source, start);
-  if (start % HEADER_ALIGN !== 0 || start + HEADER_WORDS * 4 > memory.end) {
-    throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
-  }
-  const header = start >>> 2;
-  const expected = { magic: MAGIC, algorithm: ALGORITHM, version: VERSION };
-  for (const what of ['magic', 'algorithm', 'version'] as const) {
-    const found = Atomics.load(memory.i32, header + Field[what]);
-    if (found !== expected[what]) {
-      throw new AllocError(
-        'InvalidParam',
-        `cannot attach slab at address ${start}: wrong ${what} ${hex(found)}, expected ${hex(expected[what])}`,
-      );
-    }
-  }
+  const opened = openAny(handle, KIND);
+  const { memory, header } = opened;
   checkPageShift(memory.i32[header + Field.pageShift]);
-  return { memory, header };
-}
-
-function hex(value: number): string {
-  return `0x${(value >>> 0).toString(16)}`;
+  return opened;
 }

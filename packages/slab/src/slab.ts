@@ -14,10 +14,13 @@ import {
   type ByteAllocator,
   checkAlign,
   checkInteger,
+  checkRange,
   type GlobalAllocator,
   type Handle,
   MAX_BYTES,
+  publishHeader,
   type SharedMemory,
+  wrongLayout,
 } from '@shmalloc/allocator-api';
 import { abandonAll, collectAll, reapCpu } from './abandon.ts';
 import { freeLocal } from './blocks.ts';
@@ -37,10 +40,10 @@ import { Counter, claimCpu } from './cpu.ts';
 import { layOut, type SlabOptions } from './create.ts';
 import { freeChecked, freeForeign, freeSlow, notAllocated } from './free.ts';
 import { CHUNK_BITS, type Word } from './geometry.ts';
-import { ALGORITHM_NAME, Field, openHeader, publishHeader } from './header.ts';
+import { ALGORITHM_NAME, Field, openHeader } from './header.ts';
 import { usableAt } from './lookup.ts';
 import { mallocSlow } from './malloc.ts';
-import { addPages, checkRange, forgetMemory, layTables, pagesIn } from './ranges.ts';
+import { addPages, checkRange as checkPages, forgetMemory, layTables, pagesIn } from './ranges.ts';
 import { reallocBlock } from './realloc.ts';
 import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from './stats.ts';
 import { validateHeap } from './validate.ts';
@@ -257,10 +260,7 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
     const usable = usableAt(this, address);
     if (usable < 0) throw freeChecked(this, address, 'dealloc') ?? notAllocated('dealloc', address);
     if (usable < size || address % align !== 0) {
-      throw new AllocError(
-        'InvalidParam',
-        `dealloc(${address}): the block of ${usable} usable bytes was not allocated with size ${size}, align ${align}`,
-      );
+      throw wrongLayout(address, usable, size, align);
     }
     const error = freeChecked(this, address, 'dealloc');
     if (error !== null) throw error;
@@ -273,7 +273,7 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when it covers the heap's own state
    */
   init(start: Address, size: number): void {
-    const range = checkRange(this, start, this.endOf(start, size), false);
+    const range = checkPages(this, start, this.endOf(start, size), false);
     this.enter();
     forgetMemory(this);
     addPages(this, range);
@@ -287,21 +287,15 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when some of it is managed already
    */
   addMemory(start: Address, size: number): void {
-    const range = checkRange(this, start, this.endOf(start, size), true);
+    const range = checkPages(this, start, this.endOf(start, size), true);
     this.enter();
     addPages(this, range);
     this.leave();
   }
 
   private endOf(start: Address, size: number): Address {
-    const end = checkInteger('start', start) + checkInteger('size', size);
+    const end = checkRange(this.memory, start, size);
     this.refresh();
-    if (end > this.memory.byteLength) {
-      throw new AllocError(
-        'InvalidParam',
-        `[${start}, ${end}) does not fit into memory of ${this.memory.byteLength} bytes`,
-      );
-    }
     return end;
   }
 

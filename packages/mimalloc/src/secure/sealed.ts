@@ -10,10 +10,10 @@
  * attaches; from then on the thread has a copy of them, so it can say which word has changed, and put it back.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, HEADER_MAGIC } from '@shmalloc/allocator-api';
 import type { Word } from '../geometry.ts';
 import type { Guard } from '../guard.ts';
-import { FIXED_WORDS, Field, MAGIC } from '../header.ts';
+import { FIXED_WORDS, Field } from '../header.ts';
 import { HEAP_WORDS } from '../heap.ts';
 import { notAllocated } from '../lookup.ts';
 import { Page } from '../page.ts';
@@ -93,7 +93,7 @@ export class SealedGuard implements Guard {
 
   private remember(tld: Tld): void {
     for (let word = 0; word < FIXED_WORDS; word++) this.fixed[word] = tld.i32[tld.header + word];
-    this.fixed[Field.magic] = MAGIC;
+    this.fixed[Field.magic] = HEADER_MAGIC;
   }
 
   private canary(word: Word): number {
