@@ -28,7 +28,7 @@ export interface GenerationStats {
 }
 
 /**
- * What {@link AxAlloc.stats} tells.
+ * What {@link AxPages.stats} tells.
  * @public
  */
 export interface AxStats {
