@@ -233,9 +233,11 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
   }
 
   private checkRange(start: Address, size: number): Address {
-    const end = checkRange(this.memory, start, size);
+    checkInteger('start', start);
+    checkInteger('size', size);
+    // Says so when this thread has detached.
     this.refresh();
-    return end;
+    return checkRange(this.memory, start, size);
   }
 
   /** Bytes under management. O(1). */

@@ -294,9 +294,11 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
   }
 
   private endOf(start: Address, size: number): Address {
-    const end = checkRange(this.memory, start, size);
+    checkInteger('start', start);
+    checkInteger('size', size);
+    // Says so when this thread has detached.
     this.refresh();
-    return end;
+    return checkRange(this.memory, start, size);
   }
 
   /** Bytes under management. O(1). */
