@@ -66,7 +66,7 @@ th{font-weight:600;color:var(--dim)}
 th[scope=row]{overflow:hidden;text-overflow:ellipsis;color:var(--ink);text-align:left;font-weight:500;position:sticky;left:0;background:var(--panel);border-right:1px solid var(--rule)}
 thead tr:first-child th:first-child{width:130px;text-align:left;position:sticky;left:0;background:var(--panel);border-right:1px solid var(--rule)}
 thead .lock{font-weight:400}
-thead tr:first-child th[colspan]{text-align:center}
+thead tr:first-child th[colspan]{text-align:center;padding-left:1px;padding-right:1px;font-size:13px}
 .first{border-left:1px solid var(--rule)}
 td s{visibility:hidden;text-decoration:none}
 tbody tr:last-child>*{border-bottom:0}
