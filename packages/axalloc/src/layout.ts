@@ -191,11 +191,6 @@ export function publishHeader(memory: SharedMemory, header: Word): void {
   Atomics.store(memory.i32, header + Field.magic, MAGIC);
 }
 
-/** No more than a page of memory that was an allocator. */
-export function eraseHeader(memory: SharedMemory, header: Word): void {
-  Atomics.store(memory.i32, header + Field.magic, 0);
-}
-
 /**
  * Finds the state that a handle names.
  * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
