@@ -66,6 +66,26 @@ export function checkChoice<T extends string>(name: string, value: unknown, choi
   return value as T;
 }
 
+/** Options that every algorithm takes, whether it has a use for them or not, so that one set of options serves all. */
+const COMMON_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'lock', 'debug', 'grow'];
+
+/**
+ * Demands that every option is a known one, so that a misspelt one is not taken for "not given".
+ * @param options - what the caller was given
+ * @param own - names of the options that the algorithm has besides those of every region, `lock`, `debug` and `grow`
+ * @throws TypeError when the options are no object, AllocError `InvalidParam` for an unknown name, listing those that are known
+ * @public
+ */
+export function checkOptions(options: unknown, own: readonly string[]): void {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`options must be an object, got ${show(options)}`);
+  const known = [...COMMON_OPTIONS, ...own.filter((name) => !COMMON_OPTIONS.includes(name))];
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    throw new AllocError('InvalidParam', `unknown option ${name}; known are ${known.join(', ')}`);
+  }
+}
+
 /**
  * Demands a range that memory has, as it is now.
  * @param memory - whose views are renewed when it has grown

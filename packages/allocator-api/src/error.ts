@@ -1,8 +1,14 @@
 /**
- * What can go wrong with an allocation, by name. The four codes are those of ArceOS's `AllocError`.
+ * What can go wrong with an allocation, by name. The first four codes are those of ArceOS's `AllocError`.
  * @public
  */
-export type AllocErrorCode = 'InvalidParam' | 'MemoryOverlap' | 'NoMemory' | 'NotAllocated';
+export type AllocErrorCode =
+  | 'InvalidParam'
+  | 'MemoryOverlap'
+  | 'NoMemory'
+  | 'NotAllocated'
+  | 'Corrupted'
+  | 'Unsupported';
 
 /**
  * The error of every allocator.
@@ -11,6 +17,8 @@ export type AllocErrorCode = 'InvalidParam' | 'MemoryOverlap' | 'NoMemory' | 'No
  * - `MemoryOverlap`: memory offered twice
  * - `NoMemory`: nothing free is large enough; the heap is as it was
  * - `NotAllocated`: a block handed back that is not handed out
+ * - `Corrupted`: something in the region cannot have been written by the allocator: a program wrote beyond a block, into a freed one, or through NULL
+ * - `Unsupported`: what was asked for cannot be done here, by any argument (sharing a heap that was made for one thread)
  *
  * An argument of the wrong kind is a `TypeError`, a number that is no non-negative integer a `RangeError`.
  * @public

@@ -10,9 +10,11 @@
  * ```
  */
 
+import { type Address, alignUp } from './address.ts';
 import { AllocError } from './error.ts';
 import { checkHandle, type Handle } from './handle.ts';
-import { SharedMemory } from './shared-memory.ts';
+import { layNullZone, nullWordsOf } from './null-zone.ts';
+import { type RegionOptions, SharedMemory } from './shared-memory.ts';
 
 /** The first word of a header: "SHM1". @public */
 export const HEADER_MAGIC = 0x53484d31;
@@ -34,18 +36,51 @@ export interface HeaderKind {
   readonly words: number;
   /** A header starts at a multiple of this, in bytes. */
   readonly align: number;
+  /** Which of its words says how many words have the pattern of NULL, from address 0 on. Never changes. */
+  readonly nullWords: number;
+  /** Which of its words tells how far the memory has grown: see {@link SharedMemory.agreeOnGrowth}. */
+  readonly grown: number;
 }
 
 /**
- * Writes what every header starts with, all but the magic.
- * @param i32 - a view of the whole memory
+ * The memory of a heap that is to be made.
+ * @param options - new memory, or a part of what there is
+ * @returns the memory, in which address 0 is NULL
+ * @throws as {@link SharedMemory.create}
+ * @public
+ */
+export function openRegion(options: RegionOptions): SharedMemory {
+  const memory = SharedMemory.create(options);
+  memory.reserveNull();
+  return memory;
+}
+
+/**
+ * Where the header of a new region lies: behind the zone of NULL if the region starts at 0.
+ * @param memory - the region
+ * @param align - bytes, a power of two
+ * @returns bytes
+ * @public
+ */
+export function headerStart(memory: SharedMemory, align: number): Address {
+  return alignUp(memory.start + nullWordsOf(memory) * 4, align);
+}
+
+/**
+ * Writes what every header has, all but the magic, which is for later, and the pattern of NULL in front of it. The header's words are zero.
+ * @param memory - the region
  * @param header - the header's first word
  * @param kind - the algorithm
  * @public
  */
-export function writeIdentity(i32: Int32Array, header: number, kind: HeaderKind): void {
+export function writeIdentity(memory: SharedMemory, header: number, kind: HeaderKind): void {
+  const { i32 } = memory;
+  const nullWords = nullWordsOf(memory);
+  layNullZone(i32, nullWords);
   i32[header + WORDS.algorithm] = kind.code;
   i32[header + WORDS.version] = kind.version;
+  i32[header + kind.nullWords] = nullWords;
+  memory.agreeOnGrowth(header + kind.grown);
 }
 
 /**
@@ -68,7 +103,7 @@ export function publishHeader(i32: Int32Array, header: number): void {
  */
 export function openHeader(handle: Handle, kind: HeaderKind): { memory: SharedMemory; header: number } {
   const { memory: source, start } = checkHandle(handle, kind.algorithm);
-  const memory = SharedMemory.from(source, start);
+  const memory = openRegion({ memory: source, start });
   if (start % kind.align !== 0 || start + kind.words * 4 > memory.end) {
     throw new AllocError('InvalidParam', `handle names address ${start}, where no header can lie`);
   }
@@ -76,6 +111,7 @@ export function openHeader(handle: Handle, kind: HeaderKind): { memory: SharedMe
   const expected = { magic: HEADER_MAGIC, algorithm: kind.code, version: kind.version };
   for (const what of ['magic', 'algorithm', 'version'] as const)
     demandWord(kind, header, what, Atomics.load(memory.i32, header + WORDS[what]), expected[what]);
+  memory.agreeOnGrowth(header + kind.grown);
   return { memory, header };
 }
 

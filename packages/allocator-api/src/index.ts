@@ -21,16 +21,19 @@ export type {
   IdAllocator,
   PageAllocator,
 } from './allocators.ts';
-export { checkAlign, checkChoice, checkInteger, checkRange, wrongLayout } from './check.ts';
+export { checkAlign, checkChoice, checkInteger, checkOptions, checkRange, wrongLayout } from './check.ts';
 export { AllocError, type AllocErrorCode } from './error.ts';
 export { checkHandle, type Handle } from './handle.ts';
 export {
   demandWord,
   HEADER_MAGIC,
   type HeaderKind,
+  headerStart,
   openHeader,
+  openRegion,
   publishHeader,
   writeIdentity,
 } from './header.ts';
 export { defaultAlign, Layout, SCALAR_BYTES, type ScalarType } from './layout.ts';
+export { checkNullZone, layNullZone, nullWordsOf, takeNullWrite } from './null-zone.ts';
 export { type MemorySource, type RegionOptions, SharedMemory, type ViewTypes } from './shared-memory.ts';

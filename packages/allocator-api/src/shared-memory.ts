@@ -139,15 +139,21 @@ export class SharedMemory {
 
   /** The end that was asked for; without one the region ends where the buffer does. */
   readonly #end: Address | undefined;
+  /** The word by which threads agree on who gets which part of a `SharedArrayBuffer` that grows; −1 without one. */
+  #growthWord = -1;
+  /** Whether address 0 is NULL for the users of this memory, so that no view starts there. */
+  #hasNull = false;
 
   private constructor(source: MemorySource, start: Address, end: Address | undefined) {
     this.source = source;
     this.start = start;
     this.#end = end;
-    const bytes = bufferOf(source).byteLength;
+    // One look at the length: another thread may be growing the memory.
+    const buffer = bufferOf(source);
+    const bytes = buffer.byteLength;
     if (bytes > MAX_BYTES)
       throw new AllocError('InvalidParam', `a region has at most 4 GiB, got ${bytes} bytes`);
-    this.#makeViews();
+    this.#makeViews(buffer, bytes);
     if (start > this.end || this.end > bytes) {
       throw new AllocError(
         'InvalidParam',
@@ -203,9 +209,10 @@ export class SharedMemory {
   }
 
   /**
-   * Adds memory at the end of the buffer. Other threads see it after their next `refresh()`. Two threads may grow a
-   * `WebAssembly.Memory` at once and each gets its own part; growth of a `SharedArrayBuffer` has no such answer, so there only
-   * one thread may grow at a time.
+   * Adds memory at the end of the buffer. Other threads see it after their next `refresh()`. Any number of threads may grow
+   * the same memory at the same time, and each gets a part of its own: the engine sees to that for a `WebAssembly.Memory`, and the word that
+   * {@link SharedMemory.agreeOnGrowth} names for a `SharedArrayBuffer`. Every heap names one for its `memory`; without one, one
+   * thread at a time may grow a `SharedArrayBuffer`. Lock-free.
    * @param bytes - how many; rounded up to 64 KiB for WebAssembly memory
    * @returns the address where the new memory starts
    * @throws AllocError `NoMemory` when it cannot grow that far
@@ -214,9 +221,7 @@ export class SharedMemory {
     checkInteger('bytes', bytes);
     try {
       if (isWasm(this.source)) return this.source.grow(Math.ceil(bytes / WASM_PAGE)) * WASM_PAGE;
-      const old = this.source.byteLength;
-      this.source.grow(old + bytes);
-      return old;
+      return this.#growthWord < 0 ? lengthen(this.source, bytes) : this.#growShared(this.source, bytes);
     } catch {
       const old = bufferOf(this.source).byteLength;
       throw new AllocError('NoMemory', `cannot grow ${old} bytes of memory by ${bytes}: see maxBytes`);
@@ -226,12 +231,51 @@ export class SharedMemory {
   }
 
   /**
+   * Names the word by which threads agree on growth of a `SharedArrayBuffer`: all of them name the same one. It holds how many words of the buffer
+   * have been given out. A `WebAssembly.Memory` needs none. All heaps that grow one buffer have to share one word: two heaps in one
+   * `SharedArrayBuffer` must not both grow it.
+   * @param word - an index of 32-bit words, 0 where memory was never grown with it
+   */
+  agreeOnGrowth(word: number): void {
+    this.#growthWord = checkInteger('word', word);
+  }
+
+  /**
+   * The engine lengthens a `SharedArrayBuffer` to a length, and does not tell by how much: two threads that ask for the same length are both told that it
+   * worked. So a range is claimed first, by an exchange on the growth word, and then the buffer is made to reach its end. A thread that ends in between
+   * leaves a range that no thread has, and the next claim begins behind it.
+   */
+  #growShared(source: SharedArrayBuffer, bytes: number): Address {
+    const { i32 } = this;
+    const word = this.#growthWord;
+    for (;;) {
+      // Acquire: pairs with the exchange below, in any thread.
+      const given = Atomics.load(i32, word);
+      const from = Math.max(given >>> 0, Math.ceil(source.byteLength / 4));
+      const to = from + Math.ceil(bytes / 4);
+      if (to * 4 > source.maxByteLength) throw new RangeError('beyond the maximum');
+      if (Atomics.compareExchange(i32, word, given, to | 0) !== given) continue;
+      reach(source, to * 4);
+      return from * 4;
+    }
+  }
+
+  /**
+   * Says that address 0 is NULL for the users of this memory: `view` refuses to start there. Every heap says so of its `memory`.
+   */
+  reserveNull(): void {
+    this.#hasNull = true;
+  }
+
+  /**
    * Looks whether the buffer has grown, here or in another thread, and replaces the views if so.
    * @returns whether it had
    */
   refresh(): boolean {
-    if (bufferOf(this.source).byteLength === this.byteLength) return false;
-    this.#makeViews();
+    const buffer = bufferOf(this.source);
+    const bytes = buffer.byteLength;
+    if (bytes === this.byteLength) return false;
+    this.#makeViews(buffer, bytes);
     return true;
   }
 
@@ -240,13 +284,19 @@ export class SharedMemory {
    * @param type - the element: `'i8'`, `'u8'`, … `'f64'`
    * @param address - bytes, a multiple of the element's size
    * @param length - elements
-   * @throws RangeError when the address is not aligned or the view leaves the buffer
+   * @throws RangeError when the address is not aligned or the view leaves the buffer, and when a view of a heap's memory is to start at 0, which is
+   *   no block but the answer of an allocation that failed
    */
   view<T extends ScalarType>(type: T, address: Address, length: number): ViewTypes[T] {
     checkChoice('type', type, SCALAR_TYPES);
     checkInteger('address', address);
     checkInteger('length', length);
     const bytes = SCALAR_BYTES[type];
+    if (address === 0 && length > 0 && this.#hasNull) {
+      throw new RangeError(
+        `view('${type}', 0, ${length}): address 0 is NULL and no block lies there; did an allocation answer 0?`,
+      );
+    }
     if (address % bytes !== 0)
       throw new RangeError(`address ${address} is not a multiple of ${bytes}, as ${type} needs`);
     if (address + length * bytes > this.byteLength) this.refresh();
@@ -256,9 +306,8 @@ export class SharedMemory {
     return new CONSTRUCTORS[type](this.buffer, address, length);
   }
 
-  #makeViews(): void {
-    const buffer = bufferOf(this.source);
-    const { byteLength } = buffer;
+  /** `byteLength` is the length that was seen: the buffer's own may have moved on, and all views must be of one length. */
+  #makeViews(buffer: SharedArrayBuffer, byteLength: number): void {
     this.buffer = buffer;
     // An explicit length: without one, a view over a growable buffer follows it, and every access pays for that.
     this.i8 = new Int8Array(buffer, 0, byteLength);
@@ -281,6 +330,22 @@ function isWasm(source: MemorySource): source is WebAssembly.Memory {
 /** A `WebAssembly.Memory` that has grown answers with a new buffer, in every thread. */
 function bufferOf(source: MemorySource): SharedArrayBuffer {
   return isWasm(source) ? (source.buffer as unknown as SharedArrayBuffer) : source;
+}
+
+/** Lengthens a buffer that no other thread is lengthening. */
+function lengthen(source: SharedArrayBuffer, bytes: number): Address {
+  const old = source.byteLength;
+  source.grow(old + bytes);
+  return old;
+}
+
+/** Makes a buffer at least so long. Another thread may have made it longer than that already, or do so meanwhile. */
+function reach(source: SharedArrayBuffer, bytes: number): void {
+  try {
+    source.grow(bytes);
+  } catch (error) {
+    if (source.byteLength < bytes) throw error;
+  }
 }
 
 /** Demands memory that threads can share. */

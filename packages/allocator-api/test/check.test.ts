@@ -1,4 +1,11 @@
-import { AllocError, checkAlign, checkChoice, checkHandle, checkInteger } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  checkAlign,
+  checkChoice,
+  checkHandle,
+  checkInteger,
+  checkOptions,
+} from '@shmalloc/allocator-api';
 import test from 'ava';
 
 const NOT_NUMBERS: [unknown, string][] = [
@@ -62,6 +69,19 @@ test('checkChoice lists the choices when a name is none of them', (t) => {
   });
 });
 
+test('checkOptions takes what every algorithm knows and what one has of its own, and lists both for anything else', (t) => {
+  t.notThrows(() => checkOptions({}, []));
+  t.notThrows(() => checkOptions({ bytes: 1, lock: 'spin', grow: true, policy: undefined }, ['policy']));
+  t.throws(() => checkOptions({ lokc: 'spin' }, ['policy']), {
+    instanceOf: AllocError,
+    code: 'InvalidParam',
+    message:
+      'unknown option lokc; known are bytes, maxBytes, backing, memory, start, end, lock, debug, grow, policy',
+  });
+  for (const value of [null, undefined, 7, 'spin'])
+    t.throws(() => checkOptions(value, []), { instanceOf: TypeError, message: /^options must be an object/ });
+});
+
 test('checkHandle hands back the handle of its own algorithm', (t) => {
   for (const memory of [
     new SharedArrayBuffer(64),
@@ -101,8 +121,16 @@ test('checkHandle refuses the handle of another algorithm and names both', (t) =
   t.is(error?.message, 'handle belongs to the algorithm buddy, not to tlsf');
 });
 
-test('AllocError is an Error with a name and each of the four codes', (t) => {
-  for (const code of ['InvalidParam', 'MemoryOverlap', 'NoMemory', 'NotAllocated'] as const) {
+test('AllocError is an Error with a name and each of the codes', (t) => {
+  const codes = [
+    'InvalidParam',
+    'MemoryOverlap',
+    'NoMemory',
+    'NotAllocated',
+    'Corrupted',
+    'Unsupported',
+  ] as const;
+  for (const code of codes) {
     const error = new AllocError(code, `because of ${code}`);
     t.true(error instanceof Error);
     t.is(error.name, 'AllocError');

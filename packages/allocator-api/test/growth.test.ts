@@ -91,19 +91,87 @@ for (const name of GROWABLE) {
   });
 }
 
-test('two threads that grow a WebAssembly.Memory at once get a part each', async (t) => {
-  const memory = SharedMemory.create({ bytes: 64 * KIB, maxBytes: 8 * KIB * KIB, backing: 'wasm' });
-  const peers = [new Peer(), new Peer()];
-  await Promise.all(peers.map((peer) => peer.ask({ op: 'attach', source: memory.source })));
-  const starts = new Set<number>();
-  for (let round = 0; round < 50; round++) {
-    const got = await Promise.all(peers.map((peer) => peer.ask<number>({ op: 'grow', bytes: 64 * KIB })));
-    for (const start of got) starts.add(start);
+for (const backing of ['wasm', 'sab'] as const) {
+  test(`${backing}: threads that grow one memory at once get a part each`, async (t) => {
+    const memory = SharedMemory.create({ bytes: 64 * KIB, maxBytes: 32 * KIB * KIB, backing });
+    memory.agreeOnGrowth(4);
+    const peers = [new Peer(), new Peer()];
+    for (const peer of peers) await peer.ask({ op: 'attach', source: memory.source, word: 4 });
+    const gate = new Int32Array(new SharedArrayBuffer(8));
+    gate[1] = peers.length;
+    // Different lengths, so that each order in which the engine can see two of them is there.
+    const sizes = peers.map((_, peer) =>
+      Array.from({ length: 100 }, (_, round) => ((peer + round) % 2 === 0 ? 64 * KIB : 128 * KIB)),
+    );
+    const got = await Promise.all(
+      peers.map((peer, index) => peer.ask<number[]>({ op: 'race', bytes: sizes[index], gate })),
+    );
+    const ranges = got
+      .flatMap((starts, peer) => starts.map((start, round) => [start, start + sizes[peer][round]]))
+      .sort(([a], [b]) => a - b);
+    t.is(ranges[0][0], 64 * KIB);
+    for (let index = 1; index < ranges.length; index++) t.is(ranges[index][0], ranges[index - 1][1]);
+    memory.refresh();
+    t.is(memory.byteLength, ranges[ranges.length - 1][1]);
+    await Promise.all(peers.map((peer) => peer.close()));
+  });
+
+  test(`${backing}: a thread that is stopped between its look at the length and its growth gets its own range`, (t) => {
+    const memory = SharedMemory.create({ bytes: 64 * KIB, maxBytes: 1024 * KIB, backing });
+    const other = SharedMemory.from(memory.source);
+    for (const each of [memory, other]) each.agreeOnGrowth(4);
+    const source = memory.source as { grow(length: number): unknown };
+    const { grow } = Object.getPrototypeOf(source) as typeof source;
+    let theirs = 0;
+    // The engine's own `grow` is the one step that cannot be seen into: the other thread runs right before it.
+    source.grow = (length) => {
+      source.grow = grow;
+      theirs = other.grow(128 * KIB);
+      return grow.call(source, length);
+    };
+    const ours = memory.grow(64 * KIB);
+    t.deepEqual(
+      [ours, theirs].sort((a, b) => a - b),
+      ours < theirs ? [64 * KIB, 128 * KIB] : [64 * KIB, 192 * KIB],
+    );
+    t.is(memory.byteLength, 256 * KIB);
+  });
+}
+
+test('a range of a SharedArrayBuffer that was claimed and not reached stays between two others', (t) => {
+  const memory = SharedMemory.create({ bytes: 64 * KIB, maxBytes: 1024 * KIB, backing: 'sab' });
+  memory.agreeOnGrowth(4);
+  const source = memory.source as { grow(length: number): unknown };
+  source.grow = () => {
+    throw new Error('the thread ends here');
+  };
+  t.throws(() => memory.grow(64 * KIB), { instanceOf: AllocError, code: 'NoMemory' });
+  source.grow = (Object.getPrototypeOf(source) as typeof source).grow;
+  t.is(memory.grow(64 * KIB), 128 * KIB);
+  t.is(memory.byteLength, 192 * KIB);
+});
+
+test('a memory is looked at once when it is taken, however it grows meanwhile', (t) => {
+  const source = new WebAssembly.Memory({ initial: 1, maximum: 100, shared: true });
+  const { get } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer') as {
+    get(): ArrayBuffer;
+  };
+  Object.defineProperty(source, 'buffer', {
+    get(): ArrayBuffer {
+      const seen = get.call(source);
+      if (seen.byteLength < 16 * 64 * KIB) source.grow(1);
+      return seen;
+    },
+  });
+  const memory = SharedMemory.from(source);
+  const views = ['i8', 'u8', 'i16', 'u16', 'i32', 'u32', 'i64', 'u64', 'f32', 'f64'] as const;
+  for (const view of views) {
+    t.is(memory[view].byteLength, memory.byteLength);
+    t.is(memory[view].buffer, memory.buffer);
   }
-  t.is(starts.size, 100);
-  memory.refresh();
-  t.is(memory.byteLength, 101 * 64 * KIB);
-  await Promise.all(peers.map((peer) => peer.close()));
+  t.is(memory.end, memory.byteLength);
+  t.true(memory.refresh());
+  for (const view of views) t.is(memory[view].byteLength, memory.byteLength);
 });
 
 test('a SharedArrayBuffer without a maximum does not grow', (t) => {

@@ -12,12 +12,20 @@ import {
 } from '@shmalloc/allocator-api';
 import test from 'ava';
 
-const KIND: HeaderKind = { algorithm: 'test', code: 0x54455354, version: 3, words: 8, align: 64 };
+const KIND: HeaderKind = {
+  algorithm: 'test',
+  code: 0x54455354,
+  version: 3,
+  words: 8,
+  align: 64,
+  nullWords: 4,
+  grown: 5,
+};
 
 /** A memory with a finished header at `start`. */
 function made(start: number): SharedMemory {
-  const memory = SharedMemory.create({ memory: new SharedArrayBuffer(4096) });
-  writeIdentity(memory.i32, start / 4, KIND);
+  const memory = SharedMemory.create({ memory: new SharedArrayBuffer(4096), start });
+  writeIdentity(memory, start / 4, KIND);
   publishHeader(memory.i32, start / 4);
   return memory;
 }
@@ -30,23 +38,23 @@ test('a header that was published is found by its handle', (t) => {
 });
 
 test('a header is not found before it is published', (t) => {
-  const memory = SharedMemory.create({ memory: new SharedArrayBuffer(4096) });
-  writeIdentity(memory.i32, 0, KIND);
-  t.throws(() => openHeader({ algorithm: 'test', memory: memory.source, start: 0 }, KIND), {
-    message: 'cannot attach test at address 0: wrong magic 0x0, expected 0x53484d31',
+  const memory = SharedMemory.create({ memory: new SharedArrayBuffer(4096), start: 64 });
+  writeIdentity(memory, 16, KIND);
+  t.throws(() => openHeader({ algorithm: 'test', memory: memory.source, start: 64 }, KIND), {
+    message: 'cannot attach test at address 64: wrong magic 0x0, expected 0x53484d31',
   });
 });
 
 test('another algorithm, another version, and places where no header can lie are refused by name', (t) => {
-  const { source } = made(0);
-  const open = (kind: Partial<HeaderKind>, start = 0): unknown =>
+  const { source } = made(64);
+  const open = (kind: Partial<HeaderKind>, start = 64): unknown =>
     openHeader({ algorithm: 'test', memory: source, start }, { ...KIND, ...kind });
   const refused = { instanceOf: AllocError, code: 'InvalidParam' };
   t.throws(() => open({ code: 1 }), { ...refused, message: /wrong algorithm 0x54455354, expected 0x1/ });
   t.throws(() => open({ version: 4 }), { ...refused, message: /wrong version 0x3, expected 0x4/ });
   t.throws(() => open({}, 32), { ...refused, message: /address 32, where no header can lie/ });
   t.throws(() => open({ words: 2000 }), { ...refused, message: /where no header can lie/ });
-  t.throws(() => openHeader({ algorithm: 'other', memory: source, start: 0 }, KIND), {
+  t.throws(() => openHeader({ algorithm: 'other', memory: source, start: 64 }, KIND), {
     ...refused,
     message: /belongs to the algorithm other, not to test/,
   });

@@ -8,6 +8,7 @@ function answer(request: Request): unknown {
   switch (request.op) {
     case 'attach':
       memory = SharedMemory.from(request.source, request.start, request.end);
+      if (request.word !== undefined) memory.agreeOnGrowth(request.word);
       return 'attached';
     case 'write':
       memory.view(request.type, request.address, 1)[0] = request.value;
@@ -18,6 +19,11 @@ function answer(request: Request): unknown {
       return memory[request.type][request.address / SCALAR_BYTES[request.type]];
     case 'grow':
       return memory.grow(request.bytes);
+    case 'race':
+      // All threads begin at the same moment, so that they meet.
+      Atomics.add(request.gate, 0, 1);
+      while (Atomics.load(request.gate, 0) < request.gate[1]);
+      return request.bytes.map((bytes) => memory.grow(bytes));
     case 'refresh':
       return memory.refresh();
     case 'shape':

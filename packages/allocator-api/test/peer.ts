@@ -4,11 +4,18 @@ import { Worker } from 'node:worker_threads';
 import type { Address, MemorySource, ScalarType } from '@shmalloc/allocator-api';
 
 export type Request =
-  | { op: 'attach'; source: MemorySource; start?: number | undefined; end?: number | undefined }
+  | {
+      op: 'attach';
+      source: MemorySource;
+      start?: number | undefined;
+      end?: number | undefined;
+      word?: number;
+    }
   | { op: 'write'; type: ScalarType; address: Address; value: number | bigint }
   | { op: 'read'; type: ScalarType; address: Address }
   | { op: 'index'; type: ScalarType; address: Address }
   | { op: 'grow'; bytes: number }
+  | { op: 'race'; bytes: readonly number[]; gate: Int32Array }
   | { op: 'refresh' }
   | { op: 'shape' }
   | { op: 'close' };

@@ -10,9 +10,11 @@
  *   4  BASE       the unit that bit 0 stands for, a multiple of 32
  *   5  UNIT       bytes of a page; 1 for ids
  *   6  END        first word behind the maps
+ *   7  NULL_WORDS words from address 0 on that have the pattern of NULL; 0 in a region that starts elsewhere
  *      …
  *  16  RETREATS   how often a run was claimed in part and given back     ┐ a cache line of their own:
- *  17  ATTACHED   how many threads have attached: where each begins      ┘ both are written rarely
+ *  17  ATTACHED   how many threads have attached: where each begins      │ all are written rarely
+ *  18  GROWN      words of a SharedArrayBuffer that were given out       ┘
  *      …
  *  32  ┌───────────────────────────────┐
  *      │ free    W words               │  1: may be claimed                          ┐ W = BITS / 32, rounded up
@@ -36,6 +38,7 @@ import {
   demandWord,
   type Handle,
   type HeaderKind,
+  headerStart,
   openHeader as openAny,
   type SharedMemory,
   writeIdentity,
@@ -57,8 +60,10 @@ const BITS_AT = 3;
 const BASE_AT = 4;
 const UNIT_AT = 5;
 const END_AT = 6;
+const NULL_WORDS_AT = 7;
 export const RETREATS_AT = 16;
 export const ATTACHED_AT = 17;
+const GROWN_AT = 18;
 const MAPS_AT = 32;
 
 /**
@@ -133,7 +138,7 @@ export function writeHeader(
   kind: Kind,
   [base, bits, unit]: readonly [base: number, bits: number, unit: number],
 ): Geometry {
-  const start = alignUp(memory.start, LINE);
+  const start = headerStart(memory, LINE);
   const end = alignUp(start + stateBytes(bits), unit);
   const needed = end - memory.start + (unit > 1 ? unit : 0);
   if (memory.start + needed > memory.end)
@@ -145,7 +150,7 @@ export function writeHeader(
   const { i32 } = memory;
   const { header } = geometry;
   i32.fill(0, header, geometry.end);
-  writeIdentity(i32, header, identityOf(kind));
+  writeIdentity(memory, header, identityOf(kind));
   i32[header + BITS_AT] = bits;
   i32[header + BASE_AT] = base;
   i32[header + UNIT_AT] = unit;
@@ -167,5 +172,13 @@ export function openHeader(handle: Handle, kind: Kind): { memory: SharedMemory; 
 }
 
 function identityOf({ algorithm, code }: Kind): HeaderKind {
-  return { algorithm, code: codeWord(code), version: VERSION, words: MAPS_AT, align: LINE };
+  return {
+    algorithm,
+    code: codeWord(code),
+    version: VERSION,
+    words: MAPS_AT,
+    align: LINE,
+    nullWords: NULL_WORDS_AT,
+    grown: GROWN_AT,
+  };
 }

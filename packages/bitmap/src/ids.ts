@@ -6,7 +6,8 @@ import {
   checkInteger,
   type Handle,
   type IdAllocator,
-  SharedMemory,
+  openRegion,
+  type SharedMemory,
 } from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
 import {
@@ -73,8 +74,9 @@ export class BitmapIds extends Bitmap implements IdAllocator {
     if (limit < end || limit > MOST_IDS)
       throw new AllocError('InvalidParam', `first + ids (${end}) ≤ limit (${limit}) ≤ 2^30 must hold`);
     const own = given === undefined && bytes === undefined && maxBytes === undefined;
-    const memory = SharedMemory.create(
-      own ? { ...options, bytes: (options.start ?? 0) + stateBytes(limit) + 64 } : options,
+    // Room for the zone of NULL in front of the header, and to align that.
+    const memory = openRegion(
+      own ? { ...options, bytes: (options.start ?? 0) + stateBytes(limit) + 1024 + 64 } : options,
     );
     const crossings = crossingsOf(memory, options.crossings);
     const pool = new BitmapIds(memory, writeHeader(memory, KIND, [0, limit, 1]), crossings);

@@ -22,8 +22,9 @@ import {
   type Handle,
   isPowerOfTwo,
   MAX_BYTES,
+  openRegion,
   type PageAllocator,
-  SharedMemory,
+  type SharedMemory,
 } from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
 import {
@@ -92,7 +93,7 @@ export class BitmapPages extends Bitmap implements PageAllocator {
     const { limit: given, maxBytes } = options;
     if (given !== undefined && checkInteger('limit', given) > MAX_BYTES)
       throw new AllocError('InvalidParam', `limit must be at most 4 GiB, got ${given}`);
-    const memory = SharedMemory.create(options);
+    const memory = openRegion(options);
     const limit = given ?? Math.max(memory.end, options.memory === undefined ? (maxBytes ?? 0) : 0);
     if (limit < memory.end)
       throw new AllocError(

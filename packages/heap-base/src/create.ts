@@ -3,9 +3,10 @@
 import {
   checkChoice,
   type Handle,
+  openRegion,
   publishHeader,
   type RegionOptions,
-  SharedMemory,
+  type SharedMemory,
 } from '@shmalloc/allocator-api';
 import {
   Field,
@@ -50,7 +51,7 @@ export function createHeap<H extends LockedHeap>(heapClass: HeapClass<H>, option
   const lock = checkChoice('lock', options.lock ?? 'none', LOCK_KINDS);
   const { debug = false } = options;
   if (typeof debug !== 'boolean') throw new TypeError(`debug must be true or false, got ${debug}`);
-  const memory = SharedMemory.create(options);
+  const memory = openRegion(options);
   const header = writeHeader(memory, heapClass.layout, lock, debug);
   const heap = new heapClass(memory, header);
   const start = memory.i32[header + Field.end] * 4;

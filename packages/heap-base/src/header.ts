@@ -11,6 +11,7 @@
  *   4  LOCK_KIND  0 none · 1 spin · 2 mutex
  *   5  DEBUG      0 or 1
  *   6  END        first word behind the header and the algorithm's state
+ *   7  NULL_WORDS words from address 0 on that have the pattern of NULL; 0 in a region that starts elsewhere
  *      …
  *  16  LOCK       alone on its cache line: a waiter that spins on it does not slow the holder's counting below
  *      …
@@ -21,6 +22,7 @@
  *  36  POOLS      how many pools                               │
  *  37  FAILURES   requests answered with 0                     │
  *  38  ERRORS     wrong frees that were reported               ┘
+ *  39  GROWN      words of a SharedArrayBuffer that were given out: by this word threads agree on growth
  *      …
  *  48  the algorithm's own state, STATE words
  * ```
@@ -32,6 +34,7 @@ import {
   demandWord,
   type Handle,
   type HeaderKind,
+  headerStart,
   openHeader as openAny,
   type SharedMemory,
   writeIdentity,
@@ -62,6 +65,7 @@ export const Field = {
   lockKind: 4,
   debug: 5,
   end: 6,
+  nullWords: 7,
   lock: 16,
   epoch: 32,
   total: 33,
@@ -70,6 +74,7 @@ export const Field = {
   pools: 36,
   failures: 37,
   errors: 38,
+  grown: 39,
   own: 48,
 } as const;
 
@@ -118,7 +123,7 @@ export function headerBytes(layout: HeapLayout): number {
  * @throws AllocError `InvalidParam` when the region is too small for it
  */
 export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: LockKind, debug: boolean): Word {
-  const start = alignUp(memory.start, HEADER_ALIGN);
+  const start = headerStart(memory, HEADER_ALIGN);
   const end = start + headerBytes(layout);
   // Refused before anything is written: the memory may be somebody's.
   const needed = end + (layout.smallestPool ?? SMALLEST_POOL) - memory.start;
@@ -131,7 +136,7 @@ export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: Lock
   const header = start >>> 2;
   const { i32 } = memory;
   i32.fill(0, header, end / 4);
-  writeIdentity(i32, header, kindOf(layout));
+  writeIdentity(memory, header, kindOf(layout));
   i32[header + Field.state] = layout.stateWords;
   i32[header + Field.lockKind] = LOCK_KINDS.indexOf(lock);
   i32[header + Field.debug] = debug ? 1 : 0;
@@ -160,5 +165,13 @@ export function openHeader(handle: Handle, layout: HeapLayout): { memory: Shared
 }
 
 function kindOf({ algorithm, code, version }: HeapLayout): HeaderKind {
-  return { algorithm, code: codeWord(code), version, words: Field.own, align: HEADER_ALIGN };
+  return {
+    algorithm,
+    code: codeWord(code),
+    version,
+    words: Field.own,
+    align: HEADER_ALIGN,
+    nullWords: Field.nullWords,
+    grown: Field.grown,
+  };
 }

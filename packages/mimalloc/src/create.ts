@@ -63,7 +63,7 @@ export function layOut(memory: SharedMemory, settings: Settings): Word {
   }
   i32.fill(0, header, tables);
   i32.fill(NO_TABLE, root, emptyPage);
-  writeIdentity(i32, header, KIND);
+  writeIdentity(memory, header, KIND);
   i32[header + Field.segmentShift] = segmentShift;
   const fields: readonly (readonly [number, number])[] = [
     [Field.end, end],

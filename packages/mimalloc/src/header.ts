@@ -23,7 +23,8 @@
  *  17  PURGE_RESETS   purge by reset rather than by decommit    │
  *  18  GROW           whether threads may lengthen the memory   │
  *  19  RECLAIM_ON_FREE  whether a free adopts what nobody has   ┘
- *  20  CHECKSUM       over 1 … 19, in secure mode; else 0
+ *  20  NULL_WORDS     words from address 0 on that have the pattern of NULL
+ *  21  CHECKSUM       over 1 … 20, in secure mode; else 0
  *  31  a canary, in secure mode
  *  32  EPOCH          goes up when memory comes or `init` forgets: the other threads look again
  *  33  GENERATION     goes up with each `init`
@@ -39,6 +40,7 @@
  *  43  PURGED_PAGES   how much, in OS pages
  *  44  SHARED         1 since a second thread has attached
  *  45  RECORDS        the newest of the heap records beside the thread table
+ *  46  GROWN          words of a SharedArrayBuffer that were given out: by this word threads agree on growth
  *  47  a canary, in secure mode
  *  48  the root, the thread table, tables of chunks …
  * ```
@@ -47,9 +49,9 @@
  */
 
 import {
-  alignUp,
   type Handle,
   type HeaderKind,
+  headerStart,
   openHeader as openAny,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
@@ -86,7 +88,8 @@ export const Field = {
   purgeResets: 17,
   grow: 18,
   reclaimOnFree: 19,
-  checksum: 20,
+  nullWords: 20,
+  checksum: 21,
   canary: 31,
   epoch: 32,
   generation: 33,
@@ -102,6 +105,7 @@ export const Field = {
   purgedPages: 43,
   shared: 44,
   records: 45,
+  grown: 46,
   lastCanary: 47,
 } as const;
 
@@ -112,7 +116,7 @@ export const HEADER_WORDS = 48;
 
 /** The header's first word in a region. */
 export function headerOf(memory: SharedMemory): Word {
-  return alignUp(memory.start, HEADER_ALIGN) / 4;
+  return headerStart(memory, HEADER_ALIGN) / 4;
 }
 
 /** What a header of this algorithm looks like. */
@@ -122,6 +126,8 @@ export const KIND: HeaderKind = {
   version: VERSION,
   words: HEADER_WORDS,
   align: HEADER_ALIGN,
+  nullWords: Field.nullWords,
+  grown: Field.grown,
 };
 
 /**

@@ -7,7 +7,13 @@
  * ```
  */
 
-import { checkInteger, type Handle, publishHeader, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  checkInteger,
+  type Handle,
+  openRegion,
+  publishHeader,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { addHome, forgetMemory, layOut } from './create.ts';
 import type { Word } from './geometry.ts';
@@ -49,7 +55,7 @@ export function open<T extends Tld>(
 ): T {
   const settings = settingsOf(options);
   demandMaker(settings.secure, maker);
-  const memory = SharedMemory.create(options);
+  const memory = openRegion(options);
   if (settings.grow === BY_REGION) settings.grow = options.memory === undefined ? 1 : 0;
   const os = options.os ?? new AccountingOs(memory, settings.grow === 1);
   if (settings.purgeDelay === BY_REGION) settings.purgeDelay = os.purgeDelay;

@@ -14,8 +14,9 @@ import {
   AllocError,
   checkChoice,
   checkInteger,
+  openRegion,
   type RegionOptions,
-  SharedMemory,
+  type SharedMemory,
   writeIdentity,
 } from '@shmalloc/allocator-api';
 import { CPU_WORDS, MAX_SLOTS } from './cpu.ts';
@@ -69,7 +70,7 @@ export function layOut(options: SlabOptions): LaidOut {
   const wanted =
     options.pageBytes === undefined ? 0 : shiftOfPage(checkInteger('pageBytes', options.pageBytes));
   const maxCpus = options.maxCpus === undefined ? 0 : checkSlots(options.maxCpus);
-  const memory = SharedMemory.create(options);
+  const memory = openRegion(options);
   const bytes = memory.end - memory.start;
   const pageShift = wanted === 0 ? pageShiftFor(bytes) : wanted;
   const slots = maxCpus === 0 ? slotsFor(bytes) : maxCpus;
@@ -93,7 +94,7 @@ export function layOut(options: SlabOptions): LaidOut {
   const { i32 } = memory;
   i32.fill(0, header, cpus);
   if (options.memory !== undefined) i32.fill(0, cpus, end);
-  writeIdentity(i32, header, KIND);
+  writeIdentity(memory, header, KIND);
   i32[header + Field.pageShift] = pageShift;
   const fields: readonly (readonly [number, number])[] = [
     [Field.end, end],

@@ -16,6 +16,7 @@
  *  10  CHUNKS       how many
  *  11  LOCK_KIND    0 none · 1 spin · 2 mutex
  *  12  DEBUG        0 or 1
+ *  13  NULL_WORDS   words from address 0 on that have the pattern of NULL; 0 in a region that starts elsewhere
  *  16  LOCK         of the page list: its holder's name; alone on its line
  *  32  EPOCH        goes up whenever memory is added
  *  33  CHUNK_LOW    ┐ chunks with memory: [low, high)
@@ -23,6 +24,7 @@
  *  35  PRESENT      pages under management                           under the lock
  *  36  FREE_PAGES   those that are free
  *  37  HINT         no chunk below it has a free page
+ *  38  GROWN        words of a SharedArrayBuffer that were given out: by this word threads agree on growth
  *  48  TOUCHED      lines of 64 bytes that were ever used           ┐ changed with
  *  49  ERRORS       wrong calls that were reported                  ┘ Atomics
  *  64  ORPHANS      for each class, pages that nobody owns           under the lock
@@ -34,9 +36,9 @@
  */
 
 import {
-  alignUp,
   type Handle,
   type HeaderKind,
+  headerStart,
   openHeader as openAny,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
@@ -75,6 +77,7 @@ export const Field = {
   chunks: 10,
   lockKind: 11,
   debug: 12,
+  nullWords: 13,
   lock: 16,
   epoch: 32,
   chunkLow: 33,
@@ -82,6 +85,7 @@ export const Field = {
   present: 35,
   freePages: 36,
   hint: 37,
+  grown: 38,
   touched: 48,
   errors: 49,
   orphans: ORPHANS as number,
@@ -94,7 +98,7 @@ export const HEADER_WORDS: number = CACHE_RECORDS + CACHES * CACHE_WORDS;
 
 /** The header's first word in a region. */
 export function headerOf(memory: SharedMemory): Word {
-  return alignUp(memory.start, HEADER_ALIGN) / 4;
+  return headerStart(memory, HEADER_ALIGN) / 4;
 }
 
 /** What a header of this algorithm looks like. */
@@ -104,6 +108,8 @@ export const KIND: HeaderKind = {
   version: VERSION,
   words: HEADER_WORDS,
   align: HEADER_ALIGN,
+  nullWords: Field.nullWords,
+  grown: Field.grown,
 };
 
 /**
