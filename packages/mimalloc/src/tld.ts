@@ -107,6 +107,8 @@ export abstract class Tld extends MallocFamily {
   private deferring: boolean;
   /** @internal */
   deferredFree: DeferredFree | null;
+  /** The kinds of damage that were reported. */
+  private readonly damaged: Set<string>;
   private onError: (error: AllocError) => void;
   private onOutput: (text: string) => void;
 
@@ -138,6 +140,7 @@ export abstract class Tld extends MallocFamily {
     this.os = os;
     this.deferring = false;
     this.deferredFree = null;
+    this.damaged = new Set();
     this.onError = (error) => this.output(`${error.name}: ${error.message}\n`);
     this.onOutput = print;
   }
@@ -209,6 +212,19 @@ export abstract class Tld extends MallocFamily {
   report(error: AllocError): void {
     Atomics.add(this.i32, this.header + Field.errors, 1);
     this.onError(error);
+  }
+
+  /**
+   * Reports that something in the region cannot have been written by the allocator. Each kind of sentence once, so that a damaged word which every call
+   * meets does not flood the program. The caller ends what it was doing: nothing that it read before counts any more, since the hook may have used the heap.
+   * @param sentence - what is wrong, with the address
+   * @internal
+   */
+  damage(sentence: string): void {
+    const kind = sentence.replace(/\d+/g, '#');
+    if (this.damaged.has(kind)) return;
+    this.damaged.add(kind);
+    this.report(new AllocError('Corrupted', sentence));
   }
 
   /**

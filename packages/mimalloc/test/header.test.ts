@@ -57,6 +57,13 @@ test('a header lies at the first cache line of the region, and nothing before or
   }
 });
 
+test('a region that starts at 0 has its header behind the zone of NULL', (t) => {
+  t.is(small().header, 256);
+  t.is(small({ bytes: 200 * KIB }).header, 16);
+  t.is(headerField(small(), 'nullWords'), 256);
+  t.is(headerField(small({ memory: new SharedArrayBuffer(MIB), start: 64 }), 'nullWords'), 0);
+});
+
 test('a region that is too small is refused before anything is written, and the message says what it needs', (t) => {
   for (const start of [0, 100, 12_288]) {
     for (const bytes of [0, 8, 100, 4096, 32 * KIB]) {
@@ -87,7 +94,7 @@ test('what attach refuses, it names: magic, algorithm, version, geometry', (t) =
     t.is(error.code, 'InvalidParam');
     heap.i32[place] = was;
   };
-  spoil('magic', 0, /cannot attach mimalloc at address 0: wrong magic 0x0, expected 0x53484d31/);
+  spoil('magic', 0, /cannot attach mimalloc at address 1024: wrong magic 0x0, expected 0x53484d31/);
   spoil('algorithm', 0x544c5346, /wrong algorithm 0x544c5346, expected 0x4d494d41/);
   spoil('version', 999, /wrong version 0x3e7, expected 0x/);
   spoil('segmentShift', 40, /a segment has 2\^16 to 2\^22 bytes, got 2\^40/);
@@ -184,7 +191,7 @@ test('init and addMemory refuse the heap’s own state, what does not fit and wh
     heap.validate();
   };
   for (const call of ['init', 'addMemory'] as const) {
-    refused(() => heap[call](0, 2 * MIB), 'MemoryOverlap', /overlaps the heap's own state \[0, \d+\)/);
+    refused(() => heap[call](0, 2 * MIB), 'MemoryOverlap', /overlaps the heap's own state \[1024, \d+\)/);
     refused(() => heap[call](headerField(heap, 'end') * 4 - 64, MIB), 'MemoryOverlap', /own state/);
     refused(() => heap[call](4 * MIB, MIB), 'InvalidParam', /does not fit/);
     refused(() => heap[call](2 ** 40, 2 ** 40), 'InvalidParam', /does not fit/);
