@@ -11,7 +11,7 @@ import { inspectRegion, type Picture } from './inspect.ts';
 import { isPresent } from './memory.ts';
 import { MiMallocCore } from './mi-malloc.ts';
 import { type AttachOptions, open, openShared } from './open.ts';
-import type { MiMallocOptions } from './options.ts';
+import { checkAttach, type MiMallocOptions } from './options.ts';
 import { Scope } from './scope.ts';
 import { makeGuard } from './secure/guards.ts';
 import { type MiStats, statsOf } from './statistics.ts';
@@ -87,7 +87,7 @@ export class MiMalloc extends MiMallocCore {
 
   /** As {@link MiMallocCore.attach}. */
   static override attach(handle: Handle, options: AttachOptions = {}): MiMalloc {
-    return openShared(MiMalloc, handle, options, makeGuard);
+    return openShared(MiMalloc, handle, checkAttach(options), makeGuard);
   }
 
   /** As {@link MiMallocCore.heapNew}. */

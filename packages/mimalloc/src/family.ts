@@ -39,6 +39,9 @@ export interface PosixMemalign {
   readonly address: Address;
 }
 
+/** POSIX wants multiples of a pointer's size: an address has 32 bits. */
+const POINTER_BYTES = 4;
+
 /** The bytes of an array; what exceeds the address space is a size that no region has. */
 function bytesOf(count: number, size: number): number {
   return Math.min(checkInteger('count', count) * checkInteger('size', size), MAX_BYTES);
@@ -283,10 +286,10 @@ export abstract class MallocFamily implements GlobalAllocator {
    * POSIX's `posix_memalign`: errors are answers, not exceptions, except for what is no number of bytes.
    * @param align - bytes
    * @param size - bytes
-   * @returns `EINVAL` when `align` is no power of two of 8 or more, `ENOMEM` when there is no memory
+   * @returns `EINVAL` when `align` is no power of two of 4 or more, which a pointer has here, `ENOMEM` when there is no memory
    */
   posixMemalign(align: number, size: number): PosixMemalign {
-    if (!isPowerOfTwo(align) || align < 8) return { error: 'EINVAL', address: 0 };
+    if (!isPowerOfTwo(align) || align < POINTER_BYTES) return { error: 'EINVAL', address: 0 };
     const address = this.alignedAlloc(align, size);
     return { error: address === 0 ? 'ENOMEM' : 0, address };
   }

@@ -16,6 +16,7 @@
 
 import { type AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { setNext } from './blocks.ts';
+import { collectHeap } from './collect.ts';
 import { fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
 import { type Guard, refusal } from './guard.ts';
@@ -27,6 +28,7 @@ import { segmentAt } from './page-map.ts';
 import { reclaim } from './reclaim.ts';
 import { retirePage } from './retire.ts';
 import type { Tld } from './tld.ts';
+import { forEachHeap } from './walk.ts';
 
 const LOCAL_FREE = Page.localFree;
 const USED = Page.used;
@@ -133,13 +135,29 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
   return null;
 }
 
+/** Segments that a thread may adopt by freeing until it gathers: a fourth of what it has. */
+const GATHER_SHIFT = 2;
+
+/**
+ * Gathers what other threads have freed into this thread's pages, once in a while. A thread that only frees comes to no generic allocation, where that is
+ * done otherwise: it would keep all that it has ever adopted. Once for each fourth of its segments, so what a gathering costs is paid by the adoptions.
+ */
+function gatherAdopted(tld: Tld): void {
+  if (++tld.adopted << GATHER_SHIFT < tld.i32[tld.heap + Heap.segmentCount]) return;
+  tld.adopted = 0;
+  forEachHeap(tld, (heap) => collectHeap(tld, heap, false));
+}
+
 /** Whether a page is this thread's, or has become so: one that nobody has can be adopted by whoever frees into it. */
 function isOwn(tld: Tld, page: Word): boolean {
   const owner = ownerOf(tld, page);
   if (owner === tld.threadId) return true;
   if (owner !== 0 || tld.i32[tld.header + Field.reclaimOnFree] === 0) return false;
   const segment = segmentAt(tld, tld.i32[page + Page.start]);
-  return reclaim(tld, segment) && ownerOf(tld, page) === tld.threadId;
+  if (!reclaim(tld, segment)) return false;
+  // The page stays: its block counts as live until it is freed.
+  gatherAdopted(tld);
+  return ownerOf(tld, page) === tld.threadId;
 }
 
 /** The same in secure mode. What is wrong with a block that is freed all the same is told when that is done. */

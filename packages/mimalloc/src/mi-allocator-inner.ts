@@ -15,7 +15,7 @@ import type { Handle } from '@shmalloc/allocator-api';
 import type { MiAllocatorInner as Inner } from '@shmalloc/atomic-cell';
 import { MiMalloc } from './complete.ts';
 import { type AttachOptions, open, view } from './open.ts';
-import type { MiMallocOptions } from './options.ts';
+import { checkAttach, type MiMallocOptions } from './options.ts';
 import { makeGuard } from './secure/guards.ts';
 import { joinSlot } from './thread-table.ts';
 
@@ -49,7 +49,8 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
    * @param options - what this thread brings with it
    * @throws TypeError or AllocError `InvalidParam` when no such heap lies there
    */
-  static override attach(handle: Handle, { os, crossings }: AttachOptions = {}): MiAllocatorInner {
+  static override attach(handle: Handle, options: AttachOptions = {}): MiAllocatorInner {
+    const { os, crossings } = checkAttach(options);
     const heap = view(MiAllocatorInner, handle, os, crossings, makeGuard);
     joinSlot(heap, 0);
     return heap;

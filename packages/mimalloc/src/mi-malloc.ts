@@ -31,8 +31,9 @@ import { type HeapOptions, heapPlan, MiHeapCore, makeHeap } from './heaps.ts';
 import { livePage } from './lookup.ts';
 import { mallocGeneric } from './malloc.ts';
 import { addRange, announceMemory, presentBytes } from './memory.ts';
+import { lookAtNull } from './null-write.ts';
 import { type AttachOptions, open, openShared, type SlotHandle } from './open.ts';
-import type { MiMallocOptions } from './options.ts';
+import { checkAttach, type MiMallocOptions } from './options.ts';
 import { Page } from './page.ts';
 import { reapThread } from './reap.ts';
 import { Counter, count } from './stats.ts';
@@ -87,7 +88,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
    * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one or, in secure mode, a damaged header, `NoMemory` when `maxThreads` are attached
    */
   static attach(handle: Handle, options: AttachOptions = {}): MiMallocCore {
-    return openShared(MiMallocCore, handle, options);
+    return openShared(MiMallocCore, handle, checkAttach(options));
   }
 
   /** As {@link MallocFamily.malloc}: the fast path. */
@@ -270,6 +271,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     this.refresh();
     if (force) reclaimAll(this);
     forEachHeap(this, (heap) => collectHeap(this, heap, force));
+    lookAtNull(this);
     inspectHeap(this);
   }
 
@@ -380,7 +382,10 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
    */
   detach(): void {
     if (this.closed) return;
+    lookAtNull(this);
     inspectHeap(this);
+    // The hook may have detached this thread.
+    if (this.closed) return;
     abandonThread(this);
     this.close();
   }

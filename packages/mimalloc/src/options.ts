@@ -2,7 +2,7 @@
  * What a heap can be told when it is made: in code, or by environment variables for what code does not say.
  */
 
-import { AllocError, checkInteger, type RegionOptions } from '@shmalloc/allocator-api';
+import { AllocError, checkInteger, checkOptions, type RegionOptions } from '@shmalloc/allocator-api';
 import type { Crossings, CrossingsChoice } from '@shmalloc/atomic-cell';
 import type { Os } from './os.ts';
 
@@ -77,7 +77,18 @@ const RULES: Readonly<
 /** Those that code gives as `true` or `false`. */
 const FLAGS = ['debug', 'purgeResets', 'grow', 'reclaimOnFree'];
 
-const REGION_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'os', 'crossings'];
+/** Those that are about what the heap stands on; an attaching thread has these alone. */
+const OUTER_OPTIONS = ['os', 'crossings'];
+
+/**
+ * Demands that every option of an attaching thread is a known one.
+ * @returns the options
+ * @throws TypeError when they are no object, AllocError `InvalidParam` for an unknown name
+ */
+export function checkAttach<T extends object>(options: T): T {
+  checkOptions(options, OUTER_OPTIONS);
+  return options;
+}
 
 const PREFIX = 'SHMALLOC_';
 
@@ -100,10 +111,8 @@ export function settingsOf(options: MiMallocOptions): Settings {
   const env = environment();
   const names = Object.keys(RULES) as (keyof typeof RULES)[];
   const variables = Object.keys(env).filter((variable) => variable.startsWith(PREFIX));
-  demandKnown(variables, names.map(variableOf), ' in the environment');
-  // Callers that treat all algorithms alike give every one a lock.
-  const given = Object.keys(options).filter((name) => name !== 'lock');
-  demandKnown(given, [...names, ...REGION_OPTIONS], '');
+  demandVariables(variables, names.map(variableOf));
+  checkOptions(options, [...names, ...OUTER_OPTIONS]);
   const found: Record<string, number> = {};
   for (const name of names) {
     const value = options[name];
@@ -118,10 +127,13 @@ export function settingsOf(options: MiMallocOptions): Settings {
   return settings;
 }
 
-function demandKnown(given: readonly string[], known: readonly string[], where: string): void {
+function demandVariables(given: readonly string[], known: readonly string[]): void {
   for (const name of given) {
     if (known.includes(name)) continue;
-    throw new AllocError('InvalidParam', `unknown option ${name}${where}; known are ${known.join(', ')}`);
+    throw new AllocError(
+      'InvalidParam',
+      `unknown option ${name} in the environment; known are ${known.join(', ')}`,
+    );
   }
 }
 

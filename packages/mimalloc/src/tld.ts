@@ -47,6 +47,11 @@ export abstract class Tld extends MallocFamily {
   readonly crossings: Crossings;
   /** @internal */
   readonly header: Word;
+  /**
+   * Words from address 0 on that have the pattern of NULL: read once, for the zone must not reach into the header.
+   * @internal
+   */
+  readonly nullWords: number;
   /** @internal */
   readonly root: Word;
   /** @internal */
@@ -87,6 +92,11 @@ export abstract class Tld extends MallocFamily {
    */
   deaths: number;
   /**
+   * Segments that this thread has adopted by freeing into them, since it gathered last.
+   * @internal
+   */
+  adopted: number;
+  /**
    * SHAPE's bits of a page that has just been retired.
    * @internal
    */
@@ -122,6 +132,7 @@ export abstract class Tld extends MallocFamily {
     this.u8 = memory.u8;
     this.crossings = crossings;
     this.header = header;
+    this.nullWords = Math.min(i32[header + Field.nullWords], header);
     this.root = i32[header + Field.root];
     this.chunkShift = geometry.chunkShift;
     this.segmentShift = geometry.segmentShift;
@@ -134,6 +145,7 @@ export abstract class Tld extends MallocFamily {
     this.threadId = 0;
     this.epoch = i32[header + Field.epoch];
     this.deaths = i32[header + Field.deaths];
+    this.adopted = 0;
     this.shared = false;
     this.retired = retireBits(i32[header + Field.retireCycles]);
     this.guard = null;

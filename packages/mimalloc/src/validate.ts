@@ -17,6 +17,7 @@ import { demandIntact } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { headPage, pageOf } from './lookup.ts';
+import { demandNullZone } from './null-write.ts';
 import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page, slicesOf } from './page.ts';
 import { Chunk, chunkAt, segmentAt, sliceAt } from './page-map.ts';
 import { firstPage } from './queue.ts';
@@ -302,6 +303,7 @@ function validateQueues(tld: Tld, heap: Word): void {
 export function validateHeap(tld: Tld): void {
   tld.refresh();
   const { i32 } = tld;
+  demandNullZone(tld);
   demandIntact(tld);
   demand(i32[tld.emptyPage] === 0, 'the empty page has a block');
   const listed = listedSegments(tld);

@@ -271,9 +271,24 @@ test('wrong alignments and offsets are errors that name the value', (t) => {
 
 test('posixMemalign answers with POSIX errors', (t) => {
   const { heap } = validatedHeap();
-  for (const align of [0, 1, 4, 24, -8, 2.5, 2 ** 40]) {
+  for (const align of [0, 1, 2, 6, 24, -8, 2.5, 2 ** 40]) {
     t.deepEqual(heap.posixMemalign(align, 8), { error: 'EINVAL', address: 0 }, `${align}`);
   }
+  const least = heap.posixMemalign(4, 100);
+  t.is(least.error, 0, 'a pointer has 4 bytes here');
+  t.is(least.address % 4, 0);
+  heap.free(least.address);
+  for (const align of [4, 8, 4096, 2 ** 31])
+    for (const size of [
+      2 ** 32 - 4096,
+      2 ** 32 - 1,
+      2 ** 32,
+      2 ** 32 + 8,
+      2 ** 40,
+      Number.MAX_SAFE_INTEGER,
+      1e300,
+    ])
+      t.deepEqual(heap.posixMemalign(align, size), { error: 'ENOMEM', address: 0 }, `${align}, ${size}`);
   const { error, address } = heap.posixMemalign(512, 100);
   t.is(error, 0);
   t.is(address % 512, 0);

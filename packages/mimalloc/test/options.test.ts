@@ -1,5 +1,6 @@
 import { AllocError } from '@shmalloc/allocator-api';
-import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
+import { MiAllocatorInner, MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
+import { MiMalloc as MiMallocCore } from '@shmalloc/mimalloc/core';
 import test from 'ava';
 import { BY_REGION, settingsOf } from '../dist/options.js';
 import { AccountingOs } from '../dist/os.js';
@@ -180,6 +181,25 @@ test.serial('an option that there is not is an error that lists those that there
     for (const { variable } of Object.values(OPTIONS)) t.true(wrong?.message.includes(variable), variable);
   });
   t.notThrows(() => settings({ lock: 'spin' }), 'what every allocator takes, and this one has no use for');
+});
+
+test('an option that an attaching thread does not have is an error that lists those that it has', (t) => {
+  const heap = MiMalloc.create({ bytes: 1 << 20 });
+  for (const Class of [MiMalloc, MiMallocCore, MiAllocatorInner]) {
+    const attach = (options: object): unknown => Class.attach(heap.share(), options as never);
+    const error = t.throws(() => attach({ crossing: 'js' }), {
+      instanceOf: AllocError,
+      code: 'InvalidParam',
+    });
+    t.regex(error?.message ?? '', /^unknown option crossing; known are /);
+    for (const name of ['os', 'crossings', 'lock']) t.true(error?.message.includes(name), name);
+    t.throws(() => attach({ secure: 3 }), { message: /^unknown option secure; known are / });
+    t.throws(() => attach(7 as never), {
+      instanceOf: TypeError,
+      message: 'options must be an object, got 7',
+    });
+    t.notThrows(() => attach({ lock: 'spin', crossings: 'js' }));
+  }
 });
 
 test.serial('where there is no environment, there are no variables', (t) => {

@@ -2,6 +2,7 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
+import { Heap } from '../dist/heap.js';
 import { DELAYED, ownerOf, Page } from '../dist/page.js';
 import { ABANDONED_SEGMENT, FREE_SEGMENT } from '../dist/segment.js';
 import { fill, pageAt, pageField, segmentField, small } from './harness.ts';
@@ -197,4 +198,24 @@ test('after a death, threads look at their full pages: one whose mark the dead t
   const again = fill(a, 500, 60);
   t.true(again.includes(blocks[1]));
   a.validate();
+});
+
+test('with reclaimOnFree, a thread that only frees gathers what it has adopted: memory does not grow with the generations', (t) => {
+  const main = small({ reclaimOnFree: true });
+  for (let generation = 0; generation < 200; generation++) {
+    const a = MiMalloc.attach(main.share());
+    const b = MiMalloc.attach(main.share());
+    const blocks = fill(a, 1000, 40);
+    t.is(blocks.length, 40, `generation ${generation} finds memory`);
+    a.detach();
+    // The first free adopts the segment; the others come from another thread, onto the pages' lists.
+    main.free(blocks[0]);
+    t.is(ownerOf(main, pageAt(main, blocks[1])), main.threadId);
+    for (const block of blocks.slice(1)) b.free(block);
+    b.detach();
+    t.true(main.i32[main.heap + Heap.segmentCount] <= 2, `generation ${generation}`);
+  }
+  main.collect(true);
+  t.is(main.usedBytes(), 0);
+  main.validate();
 });
