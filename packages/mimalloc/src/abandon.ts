@@ -25,16 +25,16 @@ import { forEachHeap, forEachSegment } from './walk.ts';
 
 /** Lets go of everything that this thread has, and of its name. */
 export function abandonThread(tld: Tld): void {
-  const { i32 } = tld;
   forEachHeap(tld, (heap) => {
     collectHeap(tld, heap, true);
     forEachPage(tld, heap, (page) => {
       // From here on nobody waits for news of this page: frees go onto its own list.
       tld.crossings.unmark(page + Page.xthreadFree);
-      i32[page + Page.xthreadId] &= HAS_ALIGNED | GUARDED;
+      tld.i32[page + Page.xthreadId] &= HAS_ALIGNED | GUARDED;
     });
   });
   forEachSegment(tld, (segment) => {
+    const { i32 } = tld;
     // What follows the first segment of a huge block goes with it.
     if (i32[segment + Segment.threadId] === tld.threadId && i32[segment + Segment.kind] !== KIND_HUGE_TAIL)
       abandonSegment(tld, segment);

@@ -12,6 +12,7 @@
  * path at least once a page's worth of allocations, whatever the program does; and only one of the lists needs atomic operations.
  */
 
+import { capacityOf } from './bounds.ts';
 import { OS_PAGE_WORDS, type Word } from './geometry.ts';
 import { DELAYED, Page } from './page.ts';
 import { commit } from './segment.ts';
@@ -61,6 +62,13 @@ export function extendPage(tld: Tld, page: Word): boolean {
   const step = size >= EXTENSION ? 1 : (EXTENSION / size) | 0;
   const count = Math.min(step, room);
   const first = i32[page + START] + capacity * size;
+  // A damaged descriptor: a block has two words at least, and new ones lie where there is room.
+  if (!(count > 0 && size > 1 && first > 0 && first + count * size <= i32.length)) {
+    tld.damage(
+      `the page at ${i32[page + START] * 4} is to link ${count} blocks of ${size * 4} bytes at ${first * 4}`,
+    );
+    return false;
+  }
   if (!commit(tld, first, first + count * size)) return false;
   if (tld.guard !== null) tld.guard.linkBlocks(tld, page, first, count);
   else {
@@ -99,8 +107,15 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
     return;
   }
   const { i32 } = tld;
+  let left = capacityOf(tld, page);
   let tail = local;
-  for (let next = i32[tail]; next !== 0; next = i32[tail]) tail = next;
+  for (let next = i32[tail]; next !== 0 && left > 0; next = i32[tail], left--) tail = next;
+  if (left === 0) {
+    // In a circle, or out of the page: a block was freed twice, or written to after its free. The list is lost, and nothing else.
+    i32[page + LOCAL_FREE] = 0;
+    tld.damage(`local_free of the page at ${i32[page + START] * 4} does not end`);
+    return;
+  }
   i32[tail] = i32[page + FREE];
   i32[page + FREE] = local;
   i32[page + LOCAL_FREE] = 0;
@@ -122,7 +137,7 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
 function collectThreadFree(tld: Tld, page: Word): void {
   const { i32, crossings } = tld;
   const place = page + XTHREAD_FREE;
-  const capacity = i32[page + CAPACITY];
+  const capacity = capacityOf(tld, page);
   let count = 0;
   // The first block that is the owner's already.
   let have = 0;

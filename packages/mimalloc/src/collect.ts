@@ -4,6 +4,7 @@
 
 import { BIN_COUNT, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
+import { isOwnPage } from './bounds.ts';
 import { collectDelayed } from './delayed.ts';
 import { announceFull, announceSingle, fromFull, toFull } from './full.ts';
 import type { Word } from './geometry.ts';
@@ -23,8 +24,8 @@ export function collectRetired(tld: Tld, heap: Word, force: boolean): void {
   const { i32 } = tld;
   let low = BIN_COUNT;
   let high = 0;
-  const last = i32[heap + Heap.retiredHigh];
-  for (let bin = i32[heap + Heap.retiredLow]; bin <= last; bin++) {
+  const last = Math.min(i32[heap + Heap.retiredHigh], BIN_COUNT - 1);
+  for (let bin = Math.max(i32[heap + Heap.retiredLow], 0); bin <= last; bin++) {
     const page = firstPage(tld, heap, bin);
     if (page === 0) continue;
     const cycles = retireOf(tld, page);
@@ -32,6 +33,12 @@ export function collectRetired(tld: Tld, heap: Word, force: boolean): void {
     if (force || cycles === 1) {
       setRetire(tld, page, 0);
       if (i32[page + Page.used] !== 0) continue;
+      if (!isOwnPage(tld, page)) {
+        tld.damage(
+          `queue ${bin} of the heap at ${heap * 4} starts with ${page * 4}, which is none of its pages`,
+        );
+        continue;
+      }
       count(tld, heap, Counter.retired);
       removePage(tld, heap, bin, page);
       freePage(tld, page);

@@ -4,11 +4,12 @@
  */
 
 import { linkOf, nextDelayed } from './blocks.ts';
+import { isPage } from './bounds.ts';
 import { freeForeign, freeLocal } from './free.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
-import { headPage } from './lookup.ts';
-import { ownerOf } from './page.ts';
+import { blockAt, headPage } from './lookup.ts';
+import { ownerOf, Page } from './page.ts';
 import { sliceAt } from './page-map.ts';
 import { Counter, count } from './stats.ts';
 import { hasOtherSlot } from './thread-table.ts';
@@ -38,11 +39,49 @@ export function collectDelayed(tld: Tld, heap: Word): void {
   freeTaken(tld, heap);
 }
 
+/** The page of a block that waits on a list of delayed frees; 0 when the word is no block that is in use. */
+function waitingPage(tld: Tld, block: Word): Word {
+  if (!(block > 0)) return 0;
+  // It may lie in memory that has come since this thread looked last.
+  if (block >= tld.i32.length) tld.refresh();
+  if (block >= tld.i32.length) return 0;
+  const page = headPage(tld, sliceAt(tld, block));
+  return isPage(tld, page) && tld.i32[page + Page.used] > 0 && blockAt(tld, page, block) !== 0 ? page : 0;
+}
+
+/**
+ * Walks over a list that leads from page to page. A block that comes twice is found without a mark on it: the walk remembers one block, and moves on to
+ * another each time it has gone as far again (Brent's algorithm), so a circle is noticed in its second round.
+ */
+class Trail {
+  private remembered: Word = 0;
+  private steps: number = 0;
+  private limit: number = 1;
+
+  /** Whether the walk has come to this block before. */
+  hasMet(block: Word): boolean {
+    if (block === this.remembered) return true;
+    if (++this.steps < this.limit) return false;
+    this.remembered = block;
+    this.limit *= 2;
+    this.steps = 0;
+    return false;
+  }
+}
+
 function freeTaken(tld: Tld, heap: Word): void {
-  const { i32 } = tld;
-  for (let block = i32[heap + TAKEN]; block !== 0; block = i32[heap + TAKEN]) {
-    const page = headPage(tld, sliceAt(tld, block));
-    i32[heap + TAKEN] = nextDelayed(tld, page, block);
+  const trail = new Trail();
+  for (let block = tld.i32[heap + TAKEN]; block !== 0; block = tld.i32[heap + TAKEN]) {
+    const page = waitingPage(tld, block);
+    if (page === 0 || trail.hasMet(block)) {
+      // Freed twice, or written to after its free. What stood behind it is lost, and nothing else.
+      tld.i32[heap + TAKEN] = 0;
+      tld.damage(
+        `thread_delayed_free of the heap at ${heap * 4} leads to ${block * 4}, which is no block in use`,
+      );
+      return;
+    }
+    tld.i32[heap + TAKEN] = nextDelayed(tld, page, block);
     if (ownerOf(tld, page) === tld.threadId) freeLocal(tld, page, block);
     else freeForeign(tld, page, block);
     count(tld, tld.heap, Counter.delayed);
@@ -51,14 +90,18 @@ function freeTaken(tld: Tld, heap: Word): void {
 
 /** What another owner of this record was about to free when it ended. If the list still leads there, it had not been taken yet. */
 function resumeTaken(tld: Tld, heap: Word): void {
-  const { i32, crossings } = tld;
-  const taken = i32[heap + TAKEN];
+  const { crossings } = tld;
+  const taken = tld.i32[heap + TAKEN];
+  const trail = new Trail();
   for (let block = crossings.load(heap + DELAYED_FREE); block !== 0; ) {
     if (block === taken) {
-      i32[heap + TAKEN] = 0;
+      tld.i32[heap + TAKEN] = 0;
       return;
     }
-    block = linkOf(tld, headPage(tld, sliceAt(tld, block)), block);
+    const page = waitingPage(tld, block);
+    // What is wrong with the list is told when it is taken.
+    if (page === 0 || trail.hasMet(block)) break;
+    block = linkOf(tld, page, block);
   }
   freeTaken(tld, heap);
 }

@@ -16,6 +16,7 @@
 
 import { type AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { setNext } from './blocks.ts';
+import { isRecord, isSegment } from './bounds.ts';
 import { collectHeap } from './collect.ts';
 import { fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
@@ -67,9 +68,20 @@ export function freeForeign(tld: Tld, page: Word, block: Word): void {
   if (tld.guard !== null) freeForeignGuarded(tld, page, block);
   // Release: pairs with the exchange in collectThreadFree, and publishes the link and all that this thread wrote into the block.
   else if (!crossings.pushUnlessMarked(page + XTHREAD_FREE, block)) {
+    const heap = heapOf(tld, page);
     // Release: pairs with the exchange in collectDelayed.
-    crossings.push(tld.i32[page + XHEAP] + DELAYED_FREE, block);
+    if (heap !== 0) crossings.push(heap + DELAYED_FREE, block);
   }
+}
+
+/** The heap that is to hear of a block; 0 when the page names none, which is reported, and the block is lost. */
+function heapOf(tld: Tld, page: Word): Word {
+  const heap = tld.i32[page + XHEAP];
+  if (isRecord(tld, heap)) return heap;
+  tld.damage(
+    `the page at ${tld.i32[page + Page.start] * 4} belongs to the heap at ${heap * 4}, which is none`,
+  );
+  return 0;
 }
 
 /**
@@ -97,7 +109,9 @@ function freeForeignGuarded(tld: Tld, page: Word, block: Word): void {
     setNext(tld, page, block, head);
     if (crossings.claim(place, head, block)) return;
   }
-  const list = tld.i32[page + XHEAP] + DELAYED_FREE;
+  const heap = heapOf(tld, page);
+  if (heap === 0) return;
+  const list = heap + DELAYED_FREE;
   for (let head = crossings.load(list); ; head = crossings.load(list)) {
     setNext(tld, page, block, head);
     if (crossings.claim(list, head, block)) return;
@@ -129,7 +143,7 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
   // The page has gone since: another thread has freed this block at the same moment, the last one of it.
   if (block === 0) return refusal(tld, operation, address);
   if (tld.guard !== null) return freeGuarded(tld, tld.guard, page, block, address, operation);
-  if (!isOwn(tld, page)) freeForeign(tld, page, block);
+  if (!isOwn(tld, page, block)) freeForeign(tld, page, block);
   else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
   else freeLocal(tld, page, block);
   return null;
@@ -149,12 +163,13 @@ function gatherAdopted(tld: Tld): void {
 }
 
 /** Whether a page is this thread's, or has become so: one that nobody has can be adopted by whoever frees into it. */
-function isOwn(tld: Tld, page: Word): boolean {
+function isOwn(tld: Tld, page: Word, block: Word): boolean {
   const owner = ownerOf(tld, page);
   if (owner === tld.threadId) return true;
   if (owner !== 0 || tld.i32[tld.header + Field.reclaimOnFree] === 0) return false;
-  const segment = segmentAt(tld, tld.i32[page + Page.start]);
-  if (!reclaim(tld, segment)) return false;
+  // The block's segment, for the page was found by it.
+  const segment = segmentAt(tld, block);
+  if (!isSegment(tld, segment) || !reclaim(tld, segment)) return false;
   // The page stays: its block counts as live until it is freed.
   gatherAdopted(tld);
   return ownerOf(tld, page) === tld.threadId;
@@ -171,7 +186,7 @@ function freeGuarded(
 ): AllocError | null {
   const error = guard.takeBack(tld, page, block, address, operation);
   if (error !== null) return error;
-  if (!isOwn(tld, page)) freeForeign(tld, page, block);
+  if (!isOwn(tld, page, block)) freeForeign(tld, page, block);
   else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
   else freeLocal(tld, page, block);
   guard.tell(tld);

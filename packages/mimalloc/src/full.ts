@@ -7,7 +7,7 @@ import { collectPage } from './blocks.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { binOfPage, clearFlag, DELAYED, IN_FULL, Page, setFlag, setRetire } from './page.ts';
-import { fillPage, firstPage, removePage, unfillPage } from './queue.ts';
+import { fillPage, forEachIn, removePage, unfillPage } from './queue.ts';
 import { freePage } from './retire.ts';
 import type { Tld } from './tld.ts';
 import { forEachHeap } from './walk.ts';
@@ -29,13 +29,7 @@ export function toFull(tld: Tld, heap: Word, bin: number, page: Word): void {
 export function meetOthers(tld: Tld): void {
   if (tld.shared || tld.i32[tld.header + Field.shared] === 0) return;
   tld.shared = true;
-  forEachHeap(tld, (heap) => {
-    for (let page = firstPage(tld, heap, BIN_FULL); page !== 0; ) {
-      const next = tld.i32[page + Page.next];
-      announceFull(tld, page);
-      page = next;
-    }
-  });
+  forEachHeap(tld, (heap) => forEachIn(tld, heap, BIN_FULL, (page) => announceFull(tld, page)));
 }
 
 /**
@@ -47,14 +41,8 @@ export function lookAtFull(tld: Tld): void {
   if (tld.deaths === deaths) return;
   tld.deaths = deaths;
   forEachHeap(tld, (heap) => {
-    for (const bin of [BIN_FULL, BIN_HUGE]) {
-      for (let page = firstPage(tld, heap, bin); page !== 0; ) {
-        const next = tld.i32[page + Page.next];
-        if (bin === BIN_HUGE) announceSingle(tld, heap, page);
-        else if (tld.shared) announceFull(tld, page);
-        page = next;
-      }
-    }
+    if (tld.shared) forEachIn(tld, heap, BIN_FULL, (page) => announceFull(tld, page));
+    forEachIn(tld, heap, BIN_HUGE, (page) => announceSingle(tld, heap, page));
   });
 }
 

@@ -24,6 +24,7 @@
 
 import { BIN_FULL, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
+import { isOwnRecord } from './bounds.ts';
 import { collectDelayed } from './delayed.ts';
 import { announceFull, announceSingle, fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
@@ -36,9 +37,13 @@ import type { Tld } from './tld.ts';
 
 /** Ends a heap; its blocks live on in its keeper. */
 export function deleteHeap(tld: Tld, heap: Word): void {
-  const { i32 } = tld;
-  const keeper = i32[heap + Heap.backing];
+  const backing = tld.i32[heap + Heap.backing];
+  const isSound = isOwnRecord(tld, backing) && backing !== heap;
+  if (!isSound)
+    tld.damage(`the heap at ${heap * 4} is backed by ${backing * 4}, which is no heap of this thread`);
+  const keeper = isSound ? backing : tld.heap;
   forEachPage(tld, heap, (page, bin) => {
+    const { i32 } = tld;
     collectPage(tld, page, false);
     removePage(tld, heap, bin, page);
     if (i32[page + Page.used] === 0) {

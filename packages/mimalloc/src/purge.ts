@@ -3,6 +3,7 @@
  */
 
 import { claim, findSegment, release } from './arena.ts';
+import { isSegment, mostSegments } from './bounds.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { Chunk } from './page-map.ts';
@@ -21,7 +22,8 @@ export function purgeArena(tld: Tld, force: boolean): void {
   if (!force && ((now - at) | 0) < 0) return;
   i32[header + Field.purgeAt] = 0;
   findSegment(tld, Chunk.free, (segment) => {
-    if (i32[segment + Segment.purgeAt] === 0 || !claim(tld, segment)) return false;
+    if (!isSegment(tld, segment) || i32[segment + Segment.purgeAt] === 0 || !claim(tld, segment))
+      return false;
     purgeSegment(tld, segment, force, now);
     release(tld, segment); // which sets the clock again if the segment's time has not come
     return false;
@@ -39,7 +41,14 @@ export function purgeOwn(tld: Tld, force: boolean): void {
   const now = tld.os.now() | 0;
   if (!force && ((now - at) | 0) < 0) return;
   i32[heap + Heap.purgeAt] = 0;
+  let left = mostSegments(tld);
   for (let segment = i32[heap + Heap.segments]; segment !== 0; segment = i32[segment + Segment.next]) {
+    if (left-- === 0 || !isSegment(tld, segment)) {
+      tld.damage(
+        `the list of segments of thread ${tld.threadId} leads to ${segment * 4}, which is none, or does not end`,
+      );
+      return;
+    }
     // What is not due yet keeps the clock running.
     if (!purgeSegment(tld, segment, force, now) && i32[heap + Heap.purgeAt] === 0)
       i32[heap + Heap.purgeAt] = i32[segment + Segment.purgeAt];

@@ -11,6 +11,7 @@
  */
 
 import { BIN_DIRECT_FIRST, BIN_FULL, BIN_WORDS, DIRECT_COUNT } from './bins.ts';
+import { isOwnPage, mostPages } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { binOfPage, hasFlag, IN_FULL, Page } from './page.ts';
@@ -133,12 +134,21 @@ export function clearQueues(tld: Tld, heap: Word): void {
 
 /** Calls back for each page of a heap; the page may be freed meanwhile. */
 export function forEachPage(tld: Tld, heap: Word, visit: (page: Word, bin: number) => void): void {
-  const { i32 } = tld;
-  for (let bin = 1; bin <= BIN_FULL; bin++) {
-    for (let page = i32[queueOf(heap, bin)]; page !== 0; ) {
-      const next = i32[page + NEXT];
-      visit(page, bin);
-      page = next;
+  for (let bin = 1; bin <= BIN_FULL; bin++) forEachIn(tld, heap, bin, (page) => visit(page, bin));
+}
+
+/** Calls back for each page of one queue of a heap of this thread; the page may be freed meanwhile. */
+export function forEachIn(tld: Tld, heap: Word, bin: number, visit: (page: Word) => void): void {
+  let left = mostPages(tld);
+  for (let page = firstPage(tld, heap, bin); page !== 0; ) {
+    if (left-- === 0 || !isOwnPage(tld, page)) {
+      tld.damage(
+        `queue ${bin} of the heap at ${heap * 4} leads to ${page * 4}, which is none of its pages, or does not end`,
+      );
+      return;
     }
+    const next = tld.i32[page + NEXT];
+    visit(page);
+    page = next;
   }
 }

@@ -19,17 +19,16 @@ import type { Tld } from './tld.ts';
 /** Decides over a page that has become empty. */
 export function retirePage(tld: Tld, page: Word): void {
   const { i32 } = tld;
-  const cycles = i32[tld.header + Field.retireCycles];
   const bin = binOfPage(tld, page);
   const heap = i32[page + Page.xheap];
   if (
     bin !== BIN_HUGE &&
-    cycles !== 0 &&
+    tld.retireCycles !== 0 &&
     !hasFlag(tld, page, IN_FULL) &&
     firstPage(tld, heap, bin) === page &&
     lastPage(tld, heap, bin) === page
   ) {
-    setRetire(tld, page, cycles);
+    setRetire(tld, page, tld.retireCycles);
     if (bin < i32[heap + Heap.retiredLow]) i32[heap + Heap.retiredLow] = bin;
     if (bin > i32[heap + Heap.retiredHigh]) i32[heap + Heap.retiredHigh] = bin;
     return;

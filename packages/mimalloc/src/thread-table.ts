@@ -25,7 +25,7 @@ const FIRST_NAME = 2;
 
 /** The record of a slot. */
 export function slotAt(tld: Tld, slot: number): Word {
-  return tld.i32[tld.header + Field.heaps] + slot * HEAP_WORDS;
+  return tld.firstSlot + slot * HEAP_WORDS;
 }
 
 /**
@@ -49,7 +49,7 @@ export function reserveSlot(tld: Tld): number {
  */
 export function takeSeat(tld: Tld, name: number): void {
   const { i32, crossings } = tld;
-  for (let slot = 0; slot < i32[tld.header + Field.slots]; slot++) {
+  for (let slot = 0; slot < tld.slots; slot++) {
     const heap = slotAt(tld, slot);
     if (i32[heap + Heap.threadId] !== name) continue;
     // Acquire: pairs with the post that brought the handle. Of two threads with the same handle one is let in.
@@ -67,7 +67,7 @@ export function takeSeat(tld: Tld, name: number): void {
 /** The record of a free slot, which has a name now. */
 function takeSlot(tld: Tld): Word {
   const { i32 } = tld;
-  const slots = i32[tld.header + Field.slots];
+  const { slots } = tld;
   for (let slot = 0; slot < slots; slot++) {
     const heap = slotAt(tld, slot);
     if (i32[heap + Heap.threadId] !== 0) continue;
@@ -107,7 +107,7 @@ function enterSlot(tld: Tld, heap: Word): void {
 /** Whether there is a free slot besides this one, for a thread that comes. */
 export function hasOtherSlot(tld: Tld, heap: Word): boolean {
   const { i32 } = tld;
-  for (let slot = 0; slot < i32[tld.header + Field.slots]; slot++) {
+  for (let slot = 0; slot < tld.slots; slot++) {
     const other = slotAt(tld, slot);
     if (other !== heap && i32[other + Heap.threadId] === 0) return true;
   }
@@ -143,7 +143,7 @@ export function resetHeap(tld: Tld, heap: Word): void {
 export function namesOf(tld: Tld): number[] {
   const { i32 } = tld;
   const names = new Set<number>();
-  for (let slot = 0; slot < i32[tld.header + Field.slots]; slot++) {
+  for (let slot = 0; slot < tld.slots; slot++) {
     const name = i32[slotAt(tld, slot) + Heap.threadId];
     if (name !== 0) names.add(name);
   }

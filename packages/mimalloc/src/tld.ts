@@ -10,9 +10,17 @@ import type { Crossings } from '@shmalloc/atomic-cell';
 import { MallocFamily } from './family.ts';
 import { geometryOf, type Word } from './geometry.ts';
 import type { Guard } from './guard.ts';
-import { Field } from './header.ts';
+import { Field, HEADER_WORDS } from './header.ts';
+import { HEAP_WORDS } from './heap.ts';
 import type { Os } from './os.ts';
 import { retireBits } from './page.ts';
+import { rootWords } from './page-map.ts';
+
+const LINE_WORDS = 16;
+/** What SHAPE has room for. */
+const MAX_RETIRE_CYCLES = 31;
+/** See `maxThreads`. */
+const MAX_SLOTS = 1000;
 
 /** Views of a thread that has detached. */
 const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
@@ -70,6 +78,16 @@ export abstract class Tld extends MallocFamily {
   /** @internal */
   readonly emptyPage: Word;
   /**
+   * Where the thread table lies. Like everything that the header lays out once, it is read from there once: later damage to the header misleads no thread.
+   * @internal
+   */
+  readonly firstSlot: Word;
+  /**
+   * How many records it has.
+   * @internal
+   */
+  readonly slots: number;
+  /**
    * This thread's backing heap.
    * @internal
    */
@@ -96,6 +114,11 @@ export abstract class Tld extends MallocFamily {
    * @internal
    */
   adopted: number;
+  /**
+   * Generic allocations for which the only page of a bin is kept when it is empty.
+   * @internal
+   */
+  readonly retireCycles: number;
   /**
    * SHAPE's bits of a page that has just been retired.
    * @internal
@@ -140,6 +163,9 @@ export abstract class Tld extends MallocFamily {
     this.mediumMax = (2 << geometry.sliceShift) * 4;
     this.slicesPerSegment = geometry.slicesPerSegment;
     this.emptyPage = i32[header + Field.emptyPage];
+    this.firstSlot = i32[header + Field.heaps];
+    this.slots = i32[header + Field.slots];
+    checkLayout(this);
     this.heap = 0;
     this.direct = 0;
     this.threadId = 0;
@@ -147,7 +173,8 @@ export abstract class Tld extends MallocFamily {
     this.deaths = i32[header + Field.deaths];
     this.adopted = 0;
     this.shared = false;
-    this.retired = retireBits(i32[header + Field.retireCycles]);
+    this.retireCycles = i32[header + Field.retireCycles] & MAX_RETIRE_CYCLES;
+    this.retired = retireBits(this.retireCycles);
     this.guard = null;
     this.os = os;
     this.deferring = false;
@@ -271,6 +298,30 @@ export abstract class Tld extends MallocFamily {
   get closed(): boolean {
     return this.i32 === NO_WORDS;
   }
+}
+
+/**
+ * Demands that the tables lie where `layOut` puts them. In secure mode the checksum tells more.
+ * @throws AllocError `Corrupted`, naming the word
+ */
+function checkLayout(tld: Tld): void {
+  const { header, root, emptyPage, firstSlot, slots, memory } = tld;
+  if (memory.i32[header + Field.checksum] !== 0) return;
+  const demand = (holds: boolean, name: string, found: number): void => {
+    if (holds) return;
+    throw new AllocError(
+      'Corrupted',
+      `cannot attach mimalloc at address ${header * 4}: its header was overwritten, ${name} cannot be ${found}`,
+    );
+  };
+  const behindRoot = root + Math.max(LINE_WORDS, rootWords(tld.chunkShift));
+  demand(root === header + HEADER_WORDS, 'the place of the page map', root * 4);
+  demand(emptyPage === behindRoot, 'the place of the empty page', emptyPage * 4);
+  // In secure mode there is a line of canaries in between.
+  const behindPage = firstSlot - emptyPage - LINE_WORDS;
+  demand(behindPage === 0 || behindPage === LINE_WORDS, 'the place of the thread table', firstSlot * 4);
+  demand(slots >= 1 && slots <= MAX_SLOTS, 'the number of slots', slots);
+  demand(firstSlot + slots * HEAP_WORDS <= memory.i32.length, 'the number of slots', slots);
 }
 
 function print(text: string): void {

@@ -2,22 +2,51 @@
  * Walks over what there is, for everyone who looks at more than one page: validation, inspection, statistics, adoption.
  */
 
-import { findSegment } from './arena.ts';
-import type { Word } from './geometry.ts';
+import { highChunk, isOwnRecord, isRecord, isSegment, lowChunk, mostRecords } from './bounds.ts';
+import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { Page } from './page.ts';
-import { Chunk, sliceAt } from './page-map.ts';
+import { Chunk, chunkAt, SEGMENT_WORDS, segmentAt, sliceAt, tableWords } from './page-map.ts';
 import { KIND_HUGE_TAIL, Segment } from './segment.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 
-/** Calls back for every segment that has memory, in address order. */
+/** Words that a chunk has of its own in its table, between the pages and the segments. */
+const CHUNK_WORDS = 16;
+
+/**
+ * Calls back for every segment that has memory, in address order. Memory that has come since this thread looked last is seen as well, so views that were
+ * held before are old afterwards.
+ */
 export function forEachSegment(tld: Tld, visit: (segment: Word) => void): void {
-  findSegment(tld, Chunk.present, (segment) => {
-    visit(segment);
-    return false;
-  });
+  for (let chunk = lowChunk(tld); chunk < highChunk(tld); chunk++) {
+    const words = tableOf(tld, chunk);
+    if (words === 0) continue;
+    for (let bits = tld.i32[words + Chunk.present]; bits !== 0; bits &= bits - 1) {
+      const index = 31 - Math.clz32(bits & -bits);
+      const segment = segmentAt(tld, (chunk << tld.chunkShift) + (index << tld.segmentShift));
+      if (isSegment(tld, segment)) visit(segment);
+      else tld.damage(`the segment at ${segment * 4} does not say where it lies`);
+    }
+  }
+}
+
+/**
+ * A chunk's own words. A table that another thread has added may lie beyond the views, which are renewed then.
+ * @returns 0 when the chunk has no table, or none that can be right, which is reported
+ */
+export function tableOf(tld: Tld, chunk: number): Word {
+  let words = chunkAt(tld, chunk);
+  if (words === 0) return 0;
+  const size = tableWords(tld.slicesPerSegment);
+  const tail = SEGMENTS_PER_CHUNK * SEGMENT_WORDS + CHUNK_WORDS;
+  if (words + tail > tld.i32.length) tld.refresh();
+  words = chunkAt(tld, chunk);
+  if (words + tail - size >= tld.header && words + tail <= tld.i32.length && words % CHUNK_WORDS === 0)
+    return words;
+  tld.damage(`the table of chunk ${chunk} cannot lie at ${words * 4}`);
+  return 0;
 }
 
 /** Calls back for every page that starts in a segment; it may be freed meanwhile. */
@@ -25,6 +54,7 @@ export function forEachPageIn(tld: Tld, segment: Word, visit: (page: Word) => vo
   const { i32 } = tld;
   if (i32[segment + Segment.kind] === KIND_HUGE_TAIL) return;
   const base = i32[segment + Segment.base];
+  if (!isSegment(tld, segment)) return;
   for (let slice = 0; slice < tld.slicesPerSegment; slice++) {
     const page = sliceAt(tld, base + (slice << tld.sliceShift));
     if (i32[page + Page.blockWords] !== 0) visit(page);
@@ -33,7 +63,14 @@ export function forEachPageIn(tld: Tld, segment: Word, visit: (page: Word) => vo
 
 /** Calls back for every heap of this thread, the backing heap first; it may be let go meanwhile. */
 export function forEachHeap(tld: Tld, visit: (heap: Word) => void): void {
+  let left = mostRecords(tld);
   for (let heap = tld.heap; heap !== 0; ) {
+    if (left-- === 0 || !isOwnRecord(tld, heap)) {
+      tld.damage(
+        `the list of heaps of thread ${tld.threadId} leads to ${heap * 4}, which is none of them, or does not end`,
+      );
+      return;
+    }
     const next = tld.i32[heap + Heap.next];
     visit(heap);
     heap = next;
@@ -42,10 +79,20 @@ export function forEachHeap(tld: Tld, visit: (heap: Word) => void): void {
 
 /** Calls back for every record of a heap, whoever has it: those of the thread table, then those of further heaps. */
 export function forEachRecord(tld: Tld, visit: (heap: Word) => void): void {
-  const { i32, header } = tld;
-  for (let slot = 0; slot < i32[header + Field.slots]; slot++) visit(slotAt(tld, slot));
-  for (let heap = Atomics.load(i32, header + Field.records); heap !== 0; heap = i32[heap + Heap.record])
+  for (let slot = 0; slot < tld.slots; slot++) visit(slotAt(tld, slot));
+  let left = mostRecords(tld);
+  // Acquire: pairs with the exchange in makeRecords.
+  for (
+    let heap = Atomics.load(tld.i32, tld.header + Field.records);
+    heap !== 0;
+    heap = tld.i32[heap + Heap.record]
+  ) {
+    if (left-- === 0 || !isRecord(tld, heap)) {
+      tld.damage(`the list of heap records leads to ${heap * 4}, which is none, or does not end`);
+      return;
+    }
     visit(heap);
+  }
 }
 
 /**
@@ -54,8 +101,10 @@ export function forEachRecord(tld: Tld, visit: (heap: Word) => void): void {
  */
 export function keeperOf(tld: Tld, arena: number): Word {
   const { i32 } = tld;
-  for (let heap = tld.heap; heap !== 0; heap = i32[heap + Heap.next]) {
-    if (i32[heap + Heap.arena] === arena && i32[heap + Heap.backing] === heap) return heap;
-  }
-  return 0;
+  if (i32[tld.heap + Heap.arena] === arena) return tld.heap;
+  let keeper = 0;
+  forEachHeap(tld, (heap) => {
+    if (tld.i32[heap + Heap.arena] === arena && tld.i32[heap + Heap.backing] === heap) keeper ||= heap;
+  });
+  return keeper;
 }

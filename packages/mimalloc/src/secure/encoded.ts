@@ -16,6 +16,7 @@
 
 import { AllocError } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from '../bins.ts';
+import { capacityOf } from '../bounds.ts';
 import { OS_PAGE_WORDS, type Word } from '../geometry.ts';
 import { pageOf } from '../lookup.ts';
 import { binOfPage, Page } from '../page.ts';
@@ -148,6 +149,12 @@ export class EncodedGuard extends SealedGuard {
   override pop(tld: Tld, page: Word): Word {
     const { i32 } = tld;
     const block = i32[page + Page.free];
+    if (!isBlockOf(tld, page, block)) {
+      i32[page + Page.free] = 0;
+      this.countLost(tld, page);
+      this.pending.push(brokenHead(tld, page, block));
+      return 0;
+    }
     const next = this.follow(tld, page, block);
     i32[page + Page.free] = next === BROKEN ? 0 : next;
     i32[page + Page.used]++;
@@ -167,7 +174,7 @@ export class EncodedGuard extends SealedGuard {
   }
 
   private lengthOf(tld: Tld, page: Word, field: number): number {
-    const capacity = tld.i32[page + Page.capacity];
+    const capacity = capacityOf(tld, page);
     let length = 0;
     let block = tld.i32[page + field];
     for (; block > 0 && length < capacity; block = this.follow(tld, page, block)) length++;
@@ -177,7 +184,15 @@ export class EncodedGuard extends SealedGuard {
   override joinFree(tld: Tld, page: Word): void {
     const { i32 } = tld;
     const local = i32[page + Page.localFree];
-    const capacity = i32[page + Page.capacity];
+    const capacity = capacityOf(tld, page);
+    if (!isBlockOf(tld, page, local)) {
+      i32[page + Page.localFree] = 0;
+      tld.damage(
+        `local_free of the page at ${startOf(tld, page)} leads to ${local * 4}, which is no block of it`,
+      );
+      this.countLost(tld, page);
+      return;
+    }
     let tail = local;
     let count = 1;
     let next = this.follow(tld, page, tail);
@@ -212,8 +227,15 @@ export class EncodedGuard extends SealedGuard {
   }
 
   private inspectList(tld: Tld, page: Word, field: number, repair: boolean, errors: AllocError[]): void {
-    let left = tld.i32[page + Page.capacity];
+    let left = capacityOf(tld, page);
     for (let block = tld.i32[page + field]; block !== 0 && left > 0; left--) {
+      if (!isBlockOf(tld, page, block)) {
+        errors.push(brokenHead(tld, page, block));
+        if (!repair) return;
+        tld.i32[page + field] = 0;
+        this.countLost(tld, page);
+        return;
+      }
       const next = this.follow(tld, page, block);
       this.inspectFree(tld, page, block, repair, errors);
       if (next !== BROKEN) {
@@ -244,6 +266,13 @@ export class EncodedGuard extends SealedGuard {
 
 function startOf(tld: Tld, page: Word): number {
   return tld.i32[page + Page.start] * 4;
+}
+
+function brokenHead(tld: Tld, page: Word, block: Word): AllocError {
+  return new AllocError(
+    'Corrupted',
+    `a free list is broken: it starts with ${block * 4}, which is no block of the page at ${startOf(tld, page)}; what it had is lost`,
+  );
 }
 
 function brokenList(tld: Tld, page: Word, block: Word, link: Word): AllocError {

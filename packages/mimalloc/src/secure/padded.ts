@@ -16,6 +16,7 @@
  */
 
 import { AllocError } from '@shmalloc/allocator-api';
+import { capacityOf, mostPages } from '../bounds.ts';
 import type { Word } from '../geometry.ts';
 import { Field } from '../header.ts';
 import { Heap } from '../heap.ts';
@@ -54,6 +55,7 @@ export class PaddedGuard extends EncodedGuard {
 
   override pop(tld: Tld, page: Word): Word {
     const block = tld.i32[page + Page.free];
+    if (!isBlockOf(tld, page, block)) return super.pop(tld, page);
     if (stateIn(tld, page, block) < LIVE) {
       const error = this.checkFree(tld, page, block);
       if (error !== null) this.pending.push(error);
@@ -147,7 +149,7 @@ export class PaddedGuard extends EncodedGuard {
   }
 
   private isMissing(tld: Tld, page: Word, block: Word, first: Word): boolean {
-    let left = tld.i32[page + Page.capacity];
+    let left = capacityOf(tld, page);
     for (let at = first; at !== 0; at = this.linkOf(tld, page, at)) {
       if (at === block || left-- === 0 || !isBlockOf(tld, page, at)) return false;
     }
@@ -155,7 +157,8 @@ export class PaddedGuard extends EncodedGuard {
   }
 
   private isMissingDelayed(tld: Tld, block: Word, first: Word): boolean {
-    let left = tld.i32.length;
+    // Each page is marked once until its owner looks, which takes the whole list then; the rest are frees that came late.
+    let left = 4 * mostPages(tld);
     for (let at = first; at !== 0; ) {
       const page = pageAt(tld, at);
       if (at === block || left-- === 0 || page === 0 || !isBlockOf(tld, page, at)) return false;
@@ -202,7 +205,7 @@ export class PaddedGuard extends EncodedGuard {
     const size = i32[page + Page.blockWords];
     const start = i32[page + Page.start];
     const index = Math.floor((word - start) / size);
-    if (index < 0 || index >= i32[page + Page.capacity]) return neverHandedOut(operation, address);
+    if (!(index >= 0 && index < i32[page + Page.capacity])) return neverHandedOut(operation, address);
     const block = start + index * size;
     const { ending } = this;
     ending.read(tld, page, block);

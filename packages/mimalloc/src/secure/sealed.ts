@@ -11,6 +11,7 @@
  */
 
 import { AllocError, HEADER_MAGIC } from '@shmalloc/allocator-api';
+import { capacityOf } from '../bounds.ts';
 import type { Word } from '../geometry.ts';
 import type { Guard } from '../guard.ts';
 import { FIXED_WORDS, Field } from '../header.ts';
@@ -40,7 +41,7 @@ type Fence = readonly [at: Word, words: number, name: string];
 
 function fencesOf(tld: Tld): readonly Fence[] {
   const { i32, header } = tld;
-  const threads = i32[header + Field.heaps] + i32[header + Field.slots] * HEAP_WORDS;
+  const threads = tld.firstSlot + tld.slots * HEAP_WORDS;
   const tables =
     i32[header + Field.homeTables] + i32[header + Field.homeCount] * tableWords(tld.slicesPerSegment);
   return [
@@ -163,7 +164,13 @@ export class SealedGuard implements Guard {
     const { i32 } = tld;
     const local = i32[page + Page.localFree];
     let tail = local;
-    for (let count = i32[page + Page.capacity]; count > 0 && i32[tail] !== 0; count--) tail = i32[tail];
+    let left = capacityOf(tld, page);
+    for (; left > 0 && i32[tail] !== 0; left--) tail = i32[tail];
+    if (left === 0) {
+      i32[page + Page.localFree] = 0;
+      tld.damage(`local_free of the page at ${i32[page + Page.start] * 4} does not end`);
+      return;
+    }
     i32[tail] = i32[page + Page.free];
     i32[page + Page.free] = local;
     i32[page + Page.localFree] = 0;

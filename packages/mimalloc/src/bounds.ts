@@ -1,0 +1,88 @@
+/**
+ * How far a walk over the region can go at the most. A program that writes where it should not can make any word anything; then a list goes in circles or
+ * leaves the memory, and a count says two thousand million. No walk believes such a word further than the geometry allows.
+ *
+ * ```
+ *   a queue of pages         a page has a slice at least
+ *   a list of segments       a segment has its bytes
+ *   a list of heaps          a record has its words
+ *   chunks                   the root has an entry for each of 4 GiB
+ *   a list of a page         a block has two words at least
+ * ```
+ */
+
+import { BIN_HUGE } from './bins.ts';
+import type { Word } from './geometry.ts';
+import { Field } from './header.ts';
+import { HEAP_WORDS, Heap } from './heap.ts';
+import { binOfPage, isRecordSlice, ownerOf, Page, slicesOf } from './page.ts';
+import { rootWords, segmentAt, sliceAt } from './page-map.ts';
+import { Segment } from './segment.ts';
+import type { Tld } from './tld.ts';
+
+/** No heap has more pages. */
+export function mostPages(tld: Tld): number {
+  return (tld.i32.length >>> tld.sliceShift) + 1;
+}
+
+/** No list of segments is longer. */
+export function mostSegments(tld: Tld): number {
+  return (tld.i32.length >>> tld.segmentShift) + 1;
+}
+
+/** No list of heap records is longer. */
+export function mostRecords(tld: Tld): number {
+  return Math.ceil(tld.i32.length / HEAP_WORDS);
+}
+
+/** The chunks that have memory: the first one … */
+export function lowChunk(tld: Tld): number {
+  return Math.max(0, tld.i32[tld.header + Field.chunkLow]);
+}
+
+/** … and one past the last. */
+export function highChunk(tld: Tld): number {
+  return Math.min(rootWords(tld.chunkShift), tld.i32[tld.header + Field.chunkHigh]);
+}
+
+/** Blocks that a page has at the most, whatever CAPACITY says. */
+export function capacityOf(tld: Tld, page: Word): number {
+  const capacity = tld.i32[page + Page.capacity];
+  const most = binOfPage(tld, page) === BIN_HUGE ? 1 : (slicesOf(tld, page) << tld.sliceShift) >>> 1;
+  return Math.max(0, Math.min(capacity, most, tld.i32.length >>> 1)) || 0;
+}
+
+/** Whether a word is where a page's descriptor lies, as far as the page map says so. */
+export function isPage(tld: Tld, page: Word): boolean {
+  if (!(page > 0 && page + Page.key1 < tld.i32.length)) return false;
+  return tld.i32[page + Page.blockWords] > 0 && sliceAt(tld, tld.i32[page + Page.start]) === page;
+}
+
+/** Whether a word is where a page of this thread lies. */
+export function isOwnPage(tld: Tld, page: Word): boolean {
+  return isPage(tld, page) && ownerOf(tld, page) === tld.threadId;
+}
+
+/** Whether a word is where a segment's descriptor lies: the place that BASE says leads back to it. */
+export function isSegment(tld: Tld, segment: Word): boolean {
+  if (!(segment > 0 && segment + Segment.committed < tld.i32.length)) return false;
+  return segmentAt(tld, tld.i32[segment + Segment.base]) === segment;
+}
+
+/** Whether a word is where a heap's record lies: in the thread table, or in a slice of records. */
+export function isRecord(tld: Tld, heap: Word): boolean {
+  const { firstSlot, slots } = tld;
+  if (heap >= firstSlot && heap < firstSlot + slots * HEAP_WORDS)
+    return (heap - firstSlot) % HEAP_WORDS === 0;
+  if (!(heap > 0)) return false;
+  if (heap + HEAP_WORDS > tld.i32.length) tld.refresh();
+  if (heap + HEAP_WORDS > tld.i32.length) return false;
+  const slice = sliceAt(tld, heap);
+  const within = heap & ((1 << tld.sliceShift) - 1);
+  return slice > 0 && isRecordSlice(tld, slice) && within % HEAP_WORDS === 0;
+}
+
+/** Whether a word is where a heap of this thread lies. */
+export function isOwnRecord(tld: Tld, heap: Word): boolean {
+  return isRecord(tld, heap) && tld.i32[heap + Heap.threadId] === tld.threadId;
+}
