@@ -8,7 +8,8 @@
  *   growth ─┘
  * ```
  *
- * A segment belongs to whoever has exchanged its THREAD_ID from 0 to his own. The chunk's FREE bits only save a searcher from looking at
+ * A segment belongs to the thread that has exchanged its THREAD_ID from 0 to its own name: `claim` is the one way to do so. It returns with views that reach the segment, and what the
+ * claim was made for is looked at once more afterwards. The chunk's FREE bits only save a searcher from looking at
  * each segment: a bit that is set too long costs a failed exchange, and one that is missing too long hides a segment until its releaser
  * has set it.
  */
@@ -17,11 +18,13 @@ import type { Word } from './geometry.ts';
 import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
-import { Chunk, chunkAt, segmentAt } from './page-map.ts';
+import { CHUNK_WORDS, Chunk, chunkAt, rootWords, SEGMENT_WORDS, segmentAt } from './page-map.ts';
+import { reach } from './reach.ts';
 import {
   countCommitted,
   FREE_SEGMENT,
   findSlices,
+  freePresent,
   KIND_PAGES,
   linkSegment,
   Segment,
@@ -31,6 +34,9 @@ import {
 import { findRun } from './slices.ts';
 import { Counter, count } from './stats.ts';
 import type { Tld } from './tld.ts';
+
+/** The bits of a chunk's words that stand for segments. */
+const CHUNK_MASK: number = (1 << SEGMENTS_PER_CHUNK) - 1;
 
 /** Whether a segment's slices could meet the request if it were claimed. */
 function couldServe(
@@ -47,18 +53,24 @@ function couldServe(
   );
 }
 
-/** Makes this thread a segment's owner; false when somebody else was quicker. */
+/**
+ * Makes this thread a segment's owner, with views that reach all of it. What was known of the segment before is to be looked at again: until the exchange others may have
+ * had it, taken slices out of it for heap records, and let it go again.
+ * @returns false when another thread was quicker
+ */
 export function claim(tld: Tld, segment: Word): boolean {
-  const { i32, crossings } = tld;
+  const { crossings } = tld;
   // Acquire: pairs with the store in `release`, and receives the segment as its last owner left it.
   if (!crossings.claim(segment + Segment.threadId, FREE_SEGMENT, tld.threadId)) return false;
-  // Slices may have come since it was released.
-  i32[segment + Segment.freeLow] = i32[segment + Segment.presentLow];
-  i32[segment + Segment.freeHigh] = i32[segment + Segment.presentHigh];
-  const base = i32[segment + Segment.base];
+  if (!reach(tld, segment + SEGMENT_WORDS) || !freePresent(tld, segment)) {
+    tld.damage(`the segment described at ${segment * 4} has slices beyond the memory`);
+    crossings.store(segment + Segment.threadId, FREE_SEGMENT);
+    return false;
+  }
+  const base = tld.i32[segment + Segment.base];
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
   crossings.clearBits(chunk + Chunk.free, bitOf(tld, base));
-  i32[tld.heap + Heap.segmentCount]++;
+  tld.i32[tld.heap + Heap.segmentCount]++;
   return true;
 }
 
@@ -92,15 +104,22 @@ export function bitOf(tld: Tld, base: Word): number {
   return 1 << ((base >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1));
 }
 
+/** The chunks that have memory, `[low, high)`: within the root, whatever the header says. */
+export function chunkRange(tld: Tld): { low: number; high: number } {
+  const { i32, header } = tld;
+  const most = rootWords(tld.chunkShift);
+  const high = Math.min(i32[header + Field.chunkHigh], most);
+  return { low: Math.min(Math.max(i32[header + Field.chunkLow], 0), most), high };
+}
+
 /** Calls back for every segment of which a bit is set in this word of its chunk, in address order, until one is accepted. */
 export function findSegment(tld: Tld, field: number, accept: (segment: Word) => boolean): Word {
-  const { i32, header } = tld;
-  const high = i32[header + Field.chunkHigh];
-  for (let chunk = i32[header + Field.chunkLow]; chunk < high; chunk++) {
+  const { low, high } = chunkRange(tld);
+  for (let chunk = low; chunk < high; chunk++) {
     const words = chunkAt(tld, chunk);
-    if (words === 0) continue;
-    // `| 0`: a table that another thread has just added may lie beyond this thread's view.
-    for (let bits = i32[words + field] | 0; bits !== 0; bits &= bits - 1) {
+    // A table that another thread has added may lie in memory that has just come.
+    if (words === 0 || !reach(tld, words + CHUNK_WORDS + SEGMENTS_PER_CHUNK * SEGMENT_WORDS)) continue;
+    for (let bits = tld.i32[words + field] & CHUNK_MASK; bits !== 0; bits &= bits - 1) {
       const index = 31 - Math.clz32(bits & -bits);
       const segment = segmentAt(tld, (chunk << tld.chunkShift) + (index << tld.segmentShift));
       if (accept(segment)) return segment;
@@ -109,14 +128,24 @@ export function findSegment(tld: Tld, field: number, accept: (segment: Word) => 
   return 0;
 }
 
+/** Segments that there can be: more on a list are damage. */
+export function mostSegments(tld: Tld): number {
+  return 1 << (30 - tld.segmentShift);
+}
+
 /**
  * A segment that this thread has and in which the request can be met.
  * @returns 0 when there is none
  */
 export function ownSegmentFor(tld: Tld, arena: number, request: SliceRequest): Word {
   const { i32 } = tld;
+  let left = mostSegments(tld);
   for (let segment = i32[tld.heap + Heap.segments]; segment !== 0; segment = i32[segment + Segment.next]) {
     if (i32[segment + Segment.arena] === arena && findSlices(tld, segment, request) >= 0) return segment;
+    if (--left === 0) {
+      tld.damage(`the list of segments of thread ${tld.threadId} does not end`);
+      return 0;
+    }
   }
   return 0;
 }
@@ -126,11 +155,12 @@ export function ownSegmentFor(tld: Tld, arena: number, request: SliceRequest): W
  * @returns 0 when there is none
  */
 export function claimSegmentFor(tld: Tld, arena: number, request: SliceRequest): Word {
-  const found = findSegment(
-    tld,
-    Chunk.free,
-    (segment) => couldServe(tld, segment, arena, request) && claim(tld, segment),
-  );
+  const found = findSegment(tld, Chunk.free, (segment) => {
+    if (!couldServe(tld, segment, arena, request) || !claim(tld, segment)) return false;
+    if (tld.i32[segment + Segment.arena] === arena && findSlices(tld, segment, request) >= 0) return true;
+    release(tld, segment);
+    return false;
+  });
   if (found === 0) return 0;
   count(tld, tld.heap, Counter.segmentsClaimed);
   touch(tld, found);

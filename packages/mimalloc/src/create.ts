@@ -3,9 +3,9 @@
  *
  * ```
  *  start
- *  ├ header ┼ root ┼ empty page ┼ thread table ┼ tables of the region's chunks ┤ slices …
- *  │ 48     │ 64 … 4096 words   │ SLOTS × 352  │ 16 chunks at most: the rest   │
- *                                              │ comes with addMemory          │
+ *  ├ NULL ┼ header ┼ root ┼ empty page ┼ thread table ┼ tables of the region's chunks  ┤ slices …
+ *  │ 1 KiB│ 48     │ 64 … 4096 words   │ SLOTS × 352  │ and of those that it may reach │
+ *    if start is 0                                     │ when it grows, if there is room│
  * ```
  *
  * In secure mode there are rows of canaries before and behind the thread table, and behind the tables.
@@ -27,33 +27,93 @@ import type { Tld } from './tld.ts';
 
 const LINE_WORDS = 16;
 
+/** Slices for blocks that a region has behind its tables, at least, if its segments are larger than a sixteenth of it. */
+const ROOM_SLICES = 8;
+
 /** Threads by the region's size. */
 function slotsFor(bytes: number): number {
   if (bytes < 1 << 20) return 8;
   return bytes < 1 << 24 ? 16 : 64;
 }
 
-/**
- * Writes the header, the root and an empty thread table; the magic is for later.
- * @returns the header's word
- * @throws AllocError `InvalidParam` when the region is too small
- */
-export function layOut(memory: SharedMemory, settings: Settings): Word {
-  const { i32 } = memory;
-  const bytes = memory.end - memory.start;
-  const segmentShift = settings.segmentShift === BY_REGION ? segmentShiftFor(bytes) : settings.segmentShift;
+/** Where everything lies, in words. */
+interface Plan {
+  readonly segmentShift: number;
+  readonly slots: number;
+  readonly root: Word;
+  readonly emptyPage: Word;
+  readonly heaps: Word;
+  readonly tables: Word;
+  readonly firstChunk: number;
+  readonly chunks: number;
+  readonly end: Word;
+  /** Words of a slice. */
+  readonly slice: number;
+}
+
+/** @param end - words: tables are laid for the chunks below */
+function planFor(memory: SharedMemory, settings: Settings, segmentShift: number, end: number): Plan {
   const geometry = geometryOf(segmentShift);
-  const slots = settings.maxThreads === BY_REGION ? slotsFor(bytes) : settings.maxThreads;
+  const slots = settings.maxThreads === BY_REGION ? slotsFor(memory.end - memory.start) : settings.maxThreads;
   const header = headerOf(memory);
   const root = header + HEADER_WORDS;
   const emptyPage = root + Math.max(LINE_WORDS, rootWords(geometry.chunkShift));
   const fence = settings.secure === 0 ? 0 : LINE_WORDS;
   const heaps = emptyPage + LINE_WORDS + fence;
   const tables = heaps + slots * HEAP_WORDS + fence;
-  const first = header >>> geometry.chunkShift;
-  const chunks = (Math.floor(Math.max(memory.end - 1, 0) / 4) >>> geometry.chunkShift) - first + 1;
-  const end = tables + chunks * tableWords(geometry.slicesPerSegment) + fence;
-  const least = (end + (2 << geometry.sliceShift)) * 4;
+  const firstChunk = header >>> geometry.chunkShift;
+  const chunks = ((Math.max(end, 1) - 1) >>> geometry.chunkShift) - firstChunk + 1;
+  return {
+    segmentShift,
+    slots,
+    root,
+    emptyPage,
+    heaps,
+    tables,
+    firstChunk,
+    chunks,
+    end: tables + chunks * tableWords(geometry.slicesPerSegment) + fence,
+    slice: 1 << geometry.sliceShift,
+  };
+}
+
+/**
+ * The division of a region. One that may grow has the tables of all chunks that it can reach in its header, so that they never lie between pieces that come one by one: with segments a
+ * sixteenth of the region if a quarter of it is enough for those tables, else with larger ones, up to those of a region of the final size. Where even these tables leave no room, the further
+ * ones come with the first piece (`memory.ts`).
+ * @param maxWords - how far the memory can grow, 0 when that is not known
+ */
+function choosePlan(memory: SharedMemory, settings: Settings, maxWords: number): Plan {
+  const end = Math.floor(memory.end / 4);
+  const most = Math.max(maxWords, end);
+  const isGiven = settings.segmentShift !== BY_REGION;
+  const least = isGiven ? settings.segmentShift : segmentShiftFor(memory.end - memory.start);
+  const largest = isGiven ? least : Math.max(least, segmentShiftFor(most * 4 - memory.start));
+  for (let shift = least; shift <= largest; shift++) {
+    const plan = planFor(memory, settings, shift, most);
+    if (most === end || (plan.end - plan.tables) * 4 <= end - memory.start / 4) return plan;
+  }
+  for (const tablesTo of [most, end]) {
+    for (let shift = largest; shift >= least; shift--) {
+      const plan = planFor(memory, settings, shift, tablesTo);
+      if (plan.end + ROOM_SLICES * plan.slice <= end) return plan;
+    }
+  }
+  return planFor(memory, settings, least, end);
+}
+
+/**
+ * Writes the header, the root and an empty thread table; the magic is for later.
+ * @param maxWords - how far the memory can grow, 0 when that is not known
+ * @returns the header's word
+ * @throws AllocError `InvalidParam` when the region is too small
+ */
+export function layOut(memory: SharedMemory, settings: Settings, maxWords: number): Word {
+  const { i32 } = memory;
+  const header = headerOf(memory);
+  const plan = choosePlan(memory, settings, maxWords);
+  const { root, emptyPage, heaps, tables, end } = plan;
+  const least = (end + 2 * plan.slice) * 4;
   // Refused before anything is written: the memory may be somebody's.
   if (memory.end < least) {
     throw new AllocError(
@@ -64,16 +124,16 @@ export function layOut(memory: SharedMemory, settings: Settings): Word {
   i32.fill(0, header, tables);
   i32.fill(NO_TABLE, root, emptyPage);
   writeIdentity(memory, header, KIND);
-  i32[header + Field.segmentShift] = segmentShift;
   const fields: readonly (readonly [number, number])[] = [
+    [Field.segmentShift, plan.segmentShift],
     [Field.end, end],
     [Field.root, root],
     [Field.heaps, heaps],
-    [Field.slots, slots],
+    [Field.slots, plan.slots],
     [Field.emptyPage, emptyPage],
     [Field.homeTables, tables],
-    [Field.homeFirst, first],
-    [Field.homeCount, chunks],
+    [Field.homeFirst, plan.firstChunk],
+    [Field.homeCount, plan.chunks],
     [Field.secure, settings.secure],
     [Field.secret, seedOf(settings)],
     [Field.sampleRate, settings.sampleRate],
@@ -82,6 +142,7 @@ export function layOut(memory: SharedMemory, settings: Settings): Word {
     [Field.retireCycles, settings.retireCycles],
     [Field.grow, settings.grow],
     [Field.reclaimOnFree, settings.reclaimOnFree],
+    [Field.maxWords, maxWords],
     [Field.committed, Math.ceil(((heaps - header) * 4) / OS_PAGE_BYTES)],
     [Field.epoch, 1],
   ];
@@ -95,14 +156,19 @@ function seedOf({ seed }: Settings): number {
   return seed === BY_REGION ? (Math.random() * 2 ** 32) | 0 : seed | 0;
 }
 
-/** Forgets all memory and all blocks; the thread table keeps its threads. */
-export function forgetMemory(tld: Tld): void {
+/**
+ * Forgets all memory and all blocks; the thread table keeps its threads.
+ * @param dirty - whether the words of the tables may be anything but zero
+ */
+export function forgetMemory(tld: Tld, dirty: boolean): void {
   const { i32, header, root, chunkShift } = tld;
   i32.fill(NO_TABLE, root, root + rootWords(chunkShift));
   const first = i32[header + Field.homeFirst];
   const words = tableWords(tld.slicesPerSegment);
   for (let index = 0; index < i32[header + Field.homeCount]; index++) {
-    makeTable(tld, first + index, i32[header + Field.homeTables] + index * words);
+    const table = i32[header + Field.homeTables] + index * words;
+    if (dirty) i32.fill(0, table, table + words);
+    makeTable(tld, first + index, table);
   }
   for (const field of [Field.chunkLow, Field.chunkHigh, Field.arenas, Field.purgeAt, Field.records])
     i32[header + field] = 0;
@@ -125,7 +191,7 @@ export function forgetMemory(tld: Tld): void {
  */
 export function slicesIn(tld: Tld, start: number, end: number, fresh: boolean): { from: Word; to: Word } {
   const { i32, header, sliceShift } = tld;
-  const state = header * 4;
+  const state = (header - i32[header + Field.nullWords]) * 4;
   const stateEnd = i32[header + Field.end] * 4;
   if (start < stateEnd && end > state) {
     throw new AllocError(

@@ -24,7 +24,8 @@
  *  18  GROW           whether threads may lengthen the memory   │
  *  19  RECLAIM_ON_FREE  whether a free adopts what nobody has   ┘
  *  20  NULL_WORDS     words from address 0 on that have the pattern of NULL
- *  21  CHECKSUM       over 1 … 20, in secure mode; else 0
+ *  21  MAX_WORDS      how far the memory can grow; 0 when that is not known
+ *  22  CHECKSUM       over 1 … 21, in secure mode; else 0
  *  31  a canary, in secure mode
  *  32  EPOCH          goes up when memory comes or `init` forgets: the other threads look again
  *  33  GENERATION     goes up with each `init`
@@ -89,7 +90,8 @@ export const Field = {
   grow: 18,
   reclaimOnFree: 19,
   nullWords: 20,
-  checksum: 21,
+  maxWords: 21,
+  checksum: 22,
   canary: 31,
   epoch: 32,
   generation: 33,

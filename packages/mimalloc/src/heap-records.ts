@@ -21,6 +21,7 @@ import { HEAP_WORDS, Heap } from './heap.ts';
 import { takePage } from './malloc.ts';
 import { clearPage, Page } from './page.ts';
 import { segmentAt } from './page-map.ts';
+import { reach } from './reach.ts';
 import { freePage } from './retire.ts';
 import { commit, linkSegment, Segment } from './segment.ts';
 import { Counter, count } from './stats.ts';
@@ -56,18 +57,32 @@ export function claimHeap(tld: Tld, { tag, arena }: HeapPlan, keeper: Word): Wor
 export function releaseHeap(tld: Tld, heap: Word): void {
   const { i32 } = tld;
   let before = tld.heap;
-  while (i32[before + Heap.next] !== heap) before = i32[before + Heap.next];
-  i32[before + Heap.next] = i32[heap + Heap.next];
+  for (let left = mostRecords(tld); before !== 0 && i32[before + Heap.next] !== heap; left--)
+    before = left === 0 ? 0 : i32[before + Heap.next];
+  if (before > 0) i32[before + Heap.next] = i32[heap + Heap.next];
+  else tld.damage(`the heap at ${heap * 4} is on no list of thread ${tld.threadId}`);
   resetHeap(tld, heap);
   // Release: pairs with the exchange in findRecord.
   tld.crossings.store(heap + Heap.threadId, 0);
 }
 
+/** Records that there can be: more on the list are damage. */
+export function mostRecords(tld: Tld): number {
+  return Math.ceil(tld.i32.length / HEAP_WORDS);
+}
+
 /** A record with this thread's name in it. */
 function findRecord(tld: Tld): Word {
-  const { i32, header, threadId, crossings } = tld;
-  for (let heap = Atomics.load(i32, header + Field.records); heap !== 0; heap = i32[heap + Heap.record]) {
-    if (i32[heap + Heap.threadId] !== 0) continue;
+  const { header, threadId, crossings } = tld;
+  // Acquire: pairs with the exchange in makeRecords.
+  let heap = crossings.load(header + Field.records);
+  for (let left = mostRecords(tld); heap !== 0; heap = tld.i32[heap + Heap.record]) {
+    // It may lie in memory that another thread has added.
+    if (!reach(tld, heap + HEAP_WORDS) || --left < 0) {
+      tld.damage('the list of heap records does not end');
+      break;
+    }
+    if (tld.i32[heap + Heap.threadId] !== 0) continue;
     // Acquire: pairs with the store in releaseHeap, and receives the record as its last owner left it.
     if (crossings.claim(heap + Heap.threadId, 0, threadId)) return heap;
   }

@@ -21,7 +21,7 @@
  *  28  ADD_FROM              ┐ memory that this thread is adding at the moment,
  *  29  ADD_TO                │ in words; ADD_TO is 0 otherwise
  *  30  ADD_ARENA             ┘
- *  31  SEAT                  1 while the record waits for the thread that it was claimed for
+ *  31  SEAT                  THREAD_ID while the record waits for the thread that it was claimed for, else 0
  *  32  DIRECT    129 words   pages_free_direct: a page for each number of granules up to 128
  * 162  QUEUES    92 × (first, last)
  * 352

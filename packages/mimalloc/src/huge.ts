@@ -1,5 +1,5 @@
 /**
- * Huge blocks: one block over whole segments in a row, claimed one after the other.
+ * Huge blocks: one block over segments in a row, claimed one after the other.
  *
  * ```
  *   ├ segment ────────────┼ segment ────────────┼ segment ────────────┤
@@ -12,11 +12,12 @@
  * A thread that ends in here leaves such tails, or a first segment without a page, and whoever reaps it gives them back.
  */
 
-import { claim, release, touch } from './arena.ts';
+import { chunkRange, claim, release, touch } from './arena.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { initPage, Page, type PagePlan } from './page.ts';
 import { chunkAt, segmentAt, sliceAt } from './page-map.ts';
+import { reach } from './reach.ts';
 import { FREE_SEGMENT, KIND_HUGE, KIND_HUGE_TAIL, purgeSegment, Segment } from './segment.ts';
 import { highBits, lowBits } from './slices.ts';
 import { Counter, count } from './stats.ts';
@@ -29,21 +30,28 @@ export interface HugeRequest {
   readonly offset: number;
 }
 
-/** Whether `[from, to)` lies in whole free segments of one arena. */
+/** Whether a segment has every slice in which `[from, to)` meets it, and belongs to this arena. */
+function hasSlices(tld: Tld, segment: Word, base: Word, from: Word, to: Word, arena: number): boolean {
+  const { i32, sliceShift, segmentShift } = tld;
+  const first = Math.max(0, from - base) >>> sliceShift;
+  const last = (Math.min(to - base, 1 << segmentShift) + (1 << sliceShift) - 1) >>> sliceShift;
+  const low = lowBits(first, last - first);
+  const high = highBits(first, last - first);
+  return (
+    i32[segment + Segment.arena] === arena &&
+    (i32[segment + Segment.presentLow] & low) === low &&
+    (i32[segment + Segment.presentHigh] & high) === high
+  );
+}
+
+/** Whether `[from, to)` lies in free segments of one arena. */
 function areFree(tld: Tld, from: Word, to: Word, arena: number): boolean {
-  const { i32, segmentShift, slicesPerSegment } = tld;
-  const low = lowBits(0, slicesPerSegment);
-  const high = highBits(0, slicesPerSegment);
+  const { segmentShift } = tld;
   for (let base = (from >>> segmentShift) << segmentShift; base < to; base += 1 << segmentShift) {
     if (chunkAt(tld, base >>> tld.chunkShift) === 0) return false;
     const segment = segmentAt(tld, base);
-    if (
-      i32[segment + Segment.threadId] !== FREE_SEGMENT ||
-      i32[segment + Segment.presentLow] !== low ||
-      i32[segment + Segment.presentHigh] !== high ||
-      i32[segment + Segment.arena] !== arena
-    )
-      return false;
+    if (tld.i32[segment + Segment.threadId] !== FREE_SEGMENT) return false;
+    if (!hasSlices(tld, segment, base, from, to, arena)) return false;
   }
   return true;
 }
@@ -56,41 +64,49 @@ function unclaim(tld: Tld, segment: Word): void {
   release(tld, segment);
 }
 
-/** Claims every segment from `base` to `to`; none when one of them cannot be had. */
-function claimRun(tld: Tld, base: Word, to: Word, kind: number): boolean {
-  const { i32 } = tld;
+/**
+ * Claims every segment that `[from, to)` meets; none when one of them cannot be had. Each is looked at once more when it is claimed: another thread may have had it since, and
+ * have taken a slice out of it.
+ */
+function claimRun(tld: Tld, from: Word, to: Word, arena: number, kind: number): boolean {
   const step = 1 << tld.segmentShift;
-  for (let at = base; at < to; at += step) {
-    const segment = segmentAt(tld, at);
-    if (claim(tld, segment)) {
-      i32[segment + Segment.kind] = at === base ? kind : KIND_HUGE_TAIL;
+  const first = (from >>> tld.segmentShift) << tld.segmentShift;
+  for (let base = first; base < to; base += step) {
+    const segment = segmentAt(tld, base);
+    const isClaimed = claim(tld, segment);
+    if (isClaimed && hasSlices(tld, segment, base, from, to, arena)) {
+      const { i32 } = tld;
+      i32[segment + Segment.kind] = base === first ? kind : KIND_HUGE_TAIL;
       i32[segment + Segment.freeLow] = 0;
       i32[segment + Segment.freeHigh] = 0;
       i32[segment + Segment.purgeLow] = 0;
       i32[segment + Segment.purgeHigh] = 0;
       continue;
     }
-    for (let back = base; back < at; back += step) unclaim(tld, segmentAt(tld, back));
+    if (isClaimed) release(tld, segment);
+    for (let back = first; back < base; back += step) unclaim(tld, segmentAt(tld, back));
     return false;
   }
   return true;
 }
 
 /**
- * A page of one block over segments of its own.
+ * A page of one block over segments of its own, which may have come in several pieces.
  * @returns 0 when there are not enough free segments in a row
  */
 export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: PagePlan): Word {
-  const { i32, header, segmentShift } = tld;
+  const { segmentShift, chunkShift } = tld;
   const { words, align, offset } = request;
-  const last = i32[header + Field.chunkHigh] << tld.chunkShift;
-  for (let base = i32[header + Field.chunkLow] << tld.chunkShift; base < last; base += 1 << segmentShift) {
+  const { low, high } = chunkRange(tld);
+  const last = high << chunkShift;
+  for (let base = low << chunkShift; base < last; base += 1 << segmentShift) {
     // The first place in this segment that is aligned as it should be.
     const start = Math.ceil((base + offset) / align) * align - offset;
     const end = start + words;
     if (start >= base + (1 << segmentShift)) continue;
     if (end > last) return 0;
-    if (!areFree(tld, start, end, arena) || !claimRun(tld, base, end, KIND_HUGE)) continue;
+    if (!areFree(tld, start, end, arena) || !claimRun(tld, start, end, arena, KIND_HUGE)) continue;
+    const { i32 } = tld;
     const segment = segmentAt(tld, base);
     i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
     touch(tld, segment);
@@ -136,11 +152,14 @@ export function extendHuge(tld: Tld, page: Word, end: Word): boolean {
   const start = i32[page + Page.start];
   const base = (start >>> segmentShift) << segmentShift;
   const segment = segmentAt(tld, base);
+  const arena = i32[segment + Segment.arena];
   const have = base + (i32[segment + Segment.count] << segmentShift);
-  if (end <= have) return true;
-  if (end > i32[tld.header + Field.chunkHigh] << tld.chunkShift) return false;
-  if (!areFree(tld, have, end, i32[segment + Segment.arena])) return false;
-  if (!claimRun(tld, have, end, KIND_HUGE_TAIL)) return false;
-  i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
-  return true;
+  // The last segment that it has may be one of which not all has come.
+  const last = have - (1 << segmentShift);
+  if (!hasSlices(tld, segmentAt(tld, last), last, start, end, arena)) return false;
+  if (end <= have) return reach(tld, end);
+  if (end > chunkRange(tld).high << tld.chunkShift) return false;
+  if (!areFree(tld, have, end, arena) || !claimRun(tld, have, end, arena, KIND_HUGE_TAIL)) return false;
+  tld.i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
+  return reach(tld, end);
 }

@@ -25,16 +25,17 @@ import { collectHeap, collectRetired } from './collect.ts';
 import { collectDelayed } from './delayed.ts';
 import { lookAtFull, meetOthers, toFull } from './full.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { growForHuge, growForPage, isBeyond, MAX_GROWTHS } from './grow.ts';
 import type { Guard } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
-import { hugePage } from './huge.ts';
+import { type HugeRequest, hugePage } from './huge.ts';
 import { pageOf } from './lookup.ts';
-import { adoptMemory, growRegion } from './memory.ts';
-import { DELAYED, Page, setRetire } from './page.ts';
-import { tableWords } from './page-map.ts';
+import { adoptMemory } from './memory.ts';
+import { DELAYED, Page, type PagePlan, setRetire, slicesOf } from './page.ts';
 import { purgeArena, purgeOwn } from './purge.ts';
 import { pushPage, removePage, rotatePages } from './queue.ts';
+import { reach } from './reach.ts';
 import { reclaimOne } from './reclaim.ts';
 import { freePage } from './retire.ts';
 import { commit, findSlices, type SliceRequest, takeSlices } from './segment.ts';
@@ -88,8 +89,9 @@ function slicesFor(tld: Tld, blockWords: number): number {
  * @returns the block's word, 0 when there is no memory
  */
 export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number): Word {
+  if (tld.i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
+  // Only now: pages of this thread may lie in memory that has come, where several objects share one slot.
   const { i32, guard } = tld;
-  if (i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
   const heartbeat = i32[heap + HEARTBEAT] + 1;
   i32[heap + HEARTBEAT] = heartbeat;
   if (tld.deferredFree !== null) {
@@ -158,10 +160,11 @@ function mallocOnce(tld: Tld, heap: Word, bytes: number): Word {
   return bytes <= tld.mediumMax ? mallocShared(tld, heap, bytes) : mallocSingle(tld, heap, bytes, 1, 0);
 }
 
-/** The second try, after everything that can be freed was freed. */
+/** The second try, after everything that can be freed was freed. A request that can never be met is answered at once. */
 function mallocAgain(tld: Tld, heap: Word, bytes: number): Word {
-  if (bytes <= MAX_REQUEST) makeRoom(tld, heap);
-  const block = bytes <= MAX_REQUEST ? mallocOnce(tld, heap, bytes) : 0;
+  const isHopeless = bytes > MAX_REQUEST || isBeyond(tld, bytes);
+  if (!isHopeless) makeRoom(tld, heap);
+  const block = isHopeless ? 0 : mallocOnce(tld, heap, bytes);
   if (block === 0) count(tld, heap, Counter.failures);
   return block;
 }
@@ -178,7 +181,7 @@ function makeRoom(tld: Tld, heap: Word): void {
 export function mallocSingleGeneric(tld: Tld, heap: Word, size: number, align: number, offset: number): Word {
   if (tld.i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
   let block = mallocSingle(tld, heap, size, align, offset);
-  if (block === 0 && size <= MAX_REQUEST) {
+  if (block === 0 && size <= MAX_REQUEST && !isBeyond(tld, size)) {
     makeRoom(tld, heap);
     block = mallocSingle(tld, heap, size, align, offset);
   }
@@ -270,9 +273,10 @@ function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
  * @returns 0 when the next segment that was left behind has none
  */
 function adoptPage(tld: Tld, heap: Word, bin: number, count: number): Word {
-  const { i32 } = tld;
-  const arena = i32[heap + Heap.arena];
+  const arena = tld.i32[heap + Heap.arena];
   if (ownSegmentFor(tld, arena, { count, align: 1, residue: 0 }) !== 0 || !reclaimOne(tld, arena)) return 0;
+  // Only now: what was adopted may lie in memory that has come.
+  const { i32 } = tld;
   for (let page = i32[heap + QUEUES + (bin << 1)]; page !== 0; page = i32[page + NEXT]) {
     if (i32[page + FREE] === 0) continue;
     if (i32[page + PREV] !== 0) {
@@ -306,7 +310,10 @@ function freshPage(tld: Tld, heap: Word, bin: number): Word {
   return 0;
 }
 
-/** A page out of a segment, which is claimed, or made of new memory, when none of ours has room. */
+/**
+ * A page out of a segment, which is claimed, or made of new memory, when none of ours has room.
+ * @param grow - whether the memory may grow for it
+ */
 export function takePage(
   tld: Tld,
   heap: Word,
@@ -316,22 +323,23 @@ export function takePage(
   offset: number,
   grow: boolean,
 ): Word {
-  const { i32 } = tld;
-  const arena = i32[heap + Heap.arena];
+  const arena = tld.i32[heap + Heap.arena];
   let segment = ownSegmentFor(tld, arena, request);
   // What threads that have ended left behind comes before what nobody had.
   for (let tries = 0; segment === 0 && tries < MAX_ADOPTED && reclaimOne(tld, arena); tries++)
     segment = ownSegmentFor(tld, arena, request);
   if (segment === 0) segment = claimSegmentFor(tld, arena, request);
   while (segment === 0 && reclaimOne(tld, arena)) segment = ownSegmentFor(tld, arena, request);
-  if (segment === 0 && grow && arena === 0 && growRegion(tld, 1 << tld.segmentShift)) {
-    segment = claimSegmentFor(tld, arena, request);
-    if (segment === 0) segment = ownSegmentFor(tld, arena, request);
+  if (grow && arena === 0) {
+    for (let tries = 0; segment === 0 && tries < MAX_GROWTHS && growForPage(tld, request); tries++) {
+      segment = ownSegmentFor(tld, arena, request);
+      if (segment === 0) segment = claimSegmentFor(tld, arena, request);
+    }
   }
   if (segment === 0) return 0;
   const slice = findSlices(tld, segment, request);
   const page = takeSlices(tld, segment, slice, { heap, bin, blockWords, slices: request.count, offset });
-  i32[heap + Heap.pageCount]++;
+  tld.i32[heap + Heap.pageCount]++;
   return page;
 }
 
@@ -352,36 +360,23 @@ export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, 
   // Where the block starts in its first slice.
   const within = (alignWords - offsetWords) % Math.min(alignWords, slice);
   const slices = Math.ceil((within + blockWords) / slice);
-  let page = 0;
-  if (slices <= tld.slicesPerSegment && alignWords <= 1 << segmentShift) {
-    const stride = Math.max(1, alignWords / slice);
-    const residue = stride === 1 ? 0 : (((alignWords - offsetWords) % alignWords) - within) / slice;
-    page = takePage(
-      tld,
-      heap,
-      BIN_HUGE,
-      blockWords,
-      { count: slices, align: stride, residue },
-      within,
-      false,
-    );
-    if (page !== 0) count(tld, heap, Counter.largePages);
-  }
-  if (page === 0) {
-    const plan = { heap, bin: BIN_HUGE, blockWords, slices: 0, offset: 0 };
-    const request = { words: blockWords, align: alignWords, offset: offsetWords };
-    const arena = tld.i32[heap + Heap.arena];
-    page = hugePage(tld, arena, request, plan);
-    if (page === 0 && arena === 0 && growRegion(tld, wordsForHuge(tld, blockWords, alignWords))) {
-      page = hugePage(tld, arena, request, plan);
-    }
-    if (page === 0) return 0;
-    tld.i32[heap + Heap.pageCount]++;
-  }
+  const stride = Math.max(1, alignWords / slice);
+  const residue = stride === 1 ? 0 : (((alignWords - offsetWords) % alignWords) - within) / slice;
+  const isInside = slices <= tld.slicesPerSegment && alignWords <= 1 << segmentShift;
+  const inside = { count: slices, align: stride, residue };
+  const request = { words: blockWords, align: alignWords, offset: offsetWords };
+  const plan = { heap, bin: BIN_HUGE, blockWords, slices: 0, offset: 0 };
+  let page = isInside ? takePage(tld, heap, BIN_HUGE, blockWords, inside, within, false) : 0;
+  if (page === 0) page = hugePage(tld, tld.i32[heap + Heap.arena], request, plan);
+  if (page === 0 && isInside) page = takePage(tld, heap, BIN_HUGE, blockWords, inside, within, true);
+  if (page === 0 && !isInside) page = growHuge(tld, heap, request, plan);
+  if (page === 0) return 0;
+  if (slicesOf(tld, page) === 0) tld.i32[heap + Heap.pageCount]++;
+  else count(tld, heap, Counter.largePages);
   // Only now: memory may have come.
   const { i32 } = tld;
   const block = i32[page + Page.start];
-  if (!commit(tld, block, block + blockWords)) {
+  if (!reach(tld, block + blockWords) || !commit(tld, block, block + blockWords)) {
     freePage(tld, page);
     return 0;
   }
@@ -391,9 +386,11 @@ export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, 
   return block;
 }
 
-/** How much new memory holds a huge block for sure: whole segments of it, wherever it starts, behind the tables of its chunks. */
-function wordsForHuge(tld: Tld, blockWords: number, alignWords: number): number {
-  const segment = 1 << tld.segmentShift;
-  const words = blockWords + segment + Math.max(alignWords, segment);
-  return words + tableWords(tld.slicesPerSegment) * (2 + (words >>> tld.chunkShift));
+/** A huge block's page in memory that this thread makes longer. @returns 0 when it cannot */
+function growHuge(tld: Tld, heap: Word, request: HugeRequest, plan: PagePlan): Word {
+  if (tld.i32[heap + Heap.arena] !== 0) return 0;
+  let page = 0;
+  for (let tries = 0; page === 0 && tries < MAX_GROWTHS && growForHuge(tld, request); tries++)
+    page = hugePage(tld, 0, request, plan);
+  return page;
 }

@@ -22,8 +22,8 @@ import { BIN_HUGE } from './bins.ts';
 import { collectPage, linkOf, setNext } from './blocks.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
-import { Heap } from './heap.ts';
-import { forgetSlice } from './heap-records.ts';
+import { HEAP_WORDS, Heap } from './heap.ts';
+import { forgetSlice, mostRecords } from './heap-records.ts';
 import {
   binOfPage,
   clearPage,
@@ -36,6 +36,7 @@ import {
   slicesOf,
 } from './page.ts';
 import { PAGE_SHIFT, sliceAt } from './page-map.ts';
+import { reach } from './reach.ts';
 import { KIND_PAGES, Segment } from './segment.ts';
 import { highBits, lowBits } from './slices.ts';
 import { Counter, count } from './stats.ts';
@@ -103,7 +104,9 @@ function mendPage(tld: Tld, page: Word): boolean {
   i32[page + Page.xthreadId] &= HAS_ALIGNED | GUARDED;
   if (tld.guard !== null || binOfPage(tld, page) === BIN_HUGE) i32[page + Page.xthreadId] |= GUARDED;
   setRetire(tld, page, 0);
-  const capacity = i32[page + Page.capacity];
+  // A page has no more blocks than words: more is damage.
+  const most = Math.max(1, slicesOf(tld, page)) << tld.sliceShift;
+  const capacity = Math.max(0, Math.min(i32[page + Page.capacity], most));
   const marks = new Uint8Array(capacity);
   const free = markList(tld, page, Page.free, marks) + markList(tld, page, Page.localFree, marks);
   cutThreadFree(tld, page, marks);
@@ -116,9 +119,14 @@ function mendPage(tld: Tld, page: Word): boolean {
 
 /** Whether a record that is known lies in a slice. */
 function hasRecords(tld: Tld, first: Word): boolean {
-  const { i32, header, crossings } = tld;
+  const { header, crossings } = tld;
   const end = first + (1 << tld.sliceShift);
-  for (let heap = crossings.load(header + Field.records); heap !== 0; heap = i32[heap + Heap.record]) {
+  let left = mostRecords(tld);
+  for (
+    let heap = crossings.load(header + Field.records);
+    heap !== 0 && left-- > 0 && reach(tld, heap + HEAP_WORDS);
+    heap = tld.i32[heap + Heap.record]
+  ) {
     if (heap >= first && heap < end) return true;
   }
   return false;
@@ -146,7 +154,7 @@ export function mendSegment(tld: Tld, segment: Word): boolean {
       continue;
     }
     // A huge block's page has no slices of its own: the segments behind it are told by the first one.
-    const slices = Math.max(1, slicesOf(tld, page));
+    const slices = Math.max(1, Math.min(slicesOf(tld, page), slicesPerSegment - slice));
     for (let next = 1; next < slices; next++) i32[page + (next << PAGE_SHIFT) + Page.start] = page;
     if (mendPage(tld, page)) {
       pages++;

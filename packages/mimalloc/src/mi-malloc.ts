@@ -193,7 +193,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     const { from, to } = slicesIn(this, start, end, false);
     for (const heap of this.heaps.values()) heap.end();
     this.heaps.clear();
-    forgetMemory(this);
+    forgetMemory(this, true);
     addRange(this, from, to, 0);
     announceMemory(this);
   }

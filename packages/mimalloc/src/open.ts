@@ -8,6 +8,7 @@
  */
 
 import {
+  AllocError,
   checkInteger,
   type Handle,
   openRegion,
@@ -16,7 +17,7 @@ import {
 } from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { addHome, forgetMemory, layOut } from './create.ts';
-import type { Word } from './geometry.ts';
+import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { demandMaker, type GuardMaker, guardFor } from './guard.ts';
 import { Field, openHeader } from './header.ts';
 import { BY_REGION, type MiMallocOptions, settingsOf } from './options.ts';
@@ -61,15 +62,32 @@ export function open<T extends Tld>(
   if (settings.purgeDelay === BY_REGION) settings.purgeDelay = os.purgeDelay;
   // What can be refused comes before anything is written.
   const crossings = chosenCrossings(memory, options.crossings);
-  const header = layOut(memory, settings);
+  const header = layOut(memory, settings, mostWords(memory, options));
   const heap = new Class(memory, header, os, crossings);
+  commitState(memory, header, os);
   heap.guard = guardFor(heap, maker);
   claimSlot(heap);
-  forgetMemory(heap);
+  forgetMemory(heap, options.memory !== undefined);
   addHome(heap);
   heap.guard?.seal(heap);
   publishHeader(memory.i32, header);
   return heap;
+}
+
+/** Asks for the memory behind the header and its tables: they are in use from now on. In whole OS pages; the first one may be shared with what lies in front of the region. */
+function commitState(memory: SharedMemory, header: Word, os: Os): void {
+  const start = Math.floor(memory.start / OS_PAGE_BYTES) * OS_PAGE_BYTES;
+  const end = Math.ceil((memory.i32[header + Field.end] * 4) / OS_PAGE_BYTES) * OS_PAGE_BYTES;
+  if (!os.commit(start, end - start))
+    throw new AllocError('NoMemory', `os.commit has no ${end - start} bytes for the header and its tables`);
+}
+
+/** How far the memory can grow, in words; 0 when nothing tells: a `WebAssembly.Memory` that was given does not. */
+function mostWords(memory: SharedMemory, options: MiMallocOptions): number {
+  const { source } = memory;
+  if (options.memory === undefined) return Math.floor(Math.max(options.maxBytes ?? 0, memory.byteLength) / 4);
+  if (options.end !== undefined) return Math.floor(memory.end / 4);
+  return source instanceof WebAssembly.Memory ? 0 : Math.floor(memory.maxByteLength / 4);
 }
 
 /** Attaches to a region: see `MiMallocCore.attach`. */

@@ -39,6 +39,9 @@ export interface Os {
   now(): number;
 }
 
+/** What memory grows by. */
+const WASM_PAGE = 65_536;
+
 /** Milliseconds an empty stretch waits: mimalloc's own default. */
 export const DEFAULT_PURGE_DELAY = 10;
 
@@ -62,13 +65,15 @@ export class AccountingOs implements Os {
     this.purgeDelay = purgeDelay;
   }
 
-  /** Grows the memory. */
+  /** Grows the memory, in pages of WebAssembly where there is room for a whole one. Each of several threads that do so gets a range of its own. */
   reserve(bytes: number): { readonly start: Address; readonly size: number } | null {
     const memory = this.#memory;
-    if (!this.#grow || bytes > memory.maxByteLength - memory.byteLength) return null;
+    const left = memory.maxByteLength - memory.byteLength;
+    if (!this.#grow || bytes > left) return null;
+    const pages = Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
+    const size = pages <= left ? pages : bytes;
     try {
-      const start = memory.grow(bytes);
-      return { start, size: Math.min(memory.byteLength - start, Math.ceil(bytes / 65_536) * 65_536) };
+      return { start: memory.grow(size), size };
     } catch {
       return null;
     }

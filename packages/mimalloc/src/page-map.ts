@@ -44,11 +44,12 @@ export const Chunk = {
   /** Bit s: some slices of segment s are under management. */
   present: 2,
 } as const;
-const CHUNK_WORDS = 16;
+const OWN_WORDS = 16;
+export const CHUNK_WORDS: number = OWN_WORDS;
 
 /** Words of a chunk's table. */
 export function tableWords(slicesPerSegment: number): number {
-  return SEGMENTS_PER_CHUNK * (slicesPerSegment * PAGE_WORDS + SEGMENT_WORDS) + CHUNK_WORDS;
+  return SEGMENTS_PER_CHUNK * (slicesPerSegment * PAGE_WORDS + SEGMENT_WORDS) + OWN_WORDS;
 }
 
 /** Entries of the root: chunks in 4 GiB. */
@@ -77,5 +78,5 @@ export function chunkAt(tld: Tld, chunk: number): Word {
 /** The descriptor of the segment that a word lies in. The word's chunk must have a table. */
 export function segmentAt(tld: Tld, word: Word): Word {
   const chunk = chunkAt(tld, word >>> tld.chunkShift);
-  return chunk + CHUNK_WORDS + ((word >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1)) * SEGMENT_WORDS;
+  return chunk + OWN_WORDS + ((word >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1)) * SEGMENT_WORDS;
 }

@@ -13,6 +13,7 @@ import { extendHuge } from './huge.ts';
 import { blockAt, livePage } from './lookup.ts';
 import { MAX_REQUEST, mallocGeneric } from './malloc.ts';
 import { binOfPage, ownerOf, Page, setSlices, slicesOf } from './page.ts';
+import { reach } from './reach.ts';
 import { commit, extendSlices } from './segment.ts';
 import type { Tld } from './tld.ts';
 import { usableIn } from './usable.ts';
@@ -55,6 +56,8 @@ export function reallocBlock(
       : mallocAligned(tld, heap, size, align, offset);
   if (moved === 0 || address === 0) return moved;
   const bytes = Math.min(usable, size);
+  // The old block may be another thread's, and reach beyond what this one has seen of the memory.
+  reach(tld, (address >>> 2) + ((bytes + 3) >>> 2));
   // In secure mode something stands behind the new block's last byte.
   if (tld.guard !== null) tld.u8.copyWithin(moved, address, address + bytes);
   else copyWords(tld, address >>> 2, moved >>> 2, (bytes + 3) >>> 2);
@@ -117,7 +120,7 @@ function expandBlock(tld: Tld, page: Word, address: Address, size: number): bool
     }
   }
   if (!commit(tld, start, start + words)) return false;
-  i32[page + Page.blockWords] = words;
+  tld.i32[page + Page.blockWords] = words;
   return true;
 }
 

@@ -26,10 +26,10 @@ import { giveBack } from './huge.ts';
 import { finishRange } from './memory.ts';
 import { segmentAt } from './page-map.ts';
 import { KIND_HUGE, KIND_HUGE_TAIL, KIND_PAGES, Segment } from './segment.ts';
-import { letGo, takeOver } from './take-over.ts';
+import { extentOf, letGo, takeOver } from './take-over.ts';
 import { resetHeap } from './thread-table.ts';
 import type { Tld } from './tld.ts';
-import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
+import { forEachRecord, forEachSegment } from './walk.ts';
 
 /** Gives back what a thread had that has ended: see {@link MiMallocCore.reap}. */
 export function reapThread(tld: Tld, name: number): void {
@@ -39,16 +39,16 @@ export function reapThread(tld: Tld, name: number): void {
     throw new AllocError('InvalidParam', `thread ${name} cannot reap itself: detach() is for that`);
   }
   if (recordsOf(tld, name).length === 0) return;
-  const { i32 } = tld;
   forEachSegment(tld, (segment) => {
-    if (i32[segment + Segment.kind] !== KIND_HUGE_TAIL && takeOver(tld, segment, name)) letGo(tld, segment);
+    if (tld.i32[segment + Segment.kind] !== KIND_HUGE_TAIL && takeOver(tld, segment, name))
+      letGo(tld, segment);
   });
   reapTails(tld, name);
   // The slot stands in front, and goes last.
   for (const heap of recordsOf(tld, name).reverse()) reapRecord(tld, heap, name);
   // Those who look at the epoch look at this, too.
-  Atomics.add(i32, tld.header + Field.deaths, 1);
-  Atomics.add(i32, tld.header + Field.epoch, 1);
+  Atomics.add(tld.i32, tld.header + Field.deaths, 1);
+  Atomics.add(tld.i32, tld.header + Field.epoch, 1);
 }
 
 /** The records with a thread's name, its slot first. */
@@ -63,31 +63,29 @@ function recordsOf(tld: Tld, name: number): Word[] {
 
 /** Tails of huge blocks that were being made, made longer, or given back: those that no live page counts. */
 function reapTails(tld: Tld, name: number): void {
-  const { i32 } = tld;
   const counted = new Set<Word>();
   forEachSegment(tld, (segment) => {
-    if (i32[segment + Segment.kind] !== KIND_HUGE) return;
-    const base = i32[segment + Segment.base];
-    forEachPageIn(tld, segment, () => {
-      for (let index = 1; index < i32[segment + Segment.count]; index++)
-        counted.add(segmentAt(tld, base + (index << tld.segmentShift)));
-    });
+    if (tld.i32[segment + Segment.kind] !== KIND_HUGE) return;
+    const base = tld.i32[segment + Segment.base];
+    const extent = extentOf(tld, segment);
+    for (let index = 1; index < extent; index++)
+      counted.add(segmentAt(tld, base + (index << tld.segmentShift)));
   });
   forEachSegment(tld, (segment) => {
-    if (i32[segment + Segment.kind] === KIND_PAGES || counted.has(segment)) return;
+    if (tld.i32[segment + Segment.kind] === KIND_PAGES || counted.has(segment)) return;
     if (takeOver(tld, segment, name)) giveBack(tld, segment);
   });
 }
 
 /** Lets go of a heap: the thread's own, or one that it made, was making, or had claimed to free what lay there. */
 function reapRecord(tld: Tld, heap: Word, name: number): void {
-  const { i32, crossings } = tld;
+  const { crossings } = tld;
   // Acquire: as in `takeOver`.
   if (!crossings.claim(heap + Heap.threadId, name, tld.threadId)) return;
   finishRange(tld, heap);
   collectDelayed(tld, heap);
-  i32[heap + Heap.seat] = 0;
-  i32[heap + Heap.next] = 0;
+  tld.i32[heap + Heap.seat] = 0;
+  tld.i32[heap + Heap.next] = 0;
   resetHeap(tld, heap);
   // Release: pairs with the exchange of whoever claims the record next.
   crossings.store(heap + Heap.threadId, 0);

@@ -11,19 +11,22 @@ import { adoptSlices } from './memory.ts';
 import { binOfPage, Page } from './page.ts';
 import { Chunk, chunkAt, segmentAt } from './page-map.ts';
 import { appendPage, removePage } from './queue.ts';
+import { reachSegment } from './reach-segment.ts';
 import { freePage } from './retire.ts';
 import { ABANDONED_SEGMENT, KIND_PAGES, linkSegment, Segment } from './segment.ts';
 import type { Tld } from './tld.ts';
 import { forEachPageIn, keeperOf } from './walk.ts';
 
-/** Makes an abandoned segment this thread's; false when somebody else was quicker. */
+/** Makes an abandoned segment this thread's, with views that reach all of it; false when another thread was quicker. */
 export function reclaim(tld: Tld, segment: Word): boolean {
-  const { i32, crossings } = tld;
+  const { crossings } = tld;
   // Only heaps of its arena may have the pages of an exclusive one.
-  const keeper = keeperOf(tld, i32[segment + Segment.arena]);
+  const keeper = keeperOf(tld, tld.i32[segment + Segment.arena]);
   if (keeper === 0) return false;
   // Acquire: pairs with the store in `abandonSegment`.
   if (!crossings.claim(segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId)) return false;
+  reachSegment(tld, segment);
+  const { i32 } = tld;
   const base = i32[segment + Segment.base];
   crossings.clearBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
   i32[tld.heap + Heap.segmentCount] += Math.max(1, i32[segment + Segment.count]);
@@ -55,15 +58,14 @@ export function reclaim(tld: Tld, segment: Word): boolean {
 
 /** Adopts one abandoned segment of this arena; false when there is none. */
 export function reclaimOne(tld: Tld, arena: number): boolean {
-  const { i32 } = tld;
   return (
     0 !==
     findSegment(
       tld,
       Chunk.abandoned,
       (segment) =>
-        i32[segment + Segment.arena] === arena &&
-        i32[segment + Segment.kind] === KIND_PAGES &&
+        tld.i32[segment + Segment.arena] === arena &&
+        tld.i32[segment + Segment.kind] === KIND_PAGES &&
         reclaim(tld, segment),
     )
   );

@@ -29,6 +29,7 @@ import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { clearPage, initPage, Page, type PagePlan, slicesOf } from './page.ts';
 import { segmentAt, sliceAt } from './page-map.ts';
+import { reach } from './reach.ts';
 import { findRun, highBits, lowBits } from './slices.ts';
 import type { Tld } from './tld.ts';
 
@@ -86,6 +87,27 @@ export function unlinkSegment(tld: Tld, segment: Word): void {
   if (next !== 0) i32[next + Segment.prev] = prev;
   if (prev !== 0) i32[prev + Segment.next] = next;
   else i32[tld.heap + Heap.segments] = next;
+}
+
+/**
+ * Makes the slices that a segment of this thread has its free ones, and the views reach them.
+ * @returns false when the memory is not so long, which is damage; then nothing has changed
+ */
+export function freePresent(tld: Tld, segment: Word): boolean {
+  // Acquire: pairs with the `or` in `addSlices`, before which the memory had grown.
+  const low = tld.crossings.load(segment + Segment.presentLow);
+  const high = tld.crossings.load(segment + Segment.presentHigh);
+  if (!reach(tld, endOfSlices(tld, tld.i32[segment + Segment.base], low, high))) return false;
+  const { i32 } = tld;
+  i32[segment + Segment.freeLow] = low;
+  i32[segment + Segment.freeHigh] = high;
+  return true;
+}
+
+/** One past the last word of a segment's last slice of these. */
+export function endOfSlices(tld: Tld, base: Word, low: number, high: number): Word {
+  const slices = high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
+  return base + slices * (1 << tld.sliceShift);
 }
 
 /** Which slices a page wants. */

@@ -16,18 +16,21 @@ import { Heap } from './heap.ts';
 import { giveBack } from './huge.ts';
 import { mendSegment } from './mend.ts';
 import { Chunk, chunkAt, segmentAt } from './page-map.ts';
+import { reachSegment } from './reach-segment.ts';
 import { KIND_HUGE, Segment } from './segment.ts';
 import { Counter, count } from './stats.ts';
 import type { Tld } from './tld.ts';
 import { forEachPageIn } from './walk.ts';
 
 /** How many segments there are with this one: a huge block's, if its page is there to vouch for the count. */
-function extentOf(tld: Tld, segment: Word): number {
+export function extentOf(tld: Tld, segment: Word): number {
   const { i32 } = tld;
   let segments = 1;
   if (i32[segment + Segment.kind] === KIND_HUGE)
     forEachPageIn(tld, segment, () => {
-      segments = i32[segment + Segment.count];
+      // A count that leaves the memory is damage.
+      const most = (i32.length - i32[segment + Segment.base]) / (1 << tld.segmentShift);
+      segments = Math.max(1, Math.min(i32[segment + Segment.count], Math.ceil(most)));
     });
   return segments;
 }
@@ -39,15 +42,17 @@ function forEachTail(tld: Tld, segment: Word, extent: number, visit: (tail: Word
 }
 
 /**
- * Makes a segment this thread's.
+ * Makes a segment this thread's, with views that reach all of it.
  * @param name - whose it is
  * @returns false when somebody else was quicker
  */
 export function takeOver(tld: Tld, segment: Word, name: number): boolean {
-  const { i32, crossings } = tld;
-  if (i32[segment + Segment.threadId] !== name) return false;
+  const { crossings } = tld;
+  if (tld.i32[segment + Segment.threadId] !== name) return false;
   // Acquire: pairs with the store in `abandonSegment`, or with whatever brought the news of the thread's end.
   if (!crossings.claim(segment + Segment.threadId, name, tld.threadId)) return false;
+  reachSegment(tld, segment);
+  const { i32 } = tld;
   const base = i32[segment + Segment.base];
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
   // A thread may have ended between claiming it and taking its bit away, or between setting a bit and letting go.

@@ -39,7 +39,8 @@ export function claimSlot(tld: Tld): void {
 /** Claims a free slot for a thread that is to come. @returns the name that it will have */
 export function reserveSlot(tld: Tld): number {
   const heap = takeSlot(tld);
-  tld.i32[heap + Heap.seat] = 1;
+  // The name, and not only that it is expected: a handle whose thread was reaped before it came must not let its thread in under the next name.
+  tld.i32[heap + Heap.seat] = tld.i32[heap + Heap.threadId];
   return tld.i32[heap + Heap.threadId];
 }
 
@@ -53,7 +54,7 @@ export function takeSeat(tld: Tld, name: number): void {
     const heap = slotAt(tld, slot);
     if (i32[heap + Heap.threadId] !== name) continue;
     // Acquire: pairs with the post that brought the handle. Of two threads with the same handle one is let in.
-    if (crossings.claim(heap + Heap.seat, 1, 0)) {
+    if (crossings.claim(heap + Heap.seat, name, 0)) {
       enterSlot(tld, heap);
       return;
     }

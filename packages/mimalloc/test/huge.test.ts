@@ -206,7 +206,7 @@ test('a large block grows up to the end of its segment and not beyond, in segmen
   emptyOut(t, heap, [moved]);
 });
 
-test('a huge block does not grow into a segment that is not wholly there', (t) => {
+test('a huge block grows into a segment that is not wholly there as far as it is', (t) => {
   const bytes = (1 << 22) - (1 << 15);
   const heap = small({ memory: new SharedArrayBuffer(1 << 22), end: bytes });
   const step = segmentBytes(heap);
@@ -215,9 +215,20 @@ test('a huge block does not grow into a segment that is not wholly there', (t) =
   const block = blocks.find((each) => each === last) ?? 0;
   t.not(block, 0);
   t.is(segmentField(heap, last + 2 * step, 'threadId'), FREE_SEGMENT);
-  t.not(heap.realloc(block, 2 * step + 8192), block);
+  const most = bytes - last;
+  t.is(heap.realloc(block, most + 1), 0, 'not beyond what there is');
   heap.validate();
   t.is(segmentField(heap, last + 2 * step, 'kind'), KIND_PAGES);
+  t.is(heap.realloc(block, 2 * step + 8192), block);
+  t.is(heap.realloc(block, most + 1), 0, 'nor within the segment that it has now');
+  t.is(heap.realloc(block, most), block);
+  heap.memory.u8.fill(1, block, block + most);
+  heap.validate();
+  t.is(segmentField(heap, last + 2 * step, 'kind'), KIND_HUGE_TAIL);
+  heap.free(block);
+  heap.collect(true);
+  heap.validate();
+  t.is(segmentField(heap, last + 2 * step, 'threadId'), FREE_SEGMENT);
 });
 
 test('a large block does not grow over slices that are in a page', (t) => {

@@ -85,6 +85,8 @@ function letItTick(heap: MiMalloc): void {
 test('every byte that is handed out has memory behind it, and nothing is committed twice', (t) => {
   const os = new TestOs();
   const heap = MiMalloc.create({ bytes: 16 * MIB, os });
+  const state = os.backed.size;
+  t.true(os.backs(0, heap.share().start + 1), 'the header has memory from the start');
   const sizes = [8, 100, 1000, 5000, 20_000, 100_000, 300_000, 2 * MIB];
   let held: [address: number, size: number][] = [];
   for (let round = 0; round < 20; round++) {
@@ -104,7 +106,11 @@ test('every byte that is handed out has memory behind it, and nothing is committ
   heap.collect(true);
   heap.validate();
   t.deepEqual(os.faults, []);
-  t.is(os.backed.size, 0, 'with everything freed and collected, nothing keeps memory');
+  t.is(
+    os.backed.size,
+    state,
+    'with everything freed and collected, only the header and its tables keep memory',
+  );
 });
 
 test('a page that stays empty is purged after the delay and not before; a page that is used again is not', (t) => {
@@ -195,6 +201,18 @@ test('neighbours are given back by one call', (t) => {
   heap.free(block);
   heap.collect(true);
   t.deepEqual(calls, [[block, MIB]]);
+});
+
+test('without memory for the header and its tables there is no heap, and no header', (t) => {
+  const memory = new SharedArrayBuffer(MIB);
+  const os = new TestOs();
+  os.frames = 3;
+  t.throws(() => MiMalloc.create({ memory, os }), {
+    code: 'NoMemory',
+    message: /os.commit has no \d+ bytes/,
+  });
+  t.throws(() => MiMalloc.attach({ algorithm: 'mimalloc', memory, start: KIB }), { message: /wrong magic/ });
+  t.is(os.backed.size, 0);
 });
 
 test('no memory behind the address space is out of memory, and nothing else', (t) => {

@@ -12,11 +12,12 @@
 
 import { AllocError, HEADER_MAGIC } from '@shmalloc/allocator-api';
 import { capacityOf } from '../bounds.ts';
-import type { Word } from '../geometry.ts';
+import { SEGMENTS_PER_CHUNK, type Word } from '../geometry.ts';
 import type { Guard } from '../guard.ts';
 import { FIXED_WORDS, Field } from '../header.ts';
 import { HEAP_WORDS } from '../heap.ts';
 import { notAllocated } from '../lookup.ts';
+import { isPresent } from '../memory.ts';
 import { Page } from '../page.ts';
 import { NO_TABLE, PAGE_SHIFT, rootWords, segmentAt, tableWords } from '../page-map.ts';
 import { Segment } from '../segment.ts';
@@ -225,11 +226,21 @@ function leadsToTable(tld: Tld, chunk: number): boolean {
   if (entry === NO_TABLE) return true;
   const table = entry + ((chunk << (chunkShift - tld.sliceShift)) << PAGE_SHIFT);
   if ((table & 15) !== 0 || table < header || table * 4 >= tld.memory.maxByteLength) return false;
-  if (table + tableWords(tld.slicesPerSegment) > i32.length) return true; // memory that this thread has not seen yet
+  const words = tableWords(tld.slicesPerSegment);
+  const index = chunk - i32[header + Field.homeFirst];
+  if (index >= 0 && index < i32[header + Field.homeCount])
+    return table === i32[header + Field.homeTables] + index * words;
+  if (table + words > i32.length) return true; // memory that this thread has not seen yet
+  // All others lie in memory that was added, and in no slice of it.
+  if (table < i32[header + Field.end] || isPresent(tld, table)) return false;
   const first = chunk << chunkShift;
-  const base = i32[segmentAt(tld, first) + Segment.base];
-  // 0 in a table that another thread is just making.
-  return base === first || (base === 0 && i32[header + Field.shared] !== 0);
+  for (let segment = 0; segment < SEGMENTS_PER_CHUNK; segment++) {
+    const base = first + (segment << tld.segmentShift);
+    const found = i32[segmentAt(tld, base) + Segment.base];
+    // 0 where no memory has come yet.
+    if (found !== base && found !== 0) return false;
+  }
+  return true;
 }
 
 function damaged(tld: Tld, word: Word, name: string, expected?: number): AllocError {
