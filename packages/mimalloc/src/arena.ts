@@ -14,11 +14,12 @@
  * has set it.
  */
 
+import { highChunk, isSegment, lowChunk, mostSegments } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
-import { CHUNK_WORDS, Chunk, chunkAt, rootWords, SEGMENT_WORDS, segmentAt } from './page-map.ts';
+import { CHUNK_WORDS, Chunk, chunkAt, SEGMENT_WORDS, segmentAt } from './page-map.ts';
 import { reach } from './reach.ts';
 import {
   countCommitted,
@@ -62,8 +63,8 @@ export function claim(tld: Tld, segment: Word): boolean {
   const { crossings } = tld;
   // Acquire: pairs with the store in `release`, and receives the segment as its last owner left it.
   if (!crossings.claim(segment + Segment.threadId, FREE_SEGMENT, tld.threadId)) return false;
-  if (!reach(tld, segment + SEGMENT_WORDS) || !freePresent(tld, segment)) {
-    tld.damage(`the segment described at ${segment * 4} has slices beyond the memory`);
+  if (!freePresent(tld, segment)) {
+    tld.damage(`the segment at ${tld.i32[segment + Segment.base] * 4} has slices beyond the memory`);
     crossings.store(segment + Segment.threadId, FREE_SEGMENT);
     return false;
   }
@@ -104,33 +105,25 @@ export function bitOf(tld: Tld, base: Word): number {
   return 1 << ((base >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1));
 }
 
-/** The chunks that have memory, `[low, high)`: within the root, whatever the header says. */
-export function chunkRange(tld: Tld): { low: number; high: number } {
-  const { i32, header } = tld;
-  const most = rootWords(tld.chunkShift);
-  const high = Math.min(i32[header + Field.chunkHigh], most);
-  return { low: Math.min(Math.max(i32[header + Field.chunkLow], 0), most), high };
-}
-
 /** Calls back for every segment of which a bit is set in this word of its chunk, in address order, until one is accepted. */
 export function findSegment(tld: Tld, field: number, accept: (segment: Word) => boolean): Word {
-  const { low, high } = chunkRange(tld);
-  for (let chunk = low; chunk < high; chunk++) {
+  const high = highChunk(tld);
+  for (let chunk = lowChunk(tld); chunk < high; chunk++) {
     const words = chunkAt(tld, chunk);
     // A table that another thread has added may lie in memory that has just come.
     if (words === 0 || !reach(tld, words + CHUNK_WORDS + SEGMENTS_PER_CHUNK * SEGMENT_WORDS)) continue;
     for (let bits = tld.i32[words + field] & CHUNK_MASK; bits !== 0; bits &= bits - 1) {
       const index = 31 - Math.clz32(bits & -bits);
-      const segment = segmentAt(tld, (chunk << tld.chunkShift) + (index << tld.segmentShift));
-      if (accept(segment)) return segment;
+      const base = (chunk << tld.chunkShift) + (index << tld.segmentShift);
+      const segment = segmentAt(tld, base);
+      const found = tld.i32[segment + Segment.base];
+      if (found === base) {
+        if (accept(segment)) return segment;
+        // 0: another thread has set the bit just now, and this one does not see what it wrote before.
+      } else if (found !== 0) tld.damage(`the segment at ${base * 4} says that it lies at ${found * 4}`);
     }
   }
   return 0;
-}
-
-/** Segments that there can be: more on a list are damage. */
-export function mostSegments(tld: Tld): number {
-  return 1 << (30 - tld.segmentShift);
 }
 
 /**
@@ -141,11 +134,11 @@ export function ownSegmentFor(tld: Tld, arena: number, request: SliceRequest): W
   const { i32 } = tld;
   let left = mostSegments(tld);
   for (let segment = i32[tld.heap + Heap.segments]; segment !== 0; segment = i32[segment + Segment.next]) {
-    if (i32[segment + Segment.arena] === arena && findSlices(tld, segment, request) >= 0) return segment;
-    if (--left === 0) {
-      tld.damage(`the list of segments of thread ${tld.threadId} does not end`);
+    if (--left < 0 || !isSegment(tld, segment)) {
+      tld.damage(`the list of segments leads to ${segment * 4}, which is none, or does not end`);
       return 0;
     }
+    if (i32[segment + Segment.arena] === arena && findSlices(tld, segment, request) >= 0) return segment;
   }
   return 0;
 }

@@ -17,6 +17,7 @@ import { Field } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { binOfPage, isRecordSlice, ownerOf, Page, slicesOf } from './page.ts';
 import { rootWords, segmentAt, sliceAt } from './page-map.ts';
+import { reach } from './reach.ts';
 import { Segment } from './segment.ts';
 import type { Tld } from './tld.ts';
 
@@ -74,9 +75,7 @@ export function isRecord(tld: Tld, heap: Word): boolean {
   const { firstSlot, slots } = tld;
   if (heap >= firstSlot && heap < firstSlot + slots * HEAP_WORDS)
     return (heap - firstSlot) % HEAP_WORDS === 0;
-  if (!(heap > 0)) return false;
-  if (heap + HEAP_WORDS > tld.i32.length) tld.refresh();
-  if (heap + HEAP_WORDS > tld.i32.length) return false;
+  if (!(heap > 0 && reach(tld, heap + HEAP_WORDS))) return false;
   const slice = sliceAt(tld, heap);
   const within = heap & ((1 << tld.sliceShift) - 1);
   return slice > 0 && isRecordSlice(tld, slice) && within % HEAP_WORDS === 0;

@@ -11,7 +11,7 @@
  * again. What grew too much is used by the next request.
  */
 
-import { chunkRange } from './arena.ts';
+import { lowChunk } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import type { HugeRequest } from './huge.ts';
@@ -100,7 +100,7 @@ function memoryEnd(tld: Tld): Word {
 /** Where the free segments begin that reach to the end of the memory; the start of the next one when there are none. */
 function freeTail(tld: Tld, end: Word): Word {
   const { i32, segmentShift } = tld;
-  const first = chunkRange(tld).low << tld.chunkShift;
+  const first = lowChunk(tld) * (1 << tld.chunkShift);
   let tail = wholeSegments(tld, end);
   for (let base = tail - (1 << segmentShift); base >= first; base -= 1 << segmentShift) {
     if (chunkAt(tld, base >>> tld.chunkShift) === 0) break;

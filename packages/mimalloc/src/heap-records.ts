@@ -15,13 +15,13 @@
 
 import { releaseSegment } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
+import { isRecord, mostRecords } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { takePage } from './malloc.ts';
 import { clearPage, Page } from './page.ts';
 import { segmentAt } from './page-map.ts';
-import { reach } from './reach.ts';
 import { freePage } from './retire.ts';
 import { commit, linkSegment, Segment } from './segment.ts';
 import { Counter, count } from './stats.ts';
@@ -66,11 +66,6 @@ export function releaseHeap(tld: Tld, heap: Word): void {
   tld.crossings.store(heap + Heap.threadId, 0);
 }
 
-/** Records that there can be: more on the list are damage. */
-export function mostRecords(tld: Tld): number {
-  return Math.ceil(tld.i32.length / HEAP_WORDS);
-}
-
 /** A record with this thread's name in it. */
 function findRecord(tld: Tld): Word {
   const { header, threadId, crossings } = tld;
@@ -78,8 +73,8 @@ function findRecord(tld: Tld): Word {
   let heap = crossings.load(header + Field.records);
   for (let left = mostRecords(tld); heap !== 0; heap = tld.i32[heap + Heap.record]) {
     // It may lie in memory that another thread has added.
-    if (!reach(tld, heap + HEAP_WORDS) || --left < 0) {
-      tld.damage('the list of heap records does not end');
+    if (--left < 0 || !isRecord(tld, heap)) {
+      tld.damage(`the list of heap records leads to ${heap * 4}, which is none, or does not end`);
       break;
     }
     if (tld.i32[heap + Heap.threadId] !== 0) continue;

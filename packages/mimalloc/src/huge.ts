@@ -12,7 +12,8 @@
  * A thread that ends in here leaves such tails, or a first segment without a page, and whoever reaps it gives them back.
  */
 
-import { chunkRange, claim, release, touch } from './arena.ts';
+import { claim, release, touch } from './arena.ts';
+import { highChunk, lowChunk } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { initPage, Page, type PagePlan } from './page.ts';
@@ -97,9 +98,8 @@ function claimRun(tld: Tld, from: Word, to: Word, arena: number, kind: number): 
 export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: PagePlan): Word {
   const { segmentShift, chunkShift } = tld;
   const { words, align, offset } = request;
-  const { low, high } = chunkRange(tld);
-  const last = high << chunkShift;
-  for (let base = low << chunkShift; base < last; base += 1 << segmentShift) {
+  const last = highChunk(tld) * (1 << chunkShift);
+  for (let base = lowChunk(tld) * (1 << chunkShift); base < last; base += 1 << segmentShift) {
     // The first place in this segment that is aligned as it should be.
     const start = Math.ceil((base + offset) / align) * align - offset;
     const end = start + words;
@@ -119,13 +119,30 @@ export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: Pa
   return 0;
 }
 
+/** How many segments a huge block has, by its first one; 1 for any other segment. More than the memory has are damage. */
+export function countOf(tld: Tld, segment: Word): number {
+  const { i32, segmentShift } = tld;
+  if (i32[segment + Segment.kind] !== KIND_HUGE) return 1;
+  const base = i32[segment + Segment.base];
+  const most = Math.ceil((i32.length - base) / (1 << segmentShift));
+  let count = Math.max(1, Math.min(i32[segment + Segment.count], most));
+  // A chunk without a table has no segments.
+  while (count > 1 && chunkAt(tld, (base + ((count - 1) << segmentShift)) >>> tld.chunkShift) === 0) count--;
+  if (count !== i32[segment + Segment.count])
+    tld.damage(`the huge block at ${base * 4} has ${i32[segment + Segment.count]} segments`);
+  return count;
+}
+
 /** The segments of a huge block go back; its page has been cleared. */
 export function freeHuge(tld: Tld, start: Word): void {
   const { i32, segmentShift } = tld;
   const base = (start >>> segmentShift) << segmentShift;
-  const segments = i32[segmentAt(tld, base) + Segment.count];
+  const segments = countOf(tld, segmentAt(tld, base));
   for (let index = segments - 1; index >= 0; index--) {
-    giveBack(tld, segmentAt(tld, base + (index << segmentShift)));
+    const segment = segmentAt(tld, base + (index << segmentShift));
+    // Any other owner is damage: of COUNT, or of the name.
+    if (i32[segment + Segment.threadId] === tld.threadId) giveBack(tld, segment);
+    else tld.damage(`a segment of the huge block at ${start * 4} belongs to another thread`);
   }
 }
 
@@ -153,12 +170,12 @@ export function extendHuge(tld: Tld, page: Word, end: Word): boolean {
   const base = (start >>> segmentShift) << segmentShift;
   const segment = segmentAt(tld, base);
   const arena = i32[segment + Segment.arena];
-  const have = base + (i32[segment + Segment.count] << segmentShift);
+  const have = base + (countOf(tld, segment) << segmentShift);
   // The last segment that it has may be one of which not all has come.
   const last = have - (1 << segmentShift);
   if (!hasSlices(tld, segmentAt(tld, last), last, start, end, arena)) return false;
   if (end <= have) return reach(tld, end);
-  if (end > chunkRange(tld).high << tld.chunkShift) return false;
+  if (end > highChunk(tld) * (1 << tld.chunkShift)) return false;
   if (!areFree(tld, have, end, arena) || !claimRun(tld, have, end, arena, KIND_HUGE_TAIL)) return false;
   tld.i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
   return reach(tld, end);

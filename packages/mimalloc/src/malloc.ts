@@ -21,6 +21,7 @@ import { reclaimAll } from './abandon.ts';
 import { claimSegmentFor, ownSegmentFor } from './arena.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from './bins.ts';
 import { collectPage, extendPage } from './blocks.ts';
+import { isPage, mostPages } from './bounds.ts';
 import { collectHeap, collectRetired } from './collect.ts';
 import { collectDelayed } from './delayed.ts';
 import { lookAtFull, meetOthers, toFull } from './full.ts';
@@ -32,6 +33,7 @@ import { HEAP_QUEUES, Heap } from './heap.ts';
 import { type HugeRequest, hugePage } from './huge.ts';
 import { pageOf } from './lookup.ts';
 import { adoptMemory } from './memory.ts';
+import { lookAtNull } from './null-write.ts';
 import { DELAYED, Page, type PagePlan, setRetire, slicesOf } from './page.ts';
 import { purgeArena, purgeOwn } from './purge.ts';
 import { pushPage, removePage, rotatePages } from './queue.ts';
@@ -135,8 +137,9 @@ function takeFrom(tld: Tld, heap: Word, bytes: number, page: Word): Word {
   return block;
 }
 
-/** Gives memory back that has been empty for its time. */
+/** Gives memory back that has been empty for its time, and looks for writes through NULL. */
 function purgeWhatIsDue(tld: Tld): void {
+  lookAtNull(tld);
   purgeOwn(tld, false);
   purgeArena(tld, false);
 }
@@ -172,6 +175,7 @@ function mallocAgain(tld: Tld, heap: Word, bytes: number): Word {
 /** Frees everything that can be freed: memory is short. */
 function makeRoom(tld: Tld, heap: Word): void {
   count(tld, heap, Counter.collections);
+  lookAtNull(tld);
   tick(tld, heap);
   reclaimAll(tld);
   collectHeap(tld, heap, true);
@@ -277,7 +281,12 @@ function adoptPage(tld: Tld, heap: Word, bin: number, count: number): Word {
   if (ownSegmentFor(tld, arena, { count, align: 1, residue: 0 }) !== 0 || !reclaimOne(tld, arena)) return 0;
   // Only now: what was adopted may lie in memory that has come.
   const { i32 } = tld;
+  let left = mostPages(tld);
   for (let page = i32[heap + QUEUES + (bin << 1)]; page !== 0; page = i32[page + NEXT]) {
+    if (--left < 0 || !isPage(tld, page)) {
+      tld.damage(`queue ${bin} leads to ${page * 4}, which is no page, or does not end`);
+      return 0;
+    }
     if (i32[page + FREE] === 0) continue;
     if (i32[page + PREV] !== 0) {
       removePage(tld, heap, bin, page);

@@ -20,10 +20,11 @@
 
 import { BIN_HUGE } from './bins.ts';
 import { collectPage, linkOf, setNext } from './blocks.ts';
+import { isRecord, mostRecords } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
-import { HEAP_WORDS, Heap } from './heap.ts';
-import { forgetSlice, mostRecords } from './heap-records.ts';
+import { Heap } from './heap.ts';
+import { forgetSlice } from './heap-records.ts';
 import {
   binOfPage,
   clearPage,
@@ -36,7 +37,6 @@ import {
   slicesOf,
 } from './page.ts';
 import { PAGE_SHIFT, sliceAt } from './page-map.ts';
-import { reach } from './reach.ts';
 import { KIND_PAGES, Segment } from './segment.ts';
 import { highBits, lowBits } from './slices.ts';
 import { Counter, count } from './stats.ts';
@@ -124,7 +124,7 @@ function hasRecords(tld: Tld, first: Word): boolean {
   let left = mostRecords(tld);
   for (
     let heap = crossings.load(header + Field.records);
-    heap !== 0 && left-- > 0 && reach(tld, heap + HEAP_WORDS);
+    heap !== 0 && left-- > 0 && isRecord(tld, heap);
     heap = tld.i32[heap + Heap.record]
   ) {
     if (heap >= first && heap < end) return true;

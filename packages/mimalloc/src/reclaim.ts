@@ -7,6 +7,7 @@ import { BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
+import { countOf } from './huge.ts';
 import { adoptSlices } from './memory.ts';
 import { binOfPage, Page } from './page.ts';
 import { Chunk, chunkAt, segmentAt } from './page-map.ts';
@@ -29,8 +30,9 @@ export function reclaim(tld: Tld, segment: Word): boolean {
   const { i32 } = tld;
   const base = i32[segment + Segment.base];
   crossings.clearBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
-  i32[tld.heap + Heap.segmentCount] += Math.max(1, i32[segment + Segment.count]);
-  for (let index = 1; index < i32[segment + Segment.count]; index++)
+  const segments = countOf(tld, segment);
+  i32[tld.heap + Heap.segmentCount] += segments;
+  for (let index = 1; index < segments; index++)
     i32[segmentAt(tld, base + (index << tld.segmentShift)) + Segment.threadId] = tld.threadId;
   if (
     i32[segment + Segment.kind] === KIND_PAGES &&

@@ -28,7 +28,7 @@ import { OS_PAGE_BYTES, OS_PAGE_SHIFT, OS_PAGE_WORDS, type Word } from './geomet
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { clearPage, initPage, Page, type PagePlan, slicesOf } from './page.ts';
-import { segmentAt, sliceAt } from './page-map.ts';
+import { chunkAt, segmentAt, sliceAt } from './page-map.ts';
 import { reach } from './reach.ts';
 import { findRun, highBits, lowBits } from './slices.ts';
 import type { Tld } from './tld.ts';
@@ -198,9 +198,14 @@ export function extendSlices(tld: Tld, page: Word, from: number, to: number): bo
  */
 export function commit(tld: Tld, from: Word, to: Word): boolean {
   const { u8, sliceShift } = tld;
+  if (!(from > 0 && from < to && to <= tld.i32.length)) {
+    tld.damage(`a page is to have blocks at [${from * 4}, ${to * 4})`);
+    return false;
+  }
   const last = (to - 1) >>> sliceShift;
   for (let slice = from >>> sliceShift; slice <= last; slice++) {
     const base = slice << sliceShift;
+    if (chunkAt(tld, base >>> tld.chunkShift) === 0) return false;
     const segment = segmentAt(tld, base);
     const at = ((segment + Segment.committed) << 2) + (slice & (tld.slicesPerSegment - 1));
     const end = slice === last ? to - base : 1 << sliceShift;

@@ -13,7 +13,7 @@ import { abandonSegment } from './abandon.ts';
 import { bitOf } from './arena.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
-import { giveBack } from './huge.ts';
+import { countOf, giveBack } from './huge.ts';
 import { mendSegment } from './mend.ts';
 import { Chunk, chunkAt, segmentAt } from './page-map.ts';
 import { reachSegment } from './reach-segment.ts';
@@ -24,13 +24,10 @@ import { forEachPageIn } from './walk.ts';
 
 /** How many segments there are with this one: a huge block's, if its page is there to vouch for the count. */
 export function extentOf(tld: Tld, segment: Word): number {
-  const { i32 } = tld;
   let segments = 1;
-  if (i32[segment + Segment.kind] === KIND_HUGE)
+  if (tld.i32[segment + Segment.kind] === KIND_HUGE)
     forEachPageIn(tld, segment, () => {
-      // A count that leaves the memory is damage.
-      const most = (i32.length - i32[segment + Segment.base]) / (1 << tld.segmentShift);
-      segments = Math.max(1, Math.min(i32[segment + Segment.count], Math.ceil(most)));
+      segments = countOf(tld, segment);
     });
   return segments;
 }
