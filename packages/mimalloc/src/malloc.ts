@@ -193,6 +193,11 @@ export function mallocSingleGeneric(tld: Tld, heap: Word, size: number, align: n
   return block;
 }
 
+/** Sees to it that this object's views reach what others have grown since it looked last: for objects that share a slot, and so each other's pages. */
+export function lookForMemory(tld: Tld): void {
+  if (tld.i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
+}
+
 /** Looks at memory and threads that have come since this thread looked last. */
 function lookAround(tld: Tld): void {
   // Taken down before looking: what comes meanwhile is looked at the next time.

@@ -11,9 +11,10 @@
  * finds. That only one is inside at a time is the business of what stands around it.
  */
 
-import type { Handle } from '@shmalloc/allocator-api';
+import type { Address, Handle } from '@shmalloc/allocator-api';
 import type { MiAllocatorInner as Inner } from '@shmalloc/atomic-cell';
 import { MiMalloc } from './complete.ts';
+import { lookForMemory } from './malloc.ts';
 import { type AttachOptions, open, view } from './open.ts';
 import { checkAttach, type MiMallocOptions } from './options.ts';
 import { makeGuard } from './secure/guards.ts';
@@ -54,6 +55,18 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
     const heap = view(MiAllocatorInner, handle, os, crossings, makeGuard);
     joinSlot(heap, 0);
     return heap;
+  }
+
+  /** As {@link MiMalloc.malloc}. The page may lie in memory that another object of this heap has grown, so that is looked at first. */
+  override malloc(size: number): Address {
+    lookForMemory(this);
+    return super.malloc(size);
+  }
+
+  /** As {@link MiMalloc.free}, likewise. */
+  override free(address: Address | ArrayBufferView): void {
+    lookForMemory(this);
+    super.free(address);
   }
 
   /** Ends this object's use of the heap; the heap and its blocks stay, for the other threads. */
