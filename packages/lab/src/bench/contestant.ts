@@ -68,6 +68,8 @@ export interface SeatOrder {
   readonly seed: number;
   /** What `prepare` gave. */
   readonly prepared: unknown;
+  /** Folder of the checkout whose build of ours is measured; this one when undefined. */
+  readonly build?: string | undefined;
 }
 
 interface Named {
@@ -89,7 +91,10 @@ interface Named {
  * @public
  */
 export interface IsolateContestant extends Named {
-  open(bytes: number, prepared: unknown): Promise<Subject>;
+  /** Of ours, the package that it comes from, without the scope. */
+  readonly package?: string;
+  /** @param build - folder of the checkout that our package is taken from; this one when undefined */
+  open(bytes: number, prepared: unknown, build?: string): Promise<Subject>;
 }
 
 /**

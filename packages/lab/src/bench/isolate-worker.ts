@@ -7,7 +7,7 @@ import { settle } from './settle.ts';
 import { WORKLOADS } from './workload.ts';
 
 const port = parentPort!;
-const { contestant: name, workload: workloadName, bytes, seed, prepared } = workerData as IsolateData;
+const { contestant: name, workload: workloadName, bytes, seed, prepared, build } = workerData as IsolateData;
 
 /** A failure ends the isolate; the main thread then goes on without this contestant. */
 function guard<T>(step: () => T): T | undefined {
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   const contestant = CONTESTANTS.find((each) => each.name === name)!;
   const workload = WORKLOADS.find((each) => each.name === workloadName)!;
   if (!('open' in contestant)) throw new Error(`${name} brings its own seat`);
-  const run = workload.start(await contestant.open(bytes, prepared), seed);
+  const run = workload.start(await contestant.open(bytes, prepared, build), seed);
 
   function answer(request: IsolateRequest): number | undefined {
     if (request.op === 'settle') {

@@ -16,9 +16,17 @@ import { isolateSeat } from './isolate.ts';
 import type { Workload } from './workload.ts';
 
 /** @public */
-export interface Plan {
-  readonly contestants: readonly Contestant[];
+export interface Plan extends Rounds {
   readonly workloads: readonly Workload[];
+}
+
+/**
+ * What the rounds themselves need of a plan.
+ * @public
+ */
+export interface Rounds {
+  readonly contestants: readonly Contestant[];
+  readonly workloads: readonly Pick<Workload, 'name' | 'title'>[];
   readonly rounds: number;
   /** How long a round of one contestant takes. */
   readonly roundSeconds: number;
@@ -72,7 +80,7 @@ export function stepsOf({ contestants, workloads, rounds }: Plan): number {
  * @param step - called before each step, with what it is
  * @public
  */
-export async function measure(plan: Plan, step: (label: string) => void = () => {}): Promise<Measurement> {
+export async function measure(plan: Rounds, step: (label: string) => void = () => {}): Promise<Measurement> {
   const samples: Sample[] = [];
   const absences: Absence[] = [];
   const prepared = new Map<Contestant, unknown>();

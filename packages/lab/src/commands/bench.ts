@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { recordings } from '@shmalloc/recordings';
 import { readTrace } from '@shmalloc/trace';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { CONTESTANTS, type Contestant, REFERENCES } from '../bench/contestant.ts';
 import {
   type Footprint,
@@ -21,10 +21,11 @@ import { THREAD_CONTESTANTS } from '../bench/threads/contestant.ts';
 import { leak, MEMORY_WORKLOADS } from '../bench/threads/memory.ts';
 import { THREAD_WORKLOADS } from '../bench/threads/workload.ts';
 import { WORKLOADS } from '../bench/workload.ts';
-import { JobError, oneLine } from '../errors.ts';
+import { JobError, oneLine, UsageError } from '../errors.ts';
 import { outPath, writeFile } from '../files.ts';
 import { describeMachine } from '../machine.ts';
 import { type Progress, startProgress } from '../progress.ts';
+import { AGAINST_NAMES, benchAgainst } from './bench-against.ts';
 import { type ThreadFlags, threadJob } from './bench-threads.ts';
 import { checkNames, chosen, names, wholeNumber } from './options.ts';
 
@@ -46,6 +47,8 @@ interface BenchFlags extends ThreadFlags {
   garbage: boolean;
   footprint: boolean;
   pages?: boolean;
+  against?: string;
+  alloc?: string[];
   json?: boolean;
   out?: string;
 }
@@ -56,6 +59,8 @@ Examples:
   shmalloc bench --quick --only tlsf,assemblyscript
   shmalloc bench --workload churn --rounds 31 --json
   shmalloc bench --pages
+  shmalloc bench --against ../main --alloc mimalloc   this build against the one in that folder
+  shmalloc bench --against .                          how far two equal builds differ
 
 Contestants: ${timed()
   .map(({ name }) => name)
@@ -93,13 +98,31 @@ export function addBench(root: Command): void {
       (text) => wholeNumber(text, 0, 86_400),
     )
     .option('--pages', 'measure the page allocators instead, on a fragmented map of up to 2^20 pages')
+    .addOption(
+      new Option(
+        '--against <dir>',
+        'measure this build against that of another built checkout instead, in turns, and say what differs by more than the spread',
+      ).conflicts(['pages', 'only', 'footprintSeconds']),
+    )
+    .option(
+      '--alloc <names>',
+      `with --against: which allocators (default: mimalloc, slab, tlsf, buddy); there are ${AGAINST_NAMES.join(', ')}`,
+      names,
+    )
     .option('--json', 'print the results as JSON')
-    .option('-o, --out <file>', 'where the JSON goes (default: out/bench.json, out/bench-pages.json)')
+    .option(
+      '-o, --out <file>',
+      'where the JSON goes (default: out/bench.json, out/bench-pages.json, out/bench-against.json)',
+    )
     .addHelpText('after', EXAMPLES)
     .action(bench);
 }
 
 async function bench(flags: BenchFlags): Promise<void> {
+  const { against, ...others } = flags;
+  if (against !== undefined) return benchAgainst({ ...others, against });
+  if (flags.alloc !== undefined)
+    throw new UsageError("'--alloc' belongs to '--against'; here it is '--only'");
   if (flags.pages) return benchPages(flags);
   checkChoice('contestant', flags.only, [timed(), THREAD_CONTESTANTS]);
   checkChoice('workload', flags.workload, [WORKLOADS, THREAD_WORKLOADS, MEMORY_WORKLOADS]);

@@ -1,3 +1,4 @@
+import { packageOf } from '../build.ts';
 import type { IsolateContestant } from '../contestant.ts';
 
 function basic(policy: 'first' | 'best' | 'worst'): IsolateContestant {
@@ -5,8 +6,9 @@ function basic(policy: 'first' | 'best' | 'worst'): IsolateContestant {
     name: `basic-${policy}`,
     title: `Basic, ${policy} fit`,
     kind: 'ours',
-    async open(bytes) {
-      const { Basic } = await import('@shmalloc/basic');
+    package: 'basic',
+    async open(bytes, _prepared, build) {
+      const { Basic } = await packageOf<typeof import('@shmalloc/basic')>('basic', build);
       return Basic.create({ bytes, policy });
     },
   };

@@ -1,3 +1,4 @@
+import { packageOf } from '../build.ts';
 import type { IsolateContestant } from '../contestant.ts';
 
 /** @public */
@@ -5,8 +6,9 @@ export const buddy: IsolateContestant = {
   name: 'buddy',
   title: 'Buddy',
   kind: 'ours',
-  async open(bytes) {
-    const { Buddy } = await import('@shmalloc/buddy');
+  package: 'buddy',
+  async open(bytes, _prepared, build) {
+    const { Buddy } = await packageOf<typeof import('@shmalloc/buddy')>('buddy', build);
     return Buddy.create({ bytes });
   },
 };

@@ -1,3 +1,4 @@
+import { packageOf } from '../build.ts';
 import type { IsolateContestant, Subject } from '../contestant.ts';
 
 const HEAPS = 3;
@@ -56,9 +57,10 @@ export const mimallocThree: IsolateContestant = {
   name: 'mimalloc-three',
   title: 'MiMalloc, one of three heaps',
   kind: 'ours',
-  async open(bytes) {
+  package: 'mimalloc',
+  async open(bytes, _prepared, build) {
     if (bytes > MAX_BYTES) throw new Error(`three heaps have at most ${MAX_BYTES} bytes each, not ${bytes}`);
-    const { MiMalloc } = await import('@shmalloc/mimalloc');
+    const { MiMalloc } = await packageOf<typeof import('@shmalloc/mimalloc')>('mimalloc', build);
     const heaps = Array.from({ length: HEAPS }, () => MiMalloc.create({ bytes }));
     for (const heap of heaps) warmUp(heap);
     return new Three(heaps);

@@ -1,3 +1,4 @@
+import { packageOf } from '../build.ts';
 import type { IsolateContestant } from '../contestant.ts';
 
 /** @public */
@@ -5,8 +6,9 @@ export const mimalloc: IsolateContestant = {
   name: 'mimalloc',
   title: 'MiMalloc',
   kind: 'ours',
-  async open(bytes) {
-    const { MiMalloc } = await import('@shmalloc/mimalloc');
+  package: 'mimalloc',
+  async open(bytes, _prepared, build) {
+    const { MiMalloc } = await packageOf<typeof import('@shmalloc/mimalloc')>('mimalloc', build);
     return MiMalloc.create({ bytes });
   },
 };

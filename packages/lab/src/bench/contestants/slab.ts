@@ -1,3 +1,4 @@
+import { packageOf } from '../build.ts';
 import type { IsolateContestant } from '../contestant.ts';
 
 /** @public */
@@ -5,8 +6,9 @@ export const slab: IsolateContestant = {
   name: 'slab',
   title: 'Slab',
   kind: 'ours',
-  async open(bytes) {
-    const { Slab } = await import('@shmalloc/slab');
+  package: 'slab',
+  async open(bytes, _prepared, build) {
+    const { Slab } = await packageOf<typeof import('@shmalloc/slab')>('slab', build);
     return Slab.create({ bytes });
   },
 };

@@ -1,3 +1,4 @@
+import { packageOf } from '../build.ts';
 import type { IsolateContestant } from '../contestant.ts';
 
 /** @public */
@@ -5,8 +6,9 @@ export const tlsf: IsolateContestant = {
   name: 'tlsf',
   title: 'Tlsf',
   kind: 'ours',
-  async open(bytes) {
-    const { Tlsf } = await import('@shmalloc/tlsf');
+  package: 'tlsf',
+  async open(bytes, _prepared, build) {
+    const { Tlsf } = await packageOf<typeof import('@shmalloc/tlsf')>('tlsf', build);
     return Tlsf.create({ bytes });
   },
 };

@@ -1,6 +1,7 @@
 /** Who is measured with several threads: the shape of a contestant, and the list of them. */
 
 import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
+import { packageOf } from '../build.ts';
 import type { Reference, Subject } from '../contestant.ts';
 import { basicFirst } from '../contestants/basic.ts';
 import { glibc } from '../contestants/glibc.ts';
@@ -50,7 +51,8 @@ interface Named {
  * @public
  */
 export interface HeapContestant extends Named {
-  load(): Promise<HeapMaker>;
+  /** @param build - folder of the checkout that our package is taken from; this one when undefined */
+  load(build?: string): Promise<HeapMaker>;
 }
 
 /**
@@ -64,9 +66,9 @@ export interface NativeContestant extends Named {
 /** @public */
 export type ThreadContestant = HeapContestant | NativeContestant;
 
-function miMalloc(backing: 'wasm' | 'sab'): () => Promise<HeapMaker> {
-  return async () => {
-    const { MiMalloc } = await import('@shmalloc/mimalloc');
+function miMalloc(backing: 'wasm' | 'sab'): (build?: string) => Promise<HeapMaker> {
+  return async (build) => {
+    const { MiMalloc } = await packageOf<typeof import('@shmalloc/mimalloc')>('mimalloc', build);
     return {
       create: (bytes) => MiMalloc.create({ bytes, backing }),
       attach: (handle) => MiMalloc.attach(handle as Handle),
@@ -84,24 +86,24 @@ function locked(kind: LockKind): () => Promise<HeapMaker> {
   };
 }
 
-async function loadTlsf(): Promise<HeapMaker> {
-  const { Tlsf } = await import('@shmalloc/tlsf');
+async function loadTlsf(build?: string): Promise<HeapMaker> {
+  const { Tlsf } = await packageOf<typeof import('@shmalloc/tlsf')>('tlsf', build);
   return {
     create: (bytes) => Tlsf.create({ bytes, lock: 'spin' }),
     attach: (handle) => Tlsf.attach(handle as Handle),
   };
 }
 
-async function loadSlab(): Promise<HeapMaker> {
-  const { Slab } = await import('@shmalloc/slab');
+async function loadSlab(build?: string): Promise<HeapMaker> {
+  const { Slab } = await packageOf<typeof import('@shmalloc/slab')>('slab', build);
   return {
     create: (bytes) => Slab.create({ bytes }),
     attach: (handle) => Slab.attach(handle as Handle),
   };
 }
 
-async function loadBasic(): Promise<HeapMaker> {
-  const { Basic } = await import('@shmalloc/basic');
+async function loadBasic(build?: string): Promise<HeapMaker> {
+  const { Basic } = await packageOf<typeof import('@shmalloc/basic')>('basic', build);
   return {
     create: (bytes) => Basic.create({ bytes, lock: 'spin' }),
     attach: (handle) => Basic.attach(handle as Handle),

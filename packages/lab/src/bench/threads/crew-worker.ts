@@ -21,7 +21,7 @@ async function setUp(): Promise<Play> {
   const contestant = THREAD_CONTESTANTS.find((each) => each.name === data.contestant)!;
   const workload = THREAD_WORKLOADS.find((each) => each.name === data.workload)!;
   if (!('load' in contestant)) throw new Error(`${data.contestant} is not called from JavaScript`);
-  const maker = await contestant.load();
+  const maker = await contestant.load(data.build);
   const attach = () => maker.attach(data.handle);
   const { worker, shared, seed, life, checked = false } = data;
   return workload.start({ worker, heap: attach(), attach, stage, shared, seed, life, checked });

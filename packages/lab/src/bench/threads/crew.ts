@@ -20,6 +20,8 @@ export interface CrewOrder {
   readonly life: number;
   /** Whether every block is stamped, and the stamp looked at before it is freed. */
   readonly checked?: boolean;
+  /** Folder of the checkout whose build of ours is measured; this one when undefined. */
+  readonly build?: string | undefined;
 }
 
 /**
@@ -87,7 +89,7 @@ export async function gatherCrew(
   workload: ThreadWorkload,
   order: CrewOrder,
 ): Promise<HeapCrew> {
-  const heap: SharedHeap = (await contestant.load()).create(order.bytes);
+  const heap: SharedHeap = (await contestant.load(order.build)).create(order.bytes);
   const stageBuffer = newStage();
   const stage = new Stage(stageBuffer);
   const shared = workload.share();
