@@ -19,8 +19,14 @@ import {
   printf,
 } from '@shmalloc/kernel';
 
-/** What the CPUs share besides the memory: word 0 says when to stop, the others hold addresses. */
+const CPUS = 4;
+
+/** What the CPUs share besides the memory: word 0 says when to stop, one for each CPU how many blocks of others it has freed, the rest hold addresses. */
 type Slots = Int32Array<SharedArrayBuffer>;
+const FOREIGN = 1;
+const FIRST = FOREIGN + CPUS;
+/** Blocks of others that each CPU frees between two swaps. */
+const STEP = 500;
 
 export default function program(cpu: Cpu, argument: unknown): void {
   if (argument === 'make a mistake') freeTwice(cpu);
@@ -30,22 +36,20 @@ export default function program(cpu: Cpu, argument: unknown): void {
 /** Puts new blocks into slots, and frees what it finds there, whoever has allocated it. */
 function replaceBlocks(cpu: Cpu, slots: Slots): void {
   let random = cpu.id + 1;
-  let blocks = 0;
   let foreign = 0;
   while (Atomics.load(slots, 0) === 0) {
     random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
     const block = kalloc(16 + (random >>> 21));
     if (block === 0) continue;
-    blocks++;
     cpu.memory.u8[block] = cpu.id;
     // Whoever takes an address out of a slot is the only one who has it.
-    const old = Atomics.exchange(slots, 1 + ((random >>> 8) % (slots.length - 1)), block) >>> 0;
-    if (old !== 0 && cpu.memory.u8[old] !== cpu.id) foreign++;
+    const old = Atomics.exchange(slots, FIRST + ((random >>> 8) % (slots.length - FIRST)), block) >>> 0;
+    if (old !== 0 && cpu.memory.u8[old] !== cpu.id) Atomics.store(slots, FOREIGN + cpu.id, ++foreign);
     kfree(old);
   }
   cpuBarrier();
-  for (let slot = 1 + cpu.id; slot < slots.length; slot += cpu.count) kfree(slots[slot] >>> 0);
-  const enough = blocks > 0 && foreign > 0 ? 'many' : 'too few';
+  for (let slot = FIRST + cpu.id; slot < slots.length; slot += cpu.count) kfree(slots[slot] >>> 0);
+  const enough = foreign >= STEP ? 'many' : 'too few';
   printf('cpu %d of %d: %s blocks, and freed those of others\n', cpu.id, cpu.count, enough);
 }
 
@@ -57,10 +61,16 @@ function freeTwice(cpu: Cpu): void {
   printf('nobody has noticed\n');
 }
 
+/** Waits until each CPU has gone a step further, however long it takes on this machine. */
+async function allGoOn(slots: Slots): Promise<void> {
+  const before = slots.slice(FOREIGN, FIRST);
+  while (before.some((foreign, cpu) => Atomics.load(slots, FOREIGN + cpu) < foreign + STEP)) await sleep(1);
+}
+
 if (isMainThread) {
   const names = Object.keys(ALLOCATORS) as AllocatorName[];
   const machine = await boot({
-    cpus: 4,
+    cpus: CPUS,
     bytes: 64 << 20,
     allocator: names[0],
     paged: { swap: true },
@@ -72,11 +82,11 @@ if (isMainThread) {
   const slots: Slots = new Int32Array(new SharedArrayBuffer(4 * 1000));
   const running = machine.run(import.meta.url, slots);
   for (const name of [...names.slice(1), names[0]]) {
-    await sleep(20);
+    await allGoOn(slots);
     machine.swap(name);
     console.log(`new blocks are from ${name}`);
   }
-  await sleep(20);
+  await allGoOn(slots);
   Atomics.store(slots, 0, 1);
   await running;
 

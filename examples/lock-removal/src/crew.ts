@@ -21,6 +21,8 @@ const MAX_THREADS = 200;
 
 /** How long a thread may take before it counts as stuck, in milliseconds. */
 export const PATIENCE_MS = 2000;
+/** How long it may take where nothing is to be stuck: on a busy machine a thread may have to wait for its turn. */
+export const LONG_MS = 120_000;
 
 /** One thread of a crew. */
 export class Hand {

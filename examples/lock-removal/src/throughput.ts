@@ -10,7 +10,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Crew, PATIENCE_MS } from './crew.ts';
+import { Crew, LONG_MS } from './crew.ts';
 import { STEPS } from './steps.ts';
 
 /**
@@ -100,12 +100,16 @@ async function measureOnce(
   milliseconds: number,
 ): Promise<{ rate: number; refused: number }> {
   board.hold();
-  const answers = hands
-    .slice(0, threads)
-    .map((hand, seed) =>
-      hand.tell({ what: 'churn', seed, slots: HELD, hugeEvery: 0 }, milliseconds + PATIENCE_MS),
-    );
+  const working = hands.slice(0, threads);
+  for (const { thread } of working) board.tell(thread, 0);
+  const answers = working.map((hand, seed) =>
+    hand.tell({ what: 'churn', seed, slots: HELD, hugeEvery: 0 }, milliseconds + LONG_MS),
+  );
   board.go();
+  // Who does not get a processor at once is waited for: a thread that has done nothing has no rate.
+  const late = performance.now() + LONG_MS;
+  while (working.some(({ thread }) => board.progressOf(thread) === 0) && performance.now() < late)
+    await sleep(1);
   await sleep(milliseconds);
   board.stop();
   let rate = 0;

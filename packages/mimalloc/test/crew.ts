@@ -221,7 +221,7 @@ export async function enlist(work: (hand: Hand) => unknown): Promise<void> {
 // ── In the main thread ──
 
 /** Workers that have not ended after so many seconds hang. */
-const PATIENCE_SECONDS = 90;
+const PATIENCE_SECONDS = 600;
 
 /** The package as it is. */
 const AS_IT_IS = { module: PACKAGE, mi: Original };

@@ -17,7 +17,7 @@ for (const [region, options] of Object.entries(REGIONS)) {
   for (const [what, scene] of Object.entries(SCENES)) {
     if (options.maxBytes !== undefined && /memory/.test(what)) continue;
     test(`a thread ends anywhere while ${what} (${region})`, (t) => {
-      t.timeout(5 * 60_000);
+      t.timeout(15 * 60_000);
       const random = randomOf(seedOf(t));
       const { steps, played, faults } = everyEnd({ stepped, options, scene, random, most: MOST });
       t.log(`${played} of ${steps} statements`);
@@ -95,7 +95,7 @@ const PLANTED: readonly (readonly [
 
 for (const [what, file, right, wrong, scene] of PLANTED) {
   test(`planted: ${what}`, async (t) => {
-    t.timeout(5 * 60_000);
+    t.timeout(15 * 60_000);
     const faulty = writeStepped(`planted-${PLANTED.findIndex(([each]) => each === what)}`, (name, text) => {
       if (name !== file) return text;
       t.true(text.includes(right), `${file} has ${right}`);

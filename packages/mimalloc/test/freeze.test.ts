@@ -19,7 +19,7 @@ for (const [what, file, statement] of MOMENTS) {
   test.serial(
     `a thread stops for good — ${what}: the others complete ${OPERATIONS} operations`,
     async (t) => {
-      t.timeout(5 * 60_000);
+      t.timeout(15 * 60_000);
       const random = randomOf(seedOf(t));
       const heap = MiMalloc.create({ bytes: 2 << 20, maxBytes: 64 << 20, segmentShift: 17, maxThreads: 16 });
       const other = MiMalloc.attach(heap.share());

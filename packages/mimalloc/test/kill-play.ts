@@ -8,22 +8,24 @@ import { Victims } from './kill.ts';
 
 const WORKERS = 3;
 const SLOTS = 500;
+/** Who has not moved by then hangs. */
+const PATIENCE_MS = 300_000;
 
 export async function killMany(t: ExecutionContext, deaths: number, options: MiMallocOptions): Promise<void> {
   const random = randomOf(seedOf(t));
   const heap = MiMalloc.create({ bytes: 32 << 20, grow: false, maxThreads: 8, ...options });
   const before = atRest([heap]);
   const victims = new Victims(WORKERS, SLOTS, false, random, () => heap.shareSlot());
-  t.true(await victims.moves(30_000), 'all workers come to work');
+  t.true(await victims.moves(PATIENCE_MS), 'all workers come to work');
   for (let death = 0; death < deaths; death++) {
     const index = random(WORKERS);
     await sleep(random(4));
     const name = await victims.kill(index);
     // Before anybody does anything about it.
-    if (death % 10 === 0) t.true(await victims.moves(30_000, index), 'the others go on');
+    if (death % 10 === 0) t.true(await victims.moves(PATIENCE_MS, index), 'the others go on');
     heap.reap(name);
     victims.replace(index);
-    if (!(await victims.moves(30_000))) t.fail(`after death ${death + 1} not all go on`);
+    if (!(await victims.moves(PATIENCE_MS))) t.fail(`after death ${death + 1} not all go on`);
   }
   await victims.stop();
   t.is(victims.faults, 0, 'blocks that were not as they were left');

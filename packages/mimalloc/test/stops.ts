@@ -95,7 +95,7 @@ export const STOPPED = 2;
 export const RESUMED = 3;
 export const FAILED = 4;
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 300_000;
 
 /** A thread in a worker that does what this thread tells it, and stops where it is told. Everything is synchronous. */
 export class Rival {

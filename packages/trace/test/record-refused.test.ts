@@ -91,17 +91,26 @@ test('a recording without room is refused', async (t) => {
 
 test('a program that allocates nothing, and one that outlives its parent, are said', async (t) => {
   const output = path.join(directory, 'static.trace');
-  const sleeper = compile('int main(void) { malloc(4322); sleep(1); return 0; }');
+  // It allocates, says so through a pipe that it has inherited, and lives until the test lets it go.
+  const gate = path.join(directory, 'outlives');
+  writeFileSync(gate, '');
+  const sleeper = compile(`int main(int n, char **words) {
+    malloc(4322);
+    close(9);
+    while (access(words[1], F_OK) == 0) usleep(10000);
+    return 0;
+  }`);
+  t.teardown(() => rmSync(gate, { force: true }));
   const { traces, problems } = await recordProgram(
     `int main(int n, char **words) {
        int ready[2];
        char byte;
-       if (pipe2(ready, O_CLOEXEC) != 0) return 1;
-       if (fork() == 0) { execv(words[1], words + 1); _exit(1); }
+       if (pipe(ready) != 0) return 1;
+       if (fork() == 0) { dup2(ready[1], 9); close(ready[1]); execv(words[1], words + 1); _exit(1); }
        close(ready[1]);
-       return read(ready[0], &byte, 1) != 0 || usleep(200000); /* the exec has closed it; now let the child begin */
-     }`.replace('int main', '#include <fcntl.h>\nint main'),
-    [sleeper],
+       return read(ready[0], &byte, 1) != 0; /* the end: the child has allocated, and closed it */
+     }`,
+    [sleeper, gate],
     { output },
   );
   t.is(traces[0].trace.operations, 0);

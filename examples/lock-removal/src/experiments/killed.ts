@@ -11,7 +11,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Crew, type Hand, PATIENCE_MS, SMALL_SEGMENT_SHIFT } from '../crew.ts';
+import { Crew, type Hand, LONG_MS, PATIENCE_MS, SMALL_SEGMENT_SHIFT } from '../crew.ts';
 import type { Churned } from '../orders.ts';
 import { counted, mebibytes, type Outcome, plural } from '../outcome.ts';
 
@@ -23,8 +23,6 @@ const VICTIMS = 8;
 const HEAPS = 10;
 /** Looks at the lock before a victim is killed all the same. */
 const MOST_LOOKS = 100_000;
-/** How long survivors may take where nobody waits for anybody: who is stuck is so for good, and on a busy machine a thread may have to wait. */
-const LONG_MS = 10_000;
 /** Blocks: one that the allocator was moving, and one that the program had taken out of its books. */
 const LOST_PER_DEATH = 2;
 /** Milliseconds that a victim works at least. */
@@ -73,7 +71,7 @@ async function killUntilStuck(
   let stuck = false;
   for (; !stuck && killed < VICTIMS; killed++) {
     await killOne(crew, true);
-    stuck = !(await goesOn(crew, PATIENCE_MS));
+    stuck = await isStuck(crew);
   }
   const isTaken = crew.guard !== 0;
   await crew.dismiss();
@@ -141,6 +139,16 @@ async function killOne(crew: Crew, inside: boolean): Promise<Hand> {
   if (inside) for (let looks = 0; crew.guard === 0 && looks < MOST_LOOKS; looks++);
   await crew.kill(victim);
   return victim;
+}
+
+/** Whether the survivors do nothing, with the lock taken: without that they have only not had a processor, and are waited for. */
+async function isStuck(crew: Crew): Promise<boolean> {
+  const late = performance.now() + LONG_MS;
+  do {
+    if (await goesOn(crew, PATIENCE_MS)) return false;
+    if (crew.guard !== 0) return true;
+  } while (performance.now() < late);
+  return true;
 }
 
 /** Whether the survivors get anything done. */

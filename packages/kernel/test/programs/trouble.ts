@@ -8,6 +8,9 @@ export interface Trouble {
   readonly exitCode?: number;
 }
 
+/** The longest that a timer can wait: nothing here is to end by itself. */
+const FOREVER_MS = 2 ** 31 - 1;
+
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function spin(): never {
@@ -46,17 +49,17 @@ const TROUBLES: Record<string, (cpu: Cpu, argument: Trouble) => unknown> = {
   },
   'detached rejection': async () => {
     void Promise.reject(new Error('nobody listens'));
-    await sleep(60_000);
+    await sleep(FOREVER_MS);
   },
   'throw in a timer': async () => {
     setTimeout(() => {
       throw new RangeError('tick');
     }, 1);
-    await sleep(60_000);
+    await sleep(FOREVER_MS);
   },
   close: () => {
     globalThis.close();
-    return sleep(60_000);
+    return sleep(FOREVER_MS);
   },
   exit: () => process.exit(3),
   'return a function': () => () => 0,
@@ -80,10 +83,10 @@ export default function trouble(cpu: Cpu, argument: unknown): unknown {
     Atomics.add(trouble.gate!, 0, 1);
     spin();
   }
-  if (trouble.kind === 'everyone sleeps') return sleep(60_000);
+  if (trouble.kind === 'everyone sleeps') return sleep(FOREVER_MS);
   if (cpu.id === (trouble.cpu ?? cpu.count - 1)) return TROUBLES[trouble.kind](cpu, trouble);
   if (trouble.kind === 'halt' || trouble.kind === 'timer left behind') return 'done';
   if (cpu.id === 0) return cpuBarrier();
   if (cpu.id === 1) spin();
-  return sleep(60_000);
+  return sleep(FOREVER_MS);
 }

@@ -25,8 +25,12 @@ import { regionFor } from '../replay/measure.ts';
 import type { ReplayTask } from '../replay/replay-program.ts';
 
 const PROGRAM: URL = new URL('../replay/replay-program.js', import.meta.url);
-/** With swaps a trace is replayed until all allocators have had their turn, but not for longer than this. */
+/**
+ * With swaps a trace is replayed until all allocators have had their turn, but not for longer than this, unless the machine is so slow that few
+ * swaps have been tried by then.
+ */
 const MOST_SECONDS = 10;
+const LEAST_TRIES = 10;
 /** Violations that are told in words. */
 const TOLD = 5;
 
@@ -114,7 +118,7 @@ export async function runFull(
         done.replays++;
         done.seconds += Math.max(...reports.map((report) => report.seconds));
         done.failedAllocations += reports.reduce((sum, report) => sum + report.failedAllocations, 0);
-      } while (swapper !== undefined && swapper.swaps() < allocators.length && done.seconds < MOST_SECONDS);
+      } while (swapper !== undefined && isDue(swapper, allocators.length, done.seconds));
     } finally {
       done.swaps = swapper?.stop() ?? 0;
     }
@@ -166,12 +170,21 @@ function broken(machine: Machine, pagesMore: number): string[] {
   return found;
 }
 
+/** Whether another replay is needed for the swaps that are missing, and may bring them. */
+function isDue({ swaps, tries }: Swapper, allocators: number, seconds: number): boolean {
+  return swaps() < allocators && (seconds < MOST_SECONDS || tries() < LEAST_TRIES * allocators);
+}
+
+interface Swapper {
+  swaps(): number;
+  /** Swaps, and those that were left out. */
+  tries(): number;
+  /** @returns how many swaps there were */
+  stop(): number;
+}
+
 /** Swaps until it is stopped, in turn. A swap that finds no pages is left out: the one before goes on. */
-function startSwaps(
-  machine: Machine,
-  allocators: readonly AllocatorName[],
-  every: number,
-): { swaps(): number; stop(): number } {
+function startSwaps(machine: Machine, allocators: readonly AllocatorName[], every: number): Swapper {
   let swaps = 0;
   let turn = 0;
   const timer = setInterval(() => {
@@ -186,6 +199,7 @@ function startSwaps(
   }, every);
   return {
     swaps: () => swaps,
+    tries: () => turn,
     stop: () => {
       clearInterval(timer);
       return swaps;
