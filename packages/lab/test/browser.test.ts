@@ -9,6 +9,8 @@ import { renderPage } from '../dist/report/page/page.js';
 import { madeUpReport } from './fixtures/report.js';
 
 const CHROMIUM = '/usr/bin/chromium';
+/** A browser that has not answered by then hangs. */
+const PATIENCE_MS = 600_000;
 const inBrowser = existsSync(CHROMIUM) ? test : test.skip;
 
 inBrowser('the page draws its plots from disk, asks for nothing, and never overflows', async (t) => {
@@ -18,6 +20,7 @@ inBrowser('the page draws its plots from disk, asks for nothing, and never overf
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: ['--headless', '--no-sandbox', '--disable-gpu'],
+    timeout: PATIENCE_MS,
   });
   t.teardown(async () => {
     await browser.close();
@@ -28,6 +31,7 @@ inBrowser('the page draws its plots from disk, asks for nothing, and never overf
     { width: 360, colorScheme: 'dark' as const },
   ]) {
     const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme });
+    page.setDefaultTimeout(PATIENCE_MS);
     const complaints: string[] = [];
     const requests: string[] = [];
     page.on('pageerror', (error) => complaints.push(error.message));

@@ -18,6 +18,8 @@ import { madeUpSteps } from './fixtures/steps.js';
 
 const BIN = fileURLToPath(new URL('../dist/bin.js', import.meta.url));
 const CHROMIUM = '/usr/bin/chromium';
+/** A browser that has not answered by then hangs. */
+const PATIENCE_MS = 600_000;
 const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-steps-'));
 test.after.always(() => rmSync(folder, { recursive: true }));
 
@@ -102,6 +104,7 @@ inBrowser('the page draws the throughput of the steps, and does not overflow', a
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: ['--headless', '--no-sandbox', '--disable-gpu'],
+    timeout: PATIENCE_MS,
   });
   t.teardown(() => browser.close());
   for (const { width, colorScheme } of [
@@ -109,6 +112,7 @@ inBrowser('the page draws the throughput of the steps, and does not overflow', a
     { width: 360, colorScheme: 'dark' as const },
   ]) {
     const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme });
+    page.setDefaultTimeout(PATIENCE_MS);
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => complaints.push(message.text()));
