@@ -17,6 +17,11 @@ export type Outcome =
 export interface CrewOptions {
   /** Seconds until workers that still run are terminated. */
   readonly seconds: number;
+  /**
+   * Seconds of processor time that this process may use meanwhile, for work that may go wrong and need not end: on a machine that does other things the
+   * crew gets as much done with them as on one that does not.
+   */
+  readonly workSeconds?: number;
   /** Stop everyone as soon as this oracle has found something. */
   readonly untilViolation?: Oracle;
 }
@@ -25,6 +30,7 @@ const POLL_MS = 20;
 
 /** Starts one worker for each job and waits until all have ended, or have been stopped. Never rejects. */
 export async function runCrew(jobs: readonly Job[], options: CrewOptions): Promise<Outcome[]> {
+  const { workSeconds = Number.POSITIVE_INFINITY } = options;
   const workers = jobs.map((job) => new Worker(new URL('./worker.js', import.meta.url), { workerData: job }));
   let stopped = false;
   const outcomes = workers.map((worker) => outcomeOf(worker, () => stopped));
@@ -36,13 +42,17 @@ export async function runCrew(jobs: readonly Job[], options: CrewOptions): Promi
   // The clock starts when the last worker has: on a busy machine that alone can take a second.
   let offline = workers.length;
   let deadline = Number.POSITIVE_INFINITY;
+  let used = 0;
   for (const worker of workers) {
     worker.once('online', () => {
-      if (--offline === 0) deadline = Date.now() + options.seconds * 1000;
+      if (--offline > 0) return;
+      deadline = Date.now() + options.seconds * 1000;
+      used = processorSeconds();
     });
   }
   const watchdog = setInterval(() => {
-    if (Date.now() > deadline || (options.untilViolation?.violationCount ?? 0) > 0) stopAll();
+    const isOver = Date.now() > deadline || processorSeconds() - used > workSeconds;
+    if ((offline === 0 && isOver) || (options.untilViolation?.violationCount ?? 0) > 0) stopAll();
   }, POLL_MS);
   // Others may wait for a worker that has failed.
   for (const outcome of outcomes) void outcome.then(({ end }) => end === 'failed' && stopAll());
@@ -51,6 +61,12 @@ export async function runCrew(jobs: readonly Job[], options: CrewOptions): Promi
   } finally {
     clearInterval(watchdog);
   }
+}
+
+/** Of this process, all threads together. */
+function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 function outcomeOf(worker: Worker, wasStopped: () => boolean): Promise<Outcome> {

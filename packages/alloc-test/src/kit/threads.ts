@@ -29,7 +29,10 @@ function randomHeap(bench: Bench, options: CreateOptions): TestedHeap {
 }
 
 /** Seconds until a crew counts as hanging. */
-const PATIENCE = { crew: 60, race: 1.2 };
+const PATIENCE = { crew: 600 };
+
+/** Seconds of processor time for a race, in which a worker may go round in circles. */
+const RACE_SECONDS = 2.4;
 
 /** How often a heap grows under a crew, and the milliseconds in between; WebAssembly memory comes in 64 KiB. */
 const GROWTH = { times: 6, pause: 2, unit: 65536 };
@@ -219,7 +222,11 @@ export async function raceWithoutLock(bench: Bench): Promise<Violation[]> {
   for (let race = 0; race < RACES; race++) {
     const watched = bench.watch(randomHeap(bench, { lock: 'none' }));
     const jobs = randomJobs(bench, watched, 2, 200_000, bench.seed + race);
-    await runCrew(jobs, { seconds: PATIENCE.race, untilViolation: watched.oracle });
+    await runCrew(jobs, {
+      seconds: PATIENCE.crew,
+      workSeconds: RACE_SECONDS,
+      untilViolation: watched.oracle,
+    });
     // That the allocator threw is a sign of damage; what is sought is the damage.
     const found = watched.oracle.violations().filter(({ kind }) => kind !== 'threw');
     if (found.length > 0) return found;
