@@ -45,6 +45,7 @@ export interface WatchedHeap {
 /** The algorithm under test with its options filled in. */
 export class Bench {
   readonly subject: Subject;
+  readonly scale: (typeof SCALE_NAMES)[number];
   readonly amounts: Amounts;
   readonly workers: readonly number[];
   readonly locks: readonly string[] | false;
@@ -58,7 +59,8 @@ export class Bench {
 
   constructor(subject: Subject, options: ConformanceOptions = {}) {
     this.subject = subject;
-    this.amounts = SCALES[checkChoice('scale', options.scale ?? 'quick', SCALE_NAMES)];
+    this.scale = checkChoice('scale', options.scale ?? process.env.SCALE ?? 'quick', SCALE_NAMES);
+    this.amounts = SCALES[this.scale];
     this.workers = options.workers ?? [1, 4];
     this.locks = options.locks ?? ['spin', 'mutex'];
     this.maxAlign = checkAlign('maxAlign', options.maxAlign ?? 4096);

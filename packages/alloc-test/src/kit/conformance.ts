@@ -53,7 +53,7 @@ const GROUPS: Readonly<Record<Group, (bench: Bench) => Check[]>> = {
 };
 
 /** Milliseconds that one test may take, by scale. */
-const TIMEOUTS = { quick: 15 * 60_000, full: 30 * 60_000 };
+const TIMEOUTS = { quick: 15 * 60_000, medium: 15 * 60_000, full: 30 * 60_000 };
 
 /**
  * Registers every check of the kit for one algorithm. What the options switch off is registered as skipped, with the reason in its
@@ -88,7 +88,7 @@ export function conformance(test: TestFunction, subject: Subject, options: Confo
     }
     for (const { title, run } of checks(bench)) {
       test.serial(`${name}: ${title}`, async (t) => {
-        t.timeout(TIMEOUTS[options.scale ?? 'quick']);
+        t.timeout(TIMEOUTS[bench.scale]);
         bench.log = (line) => t.log(line);
         await run(bench);
         t.pass();

@@ -94,8 +94,11 @@ export type Group =
  * @public
  */
 export interface ConformanceOptions {
-  /** `'quick'`: seconds. `'full'`: every row of the ArceOS tests with its own numbers: tens of seconds, or minutes. Default `'quick'`. */
-  scale?: 'quick' | 'full' | undefined;
+  /**
+   * `'quick'`: a few seconds. `'medium'`: three times that. `'full'`: every row of the ArceOS tests with its own numbers: tens of seconds, or minutes.
+   * Default: `SCALE` of the environment, or else `'quick'`.
+   */
+  scale?: 'quick' | 'medium' | 'full' | undefined;
   /** How many workers share the heap, once for each entry. Default `[1, 4]`. */
   workers?: readonly number[] | undefined;
   /**
@@ -142,11 +145,27 @@ export interface Amounts {
 }
 
 /** How much can be run. */
-export const SCALE_NAMES = ['quick', 'full'] as const;
+export const SCALE_NAMES = ['quick', 'medium', 'full'] as const;
 
-/** The two scales; `full` has the numbers of the originals. */
+/** The scales; `full` has the numbers of the originals. */
 export const SCALES: Readonly<Record<(typeof SCALE_NAMES)[number], Amounts>> = {
   quick: {
+    alignSteps: 3000,
+    sorted: 100_000,
+    vectors: [
+      [1000, 64],
+      [250, 520],
+    ],
+    mapOperations: 3000,
+    replaced: [1000, 32, 64],
+    touched: 20,
+    threads: { threads: 4, rounds: 3, slots: 200 },
+    benchBlocks: 6400,
+    largeReplacements: 300,
+    threadOperations: 80_000,
+    propertyRuns: 30,
+  },
+  medium: {
     alignSteps: 5000,
     sorted: 300_000,
     vectors: [
