@@ -5,5 +5,5 @@ import { AxBasic, OMITTED } from './tested.js';
 conformance(
   test,
   { name: 'axalloc over basic', allocator: AxBasic, module: new URL('./tested.js', import.meta.url).href },
-  { workers: [1, 4], omit: OMITTED },
+  { workers: [4], omit: OMITTED },
 );

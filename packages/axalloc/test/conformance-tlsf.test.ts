@@ -5,5 +5,5 @@ import { AxTlsf, OMITTED } from './tested.js';
 conformance(
   test,
   { name: 'axalloc over tlsf', allocator: AxTlsf, module: new URL('./tested.js', import.meta.url).href },
-  { workers: [1, 4], omit: OMITTED },
+  { workers: [4], omit: OMITTED },
 );
