@@ -207,7 +207,7 @@ export function commit(tld: Tld, from: Word, to: Word): boolean {
     const base = slice << sliceShift;
     if (chunkAt(tld, base >>> tld.chunkShift) === 0) return false;
     const segment = segmentAt(tld, base);
-    const at = ((segment + Segment.committed) << 2) + (slice & (tld.slicesPerSegment - 1));
+    const at = (segment + Segment.committed) * 4 + (slice & (tld.slicesPerSegment - 1)); // no shift: above 2 GiB it is negative
     const end = slice === last ? to - base : 1 << sliceShift;
     const wanted = (end + OS_PAGE_WORDS - 1) >>> OS_PAGE_SHIFT;
     const have = u8[at];
@@ -278,7 +278,7 @@ function takeCommitted(tld: Tld, segment: Word, slice: number): number {
   const { i32, u8 } = tld;
   const bits = i32[segment + (slice < 32 ? Segment.purgeLow : Segment.purgeHigh)];
   if (((bits >>> (slice & 31)) & 1) === 0) return 0;
-  const at = ((segment + Segment.committed) << 2) + slice;
+  const at = (segment + Segment.committed) * 4 + slice;
   const have = u8[at];
   if (i32[tld.header + Field.purgeResets] === 0) u8[at] = 0;
   return have;

@@ -270,3 +270,17 @@ test('the layer below reserves more address space when there is none left', (t) 
   heap.validate();
   t.deepEqual(os.faults, []);
 });
+
+test('above 2 GiB, too, a block has memory behind it, which is committed once and counted', (t) => {
+  const memory = new SharedArrayBuffer(4 * 1024 * MIB);
+  const os = new TestOs(0);
+  const heap = MiMalloc.create({ memory, start: 4 * 1024 * MIB - 16 * MIB, os });
+  const before = heap.footprintBytes();
+  const blocks = [64, 5000, 100_000, 3 * MIB].map((size) => [heap.malloc(size), size]);
+  for (const [block, size] of blocks) t.true(block > 2 ** 31 && os.backs(block, size), `${size}`);
+  t.true(heap.footprintBytes() - before >= 3 * MIB, `${heap.footprintBytes()} bytes, ${before} before`);
+  for (const [block] of blocks) heap.free(block);
+  heap.collect(true);
+  t.true(os.backed.size * OS_PAGE < MIB, 'what is free is given back');
+  t.deepEqual(os.faults, []);
+});

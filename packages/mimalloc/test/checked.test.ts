@@ -1,0 +1,85 @@
+/** Memory comes in the middle of every operation, in the package with a check at every access; and the checks name faults that are planted. */
+
+import type * as Package from '@shmalloc/mimalloc';
+import test from 'ava';
+import { describe, takeFindings } from '../../alloc-test/dist-test/bounds/check.js';
+import { type Copy, writeChecked } from '../../alloc-test/dist-test/bounds/copy.js';
+import { OPERATIONS, playEach } from './checked-scenes.js';
+
+const copies: Copy[] = [];
+test.after.always(() => {
+  for (const copy of copies) copy.remove();
+});
+
+/** The package with checks, and with one piece of a file changed. */
+async function checked(file = '', from = /^/, to = ''): Promise<typeof Package> {
+  let places = 0;
+  const copy = writeChecked('mimalloc', import.meta.url, (name, text) => {
+    if (name !== file) return text;
+    return text.replace(from, (piece) => {
+      places++;
+      return to === '' ? piece : to;
+    });
+  });
+  copies.push(copy);
+  if (file !== '' && places !== 1) throw new Error(`${from} stands ${places} times in ${file}`);
+  return (await import(copy.url)) as typeof Package;
+}
+
+const whole = await checked();
+
+for (const [name, operation] of Object.entries(OPERATIONS)) {
+  for (const secure of [0, 4]) {
+    for (const backing of ['wasm', 'sab'] as const) {
+      test.serial(
+        `memory comes before each atomic operation of ${name} (secure ${secure}, ${backing})`,
+        (t) => {
+          const { plays, wrong } = playEach(whole, operation, { secure, backing });
+          t.log(`${plays} moments`);
+          t.true(plays > 0);
+          t.deepEqual(wrong.slice(0, 5), []);
+        },
+      );
+    }
+  }
+}
+
+/** A heap that grows, is used up to its last byte, and is freed. @returns what the checks found */
+function useUp({ MiMalloc }: typeof Package): string[] {
+  takeFindings();
+  const heap = MiMalloc.create({ bytes: 1 << 20, maxBytes: 2 << 20 });
+  heap.registerError(() => {});
+  try {
+    const blocks: number[] = [];
+    for (const size of [60_000, 8000, 100]) {
+      for (let block = heap.calloc(1, size); block !== 0; block = heap.calloc(1, size)) blocks.push(block);
+    }
+    for (const block of blocks) heap.free(block);
+    heap.collect(true);
+  } catch {
+    // With a fault planted, anything may happen: what counts is what is found.
+  }
+  return takeFindings()
+    .filter(({ declared }) => declared === undefined)
+    .map(describe);
+}
+
+test.serial('a heap that grows and is used up leaves no view', (t) => {
+  t.deepEqual(useUp(whole), []);
+});
+
+test.serial('views that are kept across a growth are named', async (t) => {
+  const found = useUp(await checked('tld.js', /this\.i32 = this\.memory\.i32;/, ';'));
+  t.log(found[0]);
+  t.true(found.length > 0);
+});
+
+test.serial('a range that is one word too long is named at the end of the memory', async (t) => {
+  const found = useUp(await checked('zeroed.js', /first \+ words/, 'first + words + 1'));
+  t.log(found[0]);
+  t.true(
+    found.some((line) =>
+      /^mimalloc\/zeroed\.js:\d+: i32\.fill\(0, first, first \+ words \+ 1\) at/.test(line),
+    ),
+  );
+});
