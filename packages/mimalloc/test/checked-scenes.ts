@@ -7,19 +7,21 @@
  *   B                          └ malloc … grow … free … collect ┘          n = 1, 2, … until A does fewer
  * ```
  *
- * Both threads' blocks are under the oracle.
+ * Before that A has used up everything that it can reach but two segments, which B takes first. Both threads' blocks are under the oracle.
  */
 
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
+import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
 import type * as Package from '@shmalloc/mimalloc';
-import type { MiMalloc } from '@shmalloc/mimalloc';
+import { AccountingOs, type MiHeap, type MiMalloc } from '@shmalloc/mimalloc';
 import { describe, takeFindings } from '../../alloc-test/dist-test/bounds/check.js';
 
 /** What thread A has when its operation begins. */
 export interface Scene {
   readonly heap: MiMalloc;
   readonly checked: CheckedAllocator;
+  readonly oracle: Oracle;
   /** A block of each, that A or B has allocated. */
   readonly mine: number;
   readonly theirs: number;
@@ -27,6 +29,25 @@ export interface Scene {
 
 /** Bytes of `mine` and `theirs`. */
 const HELD = 5000;
+
+/** The owner of the memory as A knows it: it has none until it may. */
+class Sparing extends AccountingOs {
+  may = false;
+
+  override reserve(bytes: number): ReturnType<AccountingOs['reserve']> {
+    return this.may ? super.reserve(bytes) : null;
+  }
+}
+
+/** Another heap of A; undefined when there is no memory for its record. */
+function newHeap({ heap }: Scene): MiHeap | undefined {
+  try {
+    return heap.heapNew();
+  } catch (error) {
+    if (error instanceof AllocError && error.code === 'NoMemory') return undefined;
+    throw error;
+  }
+}
 
 /** What A may be at when memory comes. */
 export const OPERATIONS: Readonly<Record<string, (scene: Scene) => void>> = {
@@ -41,22 +62,24 @@ export const OPERATIONS: Readonly<Record<string, (scene: Scene) => void>> = {
   'alignedAlloc at a segment’s start': ({ checked }) => checked.alignedAlloc(65_536, 3000),
   'realloc to a page': ({ checked, mine }) => checked.realloc(mine, HELD, 8, 20_000),
   'realloc to some segments': ({ checked, mine }) => checked.realloc(mine, HELD, 8, 300_000),
-  'free of a block of its own, and a forced collection': ({ heap, checked, mine }) => {
-    checked.free(mine, HELD);
+  'free of all that it has, and a forced collection': ({ heap, checked, oracle }) => {
+    for (const { address, size, thread } of [...oracle.liveBlocks()])
+      if (thread === 1) checked.free(address, size);
     heap.collect(true);
   },
   'free of a block of another thread': ({ checked, theirs }) => checked.free(theirs, HELD),
-  'a heap that comes, allocates, and is deleted': ({ heap, checked }) => {
-    const part = heap.heapNew();
-    for (let count = 0; count < 5; count++) part.malloc(1000);
-    part.delete();
-    checked.malloc(1000);
+  'a heap that comes, allocates, and is deleted': (scene) => {
+    const part = newHeap(scene);
+    const blocks = Array.from({ length: 5 }, () => part?.malloc(1000) ?? 0);
+    part?.delete();
+    scene.checked.malloc(1000);
+    for (const block of blocks) scene.heap.free(block);
   },
-  'a heap that comes, allocates, and is destroyed': ({ heap, checked }) => {
-    const part = heap.heapNew();
-    for (let count = 0; count < 5; count++) part.malloc(20_000);
-    part.destroy();
-    checked.malloc(20_000);
+  'a heap that comes, allocates, and is destroyed': (scene) => {
+    const part = newHeap(scene);
+    for (let count = 0; count < 5; count++) part?.malloc(20_000);
+    part?.destroy();
+    scene.checked.malloc(20_000);
   },
 };
 
@@ -77,12 +100,17 @@ const NAMES: readonly (keyof Crossings)[] = [
   'releaseRun',
 ];
 
+export interface PlayOptions extends Package.MiMallocOptions {
+  /** Whether A, too, can make the memory grow. */
+  readonly grows: boolean;
+}
+
 /** Plays an operation with memory that comes before A's n-th atomic operation. @returns what went wrong; undefined when A did fewer */
 function play(
   mi: typeof Package,
   operation: (scene: Scene) => void,
   nth: number,
-  options: Package.MiMallocOptions,
+  { grows, ...options }: PlayOptions,
 ): string[] | undefined {
   const b = mi.MiMalloc.create({ bytes: 1 << 20, maxBytes: 8 << 20, purgeDelay: 0, seed: 1, ...options });
   const oracle = Oracle.create({ bytes: 8 << 20 });
@@ -112,13 +140,21 @@ function play(
   takeFindings();
   while (b.memory.byteLength < (1 << 20) + 300_000) others.malloc(16_000);
   const theirs = others.malloc(HELD);
-  const a = mi.MiMalloc.attach(b.share(), { crossings: spied as unknown as Crossings });
+  const spare = [others.malloc(60_000), others.malloc(60_000)];
+  const memory = SharedMemory.from(b.memory.source);
+  const os = new Sparing(memory, true, 0);
+  const a = mi.MiMalloc.attach(b.share(), { crossings: spied as unknown as Crossings, os });
   for (const heap of [a, b]) heap.registerError(({ message }) => wrong.push(message));
   const checked = new CheckedAllocator(a, oracle, 1);
   const mine = checked.malloc(HELD);
+  for (const size of [300_000, 20_000, 16_000, 4000, 1000, 600, 48]) while (checked.malloc(size) !== 0);
+  // What A finds free when it looks, and B has taken when A claims it.
+  for (const block of spare) others.free(block, 60_000);
+  b.collect(true);
+  os.may = grows;
   left = nth;
   try {
-    operation({ heap: a, checked, mine, theirs });
+    operation({ heap: a, checked, oracle, mine, theirs });
     if (left > 0) return undefined;
     for (let count = 0; count < 40; count++) checked.malloc(600);
     for (const { address, size } of [...oracle.liveBlocks()]) checked.free(address, size);
@@ -143,7 +179,7 @@ function play(
 export function playEach(
   mi: typeof Package,
   operation: (scene: Scene) => void,
-  options: Package.MiMallocOptions,
+  options: PlayOptions,
 ): { plays: number; wrong: string[] } {
   const wrong: string[] = [];
   for (let nth = 1; ; nth++) {
