@@ -11,11 +11,12 @@
  */
 
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
-import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
+import { AllocError } from '@shmalloc/allocator-api';
 import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
 import type * as Package from '@shmalloc/mimalloc';
-import { AccountingOs, type MiHeap, type MiMalloc } from '@shmalloc/mimalloc';
+import type { MiHeap, MiMalloc } from '@shmalloc/mimalloc';
 import { describe, takeFindings } from '../../alloc-test/dist-test/bounds/check.js';
+import { StingyOs } from './growing.ts';
 
 /** What thread A has when its operation begins. */
 export interface Scene {
@@ -29,15 +30,6 @@ export interface Scene {
 
 /** Bytes of `mine` and `theirs`. */
 const HELD = 5000;
-
-/** The owner of the memory as A knows it: it has none until it may. */
-class Sparing extends AccountingOs {
-  may = false;
-
-  override reserve(bytes: number): ReturnType<AccountingOs['reserve']> {
-    return this.may ? super.reserve(bytes) : null;
-  }
-}
 
 /** Another heap of A; undefined when there is no memory for its record. */
 function newHeap({ heap }: Scene): MiHeap | undefined {
@@ -141,9 +133,10 @@ function play(
   while (b.memory.byteLength < (1 << 20) + 300_000) others.malloc(16_000);
   const theirs = others.malloc(HELD);
   const spare = [others.malloc(60_000), others.malloc(60_000)];
-  const memory = SharedMemory.from(b.memory.source);
-  const os = new Sparing(memory, true, 0);
+  // A has no memory until it may.
+  const os = new StingyOs(() => 0, 1, 0);
   const a = mi.MiMalloc.attach(b.share(), { crossings: spied as unknown as Crossings, os });
+  os.heap = a;
   for (const heap of [a, b]) heap.registerError(({ message }) => wrong.push(message));
   const checked = new CheckedAllocator(a, oracle, 1);
   const mine = checked.malloc(HELD);
@@ -151,7 +144,7 @@ function play(
   // What A finds free when it looks, and B has taken when A claims it.
   for (const block of spare) others.free(block, 60_000);
   b.collect(true);
-  os.may = grows;
+  os.refusal = grows ? 0 : 1;
   left = nth;
   try {
     operation({ heap: a, checked, oracle, mine, theirs });

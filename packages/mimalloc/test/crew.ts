@@ -20,9 +20,17 @@ import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-tes
 import type { Handle } from '@shmalloc/allocator-api';
 import type { MiMalloc, MiMallocOptions } from '@shmalloc/mimalloc';
 import * as Original from '@shmalloc/mimalloc';
-import type { ExecutionContext } from 'ava';
+import { GROWING, patiently, StingyOs } from './growing.ts';
 import { type Random, randomOf, seedOf } from './harness.ts';
 import { PACKAGE, type Package } from './mutants.ts';
+
+/** What a crew needs of ava's `t`. */
+export interface Judge {
+  log(...values: unknown[]): void;
+  is(actual: unknown, expected: unknown, message?: string): unknown;
+  deepEqual(actual: unknown, expected: unknown, message?: string): unknown;
+  true(actual: unknown, message?: string): unknown;
+}
 
 /** A block with what was asked for. */
 export interface Block {
@@ -45,6 +53,8 @@ export interface Post {
   /** Blocks that a parcel holds at the most. */
   readonly capacity: number;
   readonly crossings: 'auto' | 'wasm' | 'js';
+  /** Whether its memory grows, in small steps. */
+  readonly growing: boolean;
   /** The URL of the package that it runs. */
   readonly module: string;
   /** What it is to do: for the module that it runs. */
@@ -167,8 +177,10 @@ export class Hand {
   }
 
   private attach(): [MiMalloc, CheckedAllocator] {
-    const { handle, crossings, thread } = this.post;
-    const heap = this.mi.MiMalloc.attach(handle, { crossings });
+    const { handle, crossings, thread, growing } = this.post;
+    const os = growing ? new StingyOs(this.random) : undefined;
+    const heap = this.mi.MiMalloc.attach(handle, { crossings, os });
+    if (os !== undefined) os.heap = heap;
     // Nothing in these tests is freed wrongly.
     heap.registerError((error) => {
       throw error;
@@ -189,7 +201,8 @@ export class Hand {
 
   /** A block that there must be room for. */
   malloc(size: number): Block {
-    const address = this.checked.malloc(size);
+    const { checked } = this;
+    const address = this.post.growing ? patiently(() => checked.malloc(size)) : checked.malloc(size);
     if (address === 0) throw new Error(`malloc(${size}) gave 0 although there is room`);
     return { address, size };
   }
@@ -229,6 +242,8 @@ const AS_IT_IS = { module: PACKAGE, mi: Original };
 export interface CrewOptions extends MiMallocOptions {
   /** What the workers use; `'mixed'`: each second one something else. Default `'auto'`. */
   readonly kind?: 'auto' | 'wasm' | 'js' | 'mixed';
+  /** Whether the memory grows, in small steps, and by any thread: `bytes` is what it may grow to then. Default false. */
+  readonly growing?: boolean;
   /** Parcels on the board, and blocks in each. */
   readonly parcels: number;
   readonly capacity: number;
@@ -245,7 +260,7 @@ export class Crew {
   readonly board: Board;
   /** Workers that were started. */
   started = 0;
-  private readonly t: ExecutionContext;
+  private readonly t: Judge;
   private readonly seed: number;
   private readonly boardBuffer: SharedArrayBuffer;
   private readonly capacity: number;
@@ -254,14 +269,27 @@ export class Crew {
   private readonly patience: number;
   private readonly errors: string[] = [];
   private readonly freeSegments: number;
+  private readonly growing: boolean;
 
-  constructor(t: ExecutionContext, crewOptions: CrewOptions) {
-    const { parcels, capacity, kind = 'auto', planted = AS_IT_IS, patience, ...options } = crewOptions;
+  /** @param seed - default: {@link seedOf} */
+  constructor(t: Judge, crewOptions: CrewOptions, seed: number = seedOf(t)) {
+    const {
+      parcels,
+      capacity,
+      kind = 'auto',
+      planted = AS_IT_IS,
+      patience,
+      growing,
+      ...options
+    } = crewOptions;
     this.t = t;
-    this.seed = seedOf(t);
-    this.heap = planted.mi.MiMalloc.create({ grow: false, maxThreads: 32, ...options });
+    this.seed = seed;
+    this.growing = growing ?? false;
+    const { bytes, maxBytes = bytes ?? GROWING.maxBytes } = options;
+    const sizes = this.growing ? { ...GROWING, maxBytes } : { grow: false, bytes };
+    this.heap = planted.mi.MiMalloc.create({ maxThreads: 32, ...options, ...sizes });
     this.heap.registerError(({ message }) => this.errors.push(message));
-    this.oracle = Oracle.create({ bytes: this.heap.memory.byteLength });
+    this.oracle = Oracle.create({ bytes: this.growing ? maxBytes : this.heap.memory.byteLength });
     this.boardBuffer = new SharedArrayBuffer(Board.bytesFor(parcels, capacity));
     this.board = new Board(this.boardBuffer, capacity);
     this.capacity = capacity;
@@ -290,6 +318,7 @@ export class Crew {
         board: this.boardBuffer,
         capacity: this.capacity,
         crossings: this.kind === 'mixed' ? (index % 2 === 0 ? 'wasm' : 'js') : this.kind,
+        growing: this.growing,
         module: this.module,
         job,
       };
@@ -345,7 +374,9 @@ export class Crew {
     const { freeSegments, abandonedSegments, threads, counters } = heap.stats();
     t.is(abandonedSegments, 0);
     t.is(threads, 1, 'everyone else has gone');
-    t.is(freeSegments, this.freeSegments, 'free segments');
+    if (this.growing)
+      t.true(freeSegments >= this.freeSegments, `${freeSegments} free segments, ${this.freeSegments} before`);
+    else t.is(freeSegments, this.freeSegments, 'free segments');
     t.log(
       `${this.started} workers · ${blocks} blocks (${live} bytes) left for the main thread · ` +
         `footprint ${(heap.footprintBytes() / 2 ** 20).toFixed(1)} MiB of ${heap.memory.byteLength / 2 ** 20} · ` +

@@ -1,7 +1,7 @@
 /** Kills workers at random moments and replaces them: see `kill.test.ts`, and `kill.long.test.ts` for more of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
-import type { ExecutionContext } from 'ava';
+import type { Judge } from './crew.ts';
 import { atRest, leftovers } from './ends.ts';
 import { randomOf, seedOf } from './harness.ts';
 import { Victims } from './kill.ts';
@@ -11,11 +11,29 @@ const SLOTS = 500;
 /** Who has not moved by then hangs. */
 const PATIENCE_MS = 300_000;
 
-export async function killMany(t: ExecutionContext, deaths: number, options: MiMallocOptions): Promise<void> {
-  const random = randomOf(seedOf(t));
-  const heap = MiMalloc.create({ bytes: 32 << 20, grow: false, maxThreads: 8, ...options });
+/** With `maxBytes` the memory grows, in small steps. */
+export async function killMany(
+  t: Judge,
+  deaths: number,
+  options: MiMallocOptions,
+  seed: number = seedOf(t),
+): Promise<void> {
+  const random = randomOf(seed);
+  const heap = MiMalloc.create({
+    bytes: 32 << 20,
+    grow: options.maxBytes !== undefined,
+    maxThreads: 8,
+    ...options,
+  });
   const before = atRest([heap]);
-  const victims = new Victims(WORKERS, SLOTS, false, random, () => heap.shareSlot());
+  const victims = new Victims(
+    WORKERS,
+    SLOTS,
+    false,
+    random,
+    () => heap.shareSlot(),
+    options.maxBytes !== undefined,
+  );
   t.true(await victims.moves(PATIENCE_MS), 'all workers come to work');
   for (let death = 0; death < deaths; death++) {
     const index = random(WORKERS);
@@ -25,7 +43,7 @@ export async function killMany(t: ExecutionContext, deaths: number, options: MiM
     if (death % 10 === 0) t.true(await victims.moves(PATIENCE_MS, index), 'the others go on');
     heap.reap(name);
     victims.replace(index);
-    if (!(await victims.moves(PATIENCE_MS))) t.fail(`after death ${death + 1} not all go on`);
+    if (!(await victims.moves(PATIENCE_MS))) t.true(false, `after death ${death + 1} not all go on`);
   }
   await victims.stop();
   t.is(victims.faults, 0, 'blocks that were not as they were left');
@@ -33,7 +51,8 @@ export async function killMany(t: ExecutionContext, deaths: number, options: MiM
   atRest([heap]);
   const left = leftovers([heap]);
   t.log(
-    `${deaths} deaths, ${left.length} blocks lost, ${left.reduce((sum, block) => sum + heap.usableSize(block), 0)} bytes`,
+    `${deaths} deaths, ${left.length} blocks lost, ${left.reduce((sum, block) => sum + heap.usableSize(block), 0)} bytes; ` +
+      `${heap.memory.byteLength / 2 ** 20} MiB`,
   );
   t.true(left.length <= deaths, 'one block a death at most');
   for (const block of left) heap.free(block);
@@ -42,4 +61,6 @@ export async function killMany(t: ExecutionContext, deaths: number, options: MiM
   t.is(segments, 0);
   t.true(freeSegments >= before.freeSegments, `${freeSegments} free segments, ${before.freeSegments} before`);
   t.is(heap.stats().threads, 1, 'no slot is lost');
+  const { bytes = 0, maxBytes } = options;
+  if (maxBytes !== undefined) t.true(heap.memory.byteLength > bytes, 'it has grown');
 }

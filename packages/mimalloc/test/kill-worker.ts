@@ -4,22 +4,45 @@
  */
 
 import { workerData } from 'node:worker_threads';
-import type { Handle } from '@shmalloc/allocator-api';
-import { MiMalloc } from '@shmalloc/mimalloc';
+import { AllocError, type Handle } from '@shmalloc/allocator-api';
+import { type MiHeap, MiMalloc } from '@shmalloc/mimalloc';
+import { StingyOs } from './growing.ts';
 import { randomOf } from './harness.ts';
 import { isStamped, type KillOrder, sizeOf, stamp } from './kill.ts';
 import { LockedInner } from './locked-inner.ts';
 
-const { handle, table, control, index, seed, locked } = workerData as KillOrder;
-const heap = locked ? LockedInner.attach(handle as Handle) : MiMalloc.attach(handle);
+const { handle, table, control, index, seed, locked, growing } = workerData as KillOrder;
 const random = randomOf(seed);
+const os = growing ? new StingyOs(random) : undefined;
+const heap = locked ? LockedInner.attach(handle as Handle) : MiMalloc.attach(handle, { os });
+if (os !== undefined) os.heap = heap as MiMalloc;
 const words = new Int32Array(table);
 const flags = new Int32Array(control);
+
+/** A block, now and then of a heap that ends at once: its blocks live on, or go with it. */
+function allocate(size: number): number {
+  const lot = locked ? 0 : random(400);
+  if (lot !== 1 && lot !== 2) return heap.malloc(size);
+  let part: MiHeap;
+  try {
+    part = (heap as MiMalloc).heapNew();
+  } catch (error) {
+    if (error instanceof AllocError && error.code === 'NoMemory') return 0;
+    throw error;
+  }
+  const block = part.malloc(size);
+  if (lot === 1) {
+    part.delete();
+    return block;
+  }
+  part.destroy();
+  return heap.malloc(size);
+}
 
 let operations = 0;
 while (Atomics.load(flags, 0) === 0) {
   const size = sizeOf(random);
-  const block = heap.malloc(size);
+  const block = allocate(size);
   if (block !== 0) stamp(heap.memory, block, size);
   // Release: publishes the stamp. From here on the new block is the table's, and the old one this worker's.
   const old = Atomics.exchange(words, random(words.length), block);

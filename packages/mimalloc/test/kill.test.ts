@@ -2,19 +2,26 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import { GROWING } from './growing.ts';
 import { randomOf, seedOf } from './harness.ts';
 import { Victims } from './kill.ts';
 import { killMany } from './kill-play.ts';
 import { LockedInner } from './locked-inner.ts';
 
 for (const crossings of ['wasm', 'js'] as const) {
-  test(`of three workers one is killed and replaced, 50 times: the others go on, and one block is lost each time at most (${crossings})`, async (t) => {
-    t.timeout(15 * 60_000);
-    await killMany(t, 50, { crossings, ...(crossings === 'js' && { backing: 'sab' }) });
-  });
+  for (const memory of [{}, GROWING]) {
+    const where = 'maxBytes' in memory ? ', in memory that grows' : '';
+    test.serial(
+      `of three workers one is killed and replaced, 24 times: the others go on, and one block is lost each time at most (${crossings}${where})`,
+      async (t) => {
+        t.timeout(15 * 60_000);
+        await killMany(t, 24, { crossings, ...(crossings === 'js' && { backing: 'sab' }), ...memory });
+      },
+    );
+  }
 }
 
-test('the same heap behind one lock hangs: who is killed inside keeps everybody out', async (t) => {
+test.serial('the same heap behind one lock hangs: who is killed inside keeps everybody out', async (t) => {
   t.timeout(15 * 60_000);
   const random = randomOf(seedOf(t));
   const heap = LockedInner.create({ bytes: 32 << 20, grow: false, lock: 'mutex' });

@@ -18,6 +18,8 @@ export interface KillOrder {
   readonly seed: number;
   /** Whether the heap is behind one lock. */
   readonly locked: boolean;
+  /** Whether its memory grows, in small steps. */
+  readonly growing: boolean;
 }
 
 /** Mostly small, sometimes with a page or segments of its own. Multiples of 4, at least 8. */
@@ -49,6 +51,7 @@ export class Victims {
   readonly flags: Int32Array<SharedArrayBuffer>;
   private readonly workers: Worker[] = [];
   private readonly locked: boolean;
+  private readonly growing: boolean;
   private readonly seat: () => Handle | SlotHandle;
   private readonly random: Random;
   private readonly names: number[] = [];
@@ -59,7 +62,9 @@ export class Victims {
     locked: boolean,
     random: Random,
     seat: () => Handle | SlotHandle,
+    growing = false,
   ) {
+    this.growing = growing;
     this.words = new Int32Array(new SharedArrayBuffer(slots * 4));
     this.flags = new Int32Array(new SharedArrayBuffer((2 + count) * 4));
     this.locked = locked;
@@ -78,6 +83,7 @@ export class Victims {
       index,
       seed: this.random(2 ** 31),
       locked: this.locked,
+      growing: this.growing,
     };
     this.workers[index] = new Worker(new URL('./kill-worker.js', import.meta.url), { workerData: order });
   }

@@ -1,8 +1,10 @@
 /** Workers that run into the races of `races.ts` at full speed. */
 
-import type { MiHeap } from '@shmalloc/mimalloc';
+import { AllocError } from '@shmalloc/allocator-api';
+import type { MiHeap, MiMalloc } from '@shmalloc/mimalloc';
 import { Heap } from '../dist/heap.js';
 import { type Block, enlist, type Hand } from './crew.ts';
+import { patiently } from './growing.ts';
 
 /** What they do. */
 export interface RaceJob {
@@ -20,11 +22,27 @@ function pass({ post, board }: Hand, blocks: Block[], free: (blocks: Block[]) =>
   free(board.take(post.index) ?? []);
 }
 
+/** A heap whose record may need memory that is refused now and then. */
+function newHeap(heap: MiMalloc): MiHeap {
+  let part: MiHeap | undefined;
+  patiently(() => {
+    try {
+      part = heap.heapNew();
+      return 1;
+    } catch (error) {
+      if (error instanceof AllocError && error.code === 'NoMemory') return 0;
+      throw error;
+    }
+  });
+  if (part === undefined) throw new Error('no memory for a heap although there is room');
+  return part;
+}
+
 /** A heap for each round, deleted while the neighbour frees its blocks. Its record is used again by whoever comes next. */
 function heaps(hand: Hand, { rounds, blocks }: RaceJob): number {
   const { heap, random } = hand;
   for (let round = 0; round < rounds; round++) {
-    const part: MiHeap = heap.heapNew();
+    const part: MiHeap = newHeap(heap);
     const checked = hand.check({
       memory: heap.memory,
       malloc: (size) => part.malloc(size),
@@ -35,7 +53,10 @@ function heaps(hand: Hand, { rounds, blocks }: RaceJob): number {
       usableSize: (address) => part.usableSize(address),
     });
     const size = SIZES[random(SIZES.length)];
-    const mine = Array.from({ length: blocks }, () => ({ address: checked.malloc(size), size }));
+    const mine = Array.from({ length: blocks }, () => ({
+      address: patiently(() => checked.malloc(size)),
+      size,
+    }));
     const half = mine.splice(blocks / 2);
     pass(hand, half, (others) => hand.freeAll(others));
     part.delete();

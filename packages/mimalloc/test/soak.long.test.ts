@@ -11,6 +11,8 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { counted, type Random, randomOf, seedOf } from './harness.ts';
+import { MIXTURES } from './mixtures.ts';
+import { soak as soakThreads } from './soak.ts';
 
 const OPERATIONS = Number(process.env.SOAK_OPERATIONS ?? 100_000_000);
 const BYTES = 64 * 2 ** 20;
@@ -76,16 +78,6 @@ function stampOf(block: number, size: number): number {
   return Math.imul(block ^ Math.imul(size, 0x85ebca6b), 0xc2b2ae35) | 1;
 }
 
-/** What sizes a stretch of the run has: all small, the usual mixture, rather large, one size, powers of two. */
-const MIXTURES: ((random: Random) => number)[] = [
-  (random) => random(128),
-  (random) => (random(100) < 95 ? 8 + random(1024) : random(40_000)),
-  (random) => (random(1000) < 999 ? random(5000) : random(1_000_000)),
-  () => 64,
-  (random) => 2 ** random(14),
-  (random) => 16 + random(16),
-];
-
 /** Runs until `operations` are done; returns what went wrong, or nothing. */
 function soak(t: ExecutionContext, heap: MiMalloc, operations: number, random: Random): string {
   const witness = new Witness(heap.memory.i32);
@@ -140,4 +132,12 @@ test(`${OPERATIONS} operations on one heap overlap nothing, lose nothing and lea
   heap.validate();
   t.is(heap.usedBytes(), 0);
   t.is(counted(heap, 'segmentsClaimed'), counted(heap, 'segmentsReleased'));
+});
+
+test('ten million operations of random programs on real workers, in memory that grows', async (t) => {
+  t.timeout(25 * 60_000);
+  const seed = seedOf(t);
+  const { operations, rounds, fault } = await soakThreads({ seed, operations: 10_000_000 });
+  t.log(`${operations} operations in ${rounds} rounds`);
+  t.is(fault, '', `round ${rounds - 1} of seed ${seed}`);
 });

@@ -2,18 +2,20 @@
 import test from 'ava';
 import { MULTI_THREAD, QUICK, runWorkload, workloads } from './workload-run.ts';
 
-// Both kinds of memory have their turn: they differ in how threads reach each other.
-const KINDS = [
-  { workers: 2, backing: 'sab' },
-  { workers: 4, backing: 'wasm' },
-] as const;
-
-for (const workload of workloads(QUICK)) {
-  for (const { workers, backing } of KINDS) {
-    test.serial(`${workload.name} (${workers} workers, ${backing})`, (t) =>
-      runWorkload(t, workload, workers, { backing }),
+// Both kinds of memory have their turn: they differ in how threads reach each other, and in how they grow. Each program runs once on memory that was there
+// from the start, and once on memory that grows.
+for (const [nth, workload] of workloads(QUICK).entries()) {
+  for (const [workers, backing, growing] of [
+    [2, 'sab', nth % 2 === 0],
+    [4, 'wasm', nth % 2 === 1],
+  ] as const) {
+    const memory = growing ? `${backing} that grows` : backing;
+    test.serial(`${workload.name} (${workers} workers, ${memory})`, (t) =>
+      runWorkload(t, workload, workers, { backing, growing }),
     );
   }
 }
 
-test.serial(MULTI_THREAD.name, (t) => runWorkload(t, MULTI_THREAD, 10));
+test.serial(`${MULTI_THREAD.name} (in memory that grows)`, (t) =>
+  runWorkload(t, MULTI_THREAD, 10, { growing: true }),
+);
