@@ -5,6 +5,8 @@
  */
 
 export { conformance, type TestContext, type TestFunction } from './kit/conformance.ts';
+export { type DamageOptions, damage } from './kit/damage.ts';
+export type { ExtraCalls } from './kit/damage-job.ts';
 export type {
   ConformanceOptions,
   CreateOptions,
