@@ -12,13 +12,13 @@
 import { AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { collectRemote, dropPage, recount, settlePage } from './blocks.ts';
 import type { SlabCore } from './core.ts';
-import { Cpu, recordOf, releaseCpu, resetCpu, slotOf } from './cpu.ts';
+import { Cpu, MAX_NAME, recordOf, releaseCpu, resetCpu, slotOf } from './cpu.ts';
 import { drainDelayed, drainPending } from './free.ts';
 import { CLASSES, type Word } from './geometry.ts';
-import { Field } from './header.ts';
-import { IN_FULL, MARK, Page } from './page.ts';
-import { orphanPage, putPage, repairList, takeOrphans } from './page-list.ts';
+import { IN_FULL, MARK, ORPHAN, Page } from './page.ts';
+import { enter, orphanPage, putPage, takeOrphans } from './page-list.ts';
 import { forEachPage } from './page-map.ts';
+import { checkCounts, repairList } from './page-repair.ts';
 
 /** Lets go of a page of this CPU, which leaves its list by the record's being reset. */
 function letGo(slab: SlabCore, page: Word): void {
@@ -32,7 +32,9 @@ function letGo(slab: SlabCore, page: Word): void {
 /** Lets go of everything that this CPU has, and of its name. */
 export function abandonAll(slab: SlabCore): void {
   const { cpu, threadId } = slab;
-  slab.refresh();
+  slab.lookAround();
+  // A hook that threw may have left a dead one half reaped.
+  reapClaims(slab, threadId);
   drainDelayed(slab, cpu);
   forEachPage(slab, (page) => {
     if ((slab.i32[page + Page.owner] & ~IN_FULL) === threadId) letGo(slab, page);
@@ -43,12 +45,11 @@ export function abandonAll(slab: SlabCore): void {
   releaseCpu(slab.i32, cpu, threadId);
 }
 
-/** Frees the blocks that came to records when their CPUs had gone. */
+/** Frees the blocks that came to records when their CPUs had gone. A record that is claimed meanwhile does not matter: see `drainDelayed`. */
 function drainStrays(slab: SlabCore): void {
-  const { i32, header } = slab;
-  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
-    const cpu = recordOf(i32, header, slot);
-    if (i32[cpu + Cpu.name] === 0 && i32[cpu + Cpu.delayed] !== 0) drainDelayed(slab, cpu);
+  for (let slot = 0; slot < slab.plan.slots; slot++) {
+    const cpu = recordOf(slab, slot);
+    if (slab.i32[cpu + Cpu.name] === 0 && slab.i32[cpu + Cpu.delayed] !== 0) drainDelayed(slab, cpu);
   }
 }
 
@@ -67,6 +68,7 @@ export function sweepClass(slab: SlabCore, index: number): void {
  */
 export function collectAll(slab: SlabCore, force: boolean): void {
   slab.lookAround();
+  slab.inspectNull();
   drainDelayed(slab, slab.cpu);
   if (force) drainStrays(slab);
   forEachPage(slab, (page) => {
@@ -81,40 +83,79 @@ export function collectAll(slab: SlabCore, force: boolean): void {
   for (let index = 0; force && index < CLASSES; index++) sweepClass(slab, index);
 }
 
-/** Gives back whatever can be: memory is short. */
+/** Gives back whatever can be: memory is short. Something may be wrong with what is counted. */
 export function makeRoom(slab: SlabCore): void {
+  enter(slab);
+  checkCounts(slab);
+  slab.leave();
   collectAll(slab, true);
 }
 
 /**
- * Gives back what a thread has that has died.
- * @throws AllocError `InvalidParam` when no such thread is attached, or it is the caller
+ * Gives back what a thread has that has died. Nothing happens when there is none of this name: it has detached, was reaped, is being reaped, or never was.
+ * @throws AllocError `InvalidParam` when it is the caller
  */
 export function reapCpu(slab: SlabCore, threadId: number): void {
   slab.refresh();
   const slot = slotOf(checkInteger('threadId', threadId));
-  const { i32, header } = slab;
-  const cpu = recordOf(i32, header, slot);
-  if (slot < 0 || slot >= i32[header + Field.slots] || i32[cpu + Cpu.name] !== threadId) {
-    throw new AllocError('InvalidParam', `reap(${threadId}): no such thread is attached`);
-  }
   if (threadId === slab.threadId) {
     throw new AllocError('InvalidParam', `reap(${threadId}): this thread is the one that calls`);
   }
-  if (slab.takeOver(threadId)) {
+  if (threadId > 0 && threadId <= MAX_NAME && slot >= 0 && slot < slab.plan.slots)
+    reapRecord(slab, recordOf(slab, slot), threadId);
+}
+
+/** Reaps all whose records have a name: the dead that a reaper had claimed when it died itself. */
+function reapClaims(slab: SlabCore, name: number): void {
+  for (let slot = 0; slot < slab.plan.slots; slot++) {
+    const cpu = recordOf(slab, slot);
+    if (slot !== slotOf(name) && slab.i32[cpu + Cpu.name] === name) reapRecord(slab, cpu, name);
+  }
+}
+
+/**
+ * Reaps the thread whose record has a name: its own, or that of a reaper that has died in here. All that is done is done as the record's owner, and the
+ * record is free when nothing is left to do. Should this thread end in the middle, the record names it, and what was left is done by the one that reaps it.
+ *
+ * It calls itself no deeper than there are records: each call has claimed one that the others have not.
+ */
+function reapRecord(slab: SlabCore, cpu: Word, name: number): void {
+  const { i32, threadId } = slab;
+  const owned = name === threadId;
+  // Acquire: what the dead one has written is what there is. Of several that reap it one gets here; a name that has gone does not come again.
+  if (!owned && Atomics.compareExchange(i32, cpu + Cpu.name, name, threadId) !== name) return;
+  const dead = Atomics.load(i32, cpu + Cpu.thread);
+  // 0: it was expected, and has not come.
+  if (dead !== 0 && dead !== threadId) {
+    reapClaims(slab, dead);
+    repairAfter(slab, dead);
+    slab.lookAround();
+    forEachPage(slab, (page) => {
+      if ((slab.i32[page + Page.owner] & ~IN_FULL) === dead) adopt(slab, page);
+    });
+    drainPending(slab, cpu);
+  }
+  drainDelayed(slab, cpu);
+  releaseCpu(i32, cpu, threadId);
+}
+
+/** Opens the lock that a dead thread has held, and mends what it guards. Where the lock is outside, the dead may have been anywhere. */
+function repairAfter(slab: SlabCore, dead: number): void {
+  if (slab.takeOver(dead)) {
+    // It may have died with memory that it was adding, before it said so.
+    slab.lookAround();
     repairList(slab);
     slab.leave();
+  } else if (slab.lockKind === 'outside') repairList(slab);
+}
+
+/** Makes a dead thread's page this one's, and lets go of it. */
+function adopt(slab: SlabCore, page: Word): void {
+  slab.i32[page + Page.owner] = slab.threadId;
+  if (recount(slab, page)) letGo(slab, page);
+  else {
+    // It cannot be told what its blocks are. Those in use stay so, the others are lost.
+    slab.crossings.clearBits(page + Page.remote, MARK);
+    slab.i32[page + Page.owner] = ORPHAN;
   }
-  slab.lookAround();
-  forEachPage(slab, (page) => {
-    const owner = slab.i32[page + Page.owner];
-    if ((owner & ~IN_FULL) !== threadId) return;
-    // Of two who reap at a time, one gets the page. Acquire: what the dead one has written is what there is.
-    if (Atomics.compareExchange(slab.i32, page + Page.owner, owner, slab.threadId) !== owner) return;
-    recount(slab, page);
-    letGo(slab, page);
-  });
-  drainPending(slab, cpu);
-  drainDelayed(slab, cpu);
-  releaseCpu(slab.i32, cpu, threadId);
 }

@@ -10,9 +10,10 @@ import { clearStates } from './debug.ts';
 import { OS_PAGE_WORDS, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { IN_FULL, MARK, Page } from './page.ts';
-import { putPage } from './page-list.ts';
-import { startOf } from './page-map.ts';
-import { appendPage, removePage } from './queue.ts';
+import { named, putPage } from './page-list.ts';
+import { isDescriptor, startOf } from './page-map.ts';
+import { appendPage, classIn, removePage } from './queue.ts';
+import { isNode, isSound } from './shape.ts';
 
 // Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
 const FREE = Page.free;
@@ -21,10 +22,9 @@ const CAPACITY = Page.capacity;
 const RESERVED = Page.reserved;
 const STRIDE = Page.stride;
 const OWNER = Page.owner;
-const CLASS = Page.class;
 const REMOTE = Page.remote;
 const KEPT = Cpu.kept;
-const NEXT = Page.next;
+const INDEX = Page.index;
 
 /** Called with the link word of each new block before it can be handed out. */
 export type Construct = (node: Word) => void;
@@ -49,6 +49,10 @@ export function touch(slab: SlabCore, page: Word, words: number): void {
  * @returns false when all were linked before
  */
 export function extendPage(slab: SlabCore, page: Word, construct: Construct | null): boolean {
+  if (!isSound(slab, page)) {
+    slab.noteDamage(`${named(slab, page)} is laid out as no page is`);
+    return false;
+  }
   const capacity = slab.i32[page + CAPACITY];
   const stride = slab.i32[page + STRIDE];
   const count = Math.min(slab.i32[page + RESERVED] - capacity, Math.max(1, (EXTEND_WORDS / stride) | 0));
@@ -79,23 +83,30 @@ function constructAll(slab: SlabCore, page: Word, first: Word, last: Word, const
   }
 }
 
-/** Takes over the blocks that others have freed into a page. */
+/**
+ * Takes over the blocks that others have freed into a page. The list is walked no further than there are blocks in use, and never out of the page; one
+ * that goes further is dropped, with its blocks, and that is noted.
+ */
 export function collectRemote(slab: SlabCore, page: Word): void {
-  const { i32 } = slab;
   // Acquire: pairs with the exchange of every push, and receives the links.
   const first = slab.crossings.takeAllMarked(page + REMOTE);
   if (first === 0) return;
+  const { i32, pageShift } = slab;
   const used = i32[page + USED];
+  const index = i32[page + INDEX];
   let last = first;
-  let count = 1;
-  for (let node = i32[last]; node !== 0 && count <= used; node = i32[node]) {
+  let count = 0;
+  for (let node = first; node !== 0; node = i32[node]) {
+    if (node >>> pageShift !== index) {
+      slab.noteDamage(`what was freed into ${named(slab, page)} leads to word ${node}`);
+      return;
+    }
+    if (++count > used) {
+      const address = (startOf(slab, page) << 2) >>> 0;
+      slab.note(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
+      return;
+    }
     last = node;
-    count++;
-  }
-  if (count > used) {
-    const address = (startOf(slab, page) << 2) >>> 0;
-    slab.report(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
-    return;
   }
   // Link, FREE, USED: a thread that ends in between leaves a count that is too high.
   i32[last] = i32[page + FREE];
@@ -105,16 +116,15 @@ export function collectRemote(slab: SlabCore, page: Word): void {
 
 /** Takes a page without a free block out of its list; one more look, since nobody looks at it from now on. */
 export function toFull(slab: SlabCore, page: Word): void {
-  const { i32 } = slab;
   // The mark first, then the look: a block that came before the mark is found now, one that comes later goes to DELAYED. A mark that is still there
   // from the last time says that nothing has come since. Pairs with `pushUnlessMarked`.
-  if ((i32[page + REMOTE] & MARK) === 0) {
+  if ((slab.i32[page + REMOTE] & MARK) === 0) {
     slab.crossings.setBits(page + REMOTE, MARK);
     collectRemote(slab, page);
-    if (i32[page + FREE] !== 0) return;
+    if (slab.i32[page + FREE] !== 0) return;
   }
   removePage(slab, page);
-  i32[page + OWNER] |= IN_FULL;
+  slab.i32[page + OWNER] |= IN_FULL;
 }
 
 /** Brings a page back that has a free block again. */
@@ -126,9 +136,15 @@ function fromFull(slab: SlabCore, page: Word): void {
 /** Frees a block of a page that this CPU owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
 export function freeLocal(slab: SlabCore, page: Word, node: Word): void {
   const { i32 } = slab;
+  const used = i32[page + USED];
+  // What has led here may have been written over: the root, the descriptor.
+  if (i32[page + INDEX] !== node >>> slab.pageShift || used < 1) {
+    slab.noteDamage(`the block at word ${node} lies in no page that has one in use`);
+    return;
+  }
   i32[node] = i32[page + FREE];
   i32[page + FREE] = node;
-  i32[page + USED]--;
+  i32[page + USED] = used - 1;
   settlePage(slab, page);
 }
 
@@ -140,51 +156,91 @@ export function settlePage(slab: SlabCore, page: Word): void {
 }
 
 /** Keeps an empty page for its class, or gives it back whole when another one was kept and still is empty. */
-export function keepPage(slab: SlabCore, page: Word): void {
+function keepPage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
-  const place = slab.cpu + KEPT + i32[page + CLASS];
+  const place = slab.cpu + KEPT + classIn(slab, page);
   const kept = i32[place];
   if (kept === page) return;
-  if (kept !== 0 && i32[kept + USED] === 0) dropPage(slab, page);
+  if (kept !== 0 && i32[kept + USED] === 0 && isKept(slab, kept, page)) dropPage(slab, page);
   else i32[place] = page;
+}
+
+/** Whether another page can be the one that is kept for the class of this one. */
+function isKept(slab: SlabCore, kept: Word, page: Word): boolean {
+  const { i32 } = slab;
+  if (
+    isDescriptor(slab, kept) &&
+    (i32[kept + OWNER] & ~IN_FULL) === slab.threadId &&
+    classIn(slab, kept) === classIn(slab, page)
+  )
+    return true;
+  slab.noteDamage(`the page kept for class ${classIn(slab, page)} is none of it: word ${kept}`);
+  return false;
 }
 
 /** Gives an empty page of this CPU back, which is in its list. */
 export function dropPage(slab: SlabCore, page: Word): void {
-  const place = slab.cpu + KEPT + slab.i32[page + CLASS];
+  const place = slab.cpu + KEPT + classIn(slab, page);
   if (slab.i32[place] === page) slab.i32[place] = 0;
   removePage(slab, page);
   putPage(slab, page);
 }
 
 /**
- * Counts a page anew whose owner has died, for whoever owns it now: the free blocks are on the list, all others in use. A block that the dead one had
- * taken off and not handed out counts as in use, and is what its death has cost.
+ * Takes the first free block off a page. Pop before `USED++`: a thread that ends between the two loses this block, and nobody else's.
+ * @returns its link word; 0 when what the page has for a free block is none: then it has none any more, and that is noted
  */
-export function recount(slab: SlabCore, page: Word): void {
+export function popBlock(slab: SlabCore, page: Word): Word {
   const { i32 } = slab;
+  const node = i32[page + FREE];
+  if (!isNode(slab, page, node, i32[page + CAPACITY])) {
+    slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
+    i32[page + FREE] = 0;
+    // What was on it is lost, and counts as in use: so the page is not given back.
+    i32[page + USED] = i32[page + CAPACITY];
+    return 0;
+  }
+  i32[page + FREE] = i32[node];
+  i32[page + USED]++;
+  return node;
+}
+
+/**
+ * Counts a page again whose owner has died, for its owner now: the free blocks are on the list, all others in use. A block that the dead one had
+ * taken off and not handed out counts as in use, and is what its death has cost.
+ * @returns false when the page cannot be counted: its descriptor was written over
+ */
+export function recount(slab: SlabCore, page: Word): boolean {
+  const { i32 } = slab;
+  const head = i32[page + FREE];
+  let capacity = i32[page + CAPACITY];
+  if (head === 0 && capacity === 0) {
+    // Taken, and not laid out; or on its way back.
+    i32[page + USED] = 0;
+    return true;
+  }
+  if (!isSound(slab, page)) {
+    slab.noteDamage(`${named(slab, page)} is laid out as no page is`);
+    return false;
+  }
   const first = i32[page + Page.first];
   const stride = i32[page + STRIDE];
   const reserved = i32[page + RESERVED];
   let free = 0;
-  let capacity = i32[page + CAPACITY];
-  for (let node = i32[page + FREE]; node !== 0 && free < reserved; node = i32[node]) {
+  let last = page + FREE;
+  for (let node = head; node !== 0; node = i32[node]) {
+    if (free === reserved || !isNode(slab, page, node, reserved)) {
+      slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
+      i32[last] = 0;
+      break;
+    }
     free++;
+    last = node;
     capacity = Math.max(capacity, (node - first) / stride + 1);
   }
   i32[page + CAPACITY] = capacity;
   // In use until REMOTE has been taken over as well.
   i32[page + USED] = capacity - free;
   collectRemote(slab, page);
-}
-
-/** Calls back for each page of a list of this CPU. The page may leave the list meanwhile. */
-export function forEachListed(slab: SlabCore, index: number, visit: (page: Word) => void): void {
-  const first = slab.i32[slab.cpu + Cpu.current + index];
-  if (first === slab.empty) return;
-  const pages: Word[] = [];
-  let page = first;
-  do pages.push(page);
-  while ((page = slab.i32[page + NEXT]) !== first);
-  for (const each of pages) visit(each);
+  return true;
 }

@@ -12,12 +12,12 @@
  * ```
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, isPowerOfTwo } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { DEBUG_BYTES, NODE_TO_END } from './debug.ts';
 import { CACHES, SIZE_CLASSES, type Word } from './geometry.ts';
 import { CACHE_WORDS, Field } from './header.ts';
-import type { Shape } from './malloc.ts';
+import type { Shape } from './shape.ts';
 import { NO_FAST_FREE } from './page.ts';
 
 const STATE = 0;
@@ -71,14 +71,21 @@ export function makeRecord(slab: SlabCore, { size, align, keeps }: CacheKind): n
   throw new AllocError('NoMemory', `this heap has all ${CACHES} object caches that it has room for`);
 }
 
-/** @throws AllocError `InvalidParam` when there is no such cache */
+/** @throws AllocError `InvalidParam` when there is no such cache, `Corrupted` when its record was written over */
 export function readRecord(slab: SlabCore, number: number): CacheKind {
   const { i32 } = slab;
   const record = recordAt(slab, number);
   if (number >= CACHES || Atomics.load(i32, record + STATE) !== THERE) {
     throw new AllocError('InvalidParam', `there is no object cache ${number}`);
   }
-  return { size: i32[record + SIZE], align: i32[record + ALIGN], keeps: i32[record + KEEPS] === 1 };
+  const [size, align, stride] = [i32[record + SIZE], i32[record + ALIGN], i32[record + STRIDE]];
+  if (!isPowerOfTwo(align) || strideBytes(slab, size, align) !== stride * 4 || stride * 4 > slab.smallMax) {
+    throw new AllocError(
+      'Corrupted',
+      `the record of object cache ${number} says ${size} bytes at multiples of ${align}, ${stride} words apart`,
+    );
+  }
+  return { size, align, keeps: i32[record + KEEPS] === 1 };
 }
 
 /** Whether objects of a cache keep their state while they are free. */
@@ -86,8 +93,13 @@ export function cacheKeeps(slab: SlabCore, number: number): boolean {
   return slab.i32[recordAt(slab, number) + KEEPS] === 1;
 }
 
+/** Words from object to object of a cache. */
+export function cacheStride(slab: SlabCore, number: number): number {
+  return slab.i32[recordAt(slab, number) + STRIDE];
+}
+
 /** How the objects of a cache lie. */
 export function cacheShape(slab: SlabCore, number: number): Shape {
-  const stride = slab.i32[recordAt(slab, number) + STRIDE];
+  const stride = cacheStride(slab, number);
   return { class: SIZE_CLASSES + number, stride, node: stride - NODE_TO_END, mask: NO_FAST_FREE };
 }

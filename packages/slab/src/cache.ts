@@ -20,7 +20,7 @@ import {
   type SharedMemory,
 } from '@shmalloc/allocator-api';
 import { collectAll, sweepClass } from './abandon.ts';
-import { dropPage, forEachListed } from './blocks.ts';
+import { dropPage } from './blocks.ts';
 import { cacheShape, makeRecord, readRecord, strideBytes } from './cache-record.ts';
 import type { SlabCore } from './core.ts';
 import { Counter, Cpu } from './cpu.ts';
@@ -28,8 +28,11 @@ import { handOut } from './debug.ts';
 import { freeSmall, notAllocated } from './free.ts';
 import type { Word } from './geometry.ts';
 import { livePage, payloadOf } from './lookup.ts';
-import { attend, findPage, popBlock, type Shape } from './malloc.ts';
+import { attend, countFailure, takeBlock } from './malloc.ts';
 import { LARGE, Page } from './page.ts';
+import { pageAt } from './page-map.ts';
+import { listedPages } from './queue.ts';
+import type { Shape } from './shape.ts';
 
 /**
  * Constructs an object.
@@ -171,16 +174,17 @@ export function cacheAllocSlow(slab: SlabCore, cache: ObjectCache): Word {
       `cacheAlloc: the constructor of cache ${cache.number} uses its own cache`,
     );
   }
-  const page = findPage(slab, shape.class, shape, cache.construct);
-  if (page === 0) {
-    slab.count(Counter.failures);
+  const node = takeBlock(slab, shape.class, shape, cache.construct);
+  if (node === 0) {
+    countFailure(slab);
+    slab.tell();
     return 0;
   }
-  const node = popBlock(slab, page);
   if (slab.debug) {
-    const error = handOut(slab, payloadOf(slab, page, node), cache.size, 'cacheAlloc');
-    if (error !== null) slab.report(error);
+    const error = handOut(slab, payloadOf(slab, pageAt(slab, node), node), cache.size, 'cacheAlloc');
+    if (error !== null) slab.note(error);
   }
+  slab.tell();
   return node - shape.node;
 }
 
@@ -191,7 +195,8 @@ export function cacheFree(slab: SlabCore, cache: ObjectCache, address: Address):
   const { i32 } = slab;
   const ours = page !== 0 && i32[page + Page.owner] !== LARGE && i32[page + Page.class] === cache.shape.class;
   const error = ours ? freeSmall(slab, page, address, 'cacheFree') : notAllocated('cacheFree', address);
-  if (error !== null) slab.report(error);
+  if (error !== null) slab.noteWrong(error);
+  slab.tell();
 }
 
 /**
@@ -201,9 +206,9 @@ export function cacheFree(slab: SlabCore, cache: ObjectCache, address: Address):
 export function cacheShrink(slab: SlabCore, cache: ObjectCache): number {
   const before = slab.i32[slab.cpu + Cpu.counters + Counter.returned];
   collectAll(slab, false);
-  forEachListed(slab, cache.shape.class, (page) => {
+  for (const page of listedPages(slab, cache.shape.class))
     if (slab.i32[page + Page.used] === 0) dropPage(slab, page);
-  });
   sweepClass(slab, cache.shape.class);
+  slab.tell();
   return slab.i32[slab.cpu + Cpu.counters + Counter.returned] - before;
 }

@@ -1,14 +1,21 @@
 /**
  * What one thread knows of the region: the views, where things lie, which CPU it is. Everything that counts is in the region itself; this
- * object can be made anew at any time. The functions of this package take it first.
+ * object can be made again at any time. The functions of this package take it first.
+ *
+ * **Views.** Other threads add memory, and what a list, the page map or another thread's free leads to can lie beyond the views of this one. So a view is
+ * taken after the point at which memory may have come, and not before: `enter` and `heed` see to it that the views reach all that was there when the
+ * lock, or a list, was taken. An old view stays right for the bytes that it covers, and so for this thread's own pages.
+ *
+ * **Errors.** What is found in the middle of an operation is noted, and told to the hook when the operation is over: the hook may use the heap.
  */
 
-import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { AllocError, type SharedMemory, takeNullWrite } from '@shmalloc/allocator-api';
 import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
-import { Counter, Cpu, slotOf } from './cpu.ts';
+import { Counter, Cpu, canHold, slotOf } from './cpu.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
-import { LOCK_KINDS, type LockKind, PageLock } from './page-lock.ts';
+import { type LockKind, PageLock, Taken } from './page-lock.ts';
+import { type Plan, readLock } from './plan.ts';
 
 /** Views of a thread that has detached: every read is `undefined`, which no fast path takes for a block. */
 const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
@@ -31,6 +38,11 @@ export abstract class SlabCore {
   u8: Uint8Array<SharedArrayBuffer>;
   /** @internal */
   readonly header: Word;
+  /**
+   * Where everything lies.
+   * @internal
+   */
+  readonly plan: Plan;
   /** @internal */
   readonly root: Word;
   /** @internal */
@@ -62,20 +74,27 @@ export abstract class SlabCore {
   readonly lockKind: LockKind;
   /** @internal */
   epoch: number;
+  /**
+   * What was found wrong and not told yet.
+   * @internal
+   */
+  noted: AllocError[] | null;
   private readonly pageLock: PageLock;
   private onError: (error: AllocError) => void;
 
   /** @internal */
-  constructor(memory: SharedMemory, header: Word, cpu: Word, pageShift: number, chunkShift: number) {
+  constructor(memory: SharedMemory, plan: Plan, cpu: Word) {
     const { i32 } = memory;
+    const { header } = plan;
     this.memory = memory;
     this.i32 = i32;
     this.u8 = memory.u8;
     this.header = header;
-    this.root = i32[header + Field.root];
-    this.pageShift = pageShift;
-    this.chunkShift = chunkShift;
-    this.smallMax = 2 << pageShift;
+    this.plan = plan;
+    this.root = plan.root;
+    this.pageShift = plan.pageShift;
+    this.chunkShift = plan.chunkShift;
+    this.smallMax = 2 << plan.pageShift;
     this.empty = header + Field.empty;
     this.cpu = cpu;
     this.threadId = i32[cpu + Cpu.name];
@@ -83,9 +102,12 @@ export abstract class SlabCore {
     this.debug = i32[header + Field.debug] === 1;
     this.direct = this.debug ? header + Field.noPages : cpu + Cpu.current;
     this.crossings = crossingsFor(memory);
-    this.lockKind = LOCK_KINDS[i32[header + Field.lockKind]];
-    this.pageLock = new PageLock(memory, header + Field.lock, this.lockKind, this.threadId);
+    this.lockKind = readLock(memory, header);
+    this.pageLock = new PageLock(memory, header + Field.lock, this.lockKind, this.threadId, (name) =>
+      canHold(i32, plan, name),
+    );
     this.epoch = i32[header + Field.epoch];
+    this.noted = null;
     this.onError = (error) => console.error(`${error.name} ${error.code}: ${error.message}`);
   }
 
@@ -102,8 +124,56 @@ export abstract class SlabCore {
    * @internal
    */
   report(error: AllocError): void {
-    Atomics.add(this.i32, this.header + Field.errors, 1);
+    if (!this.closed) Atomics.add(this.i32, this.header + Field.errors, 1);
     this.onError(error);
+  }
+
+  /**
+   * Keeps an error for the end of the operation.
+   * @internal
+   */
+  note(error: AllocError): void {
+    if (this.noted === null) this.noted = [error];
+    else this.noted.push(error);
+  }
+
+  /**
+   * Keeps it that something in the region cannot have been written by a heap.
+   * @internal
+   */
+  noteDamage(what: string): void {
+    this.note(new AllocError('Corrupted', `slab is broken: ${what}`));
+  }
+
+  /**
+   * Keeps the error of a wrong call. A program that makes one may have written through NULL as well.
+   * @internal
+   */
+  noteWrong(error: AllocError): void {
+    this.inspectNull();
+    this.note(error);
+  }
+
+  /**
+   * Reports what was noted. At the end of every operation off the fast paths.
+   * @internal
+   */
+  tell(): void {
+    while (this.noted !== null) {
+      const [error, ...rest] = this.noted;
+      // Before the hook: it may use the heap, and may throw.
+      this.noted = rest.length === 0 ? null : rest;
+      this.report(error);
+    }
+  }
+
+  /**
+   * Looks for a write through NULL, and notes it.
+   * @internal
+   */
+  inspectNull(): void {
+    const error = takeNullWrite(this.i32, this.i32[this.header + Field.nullWords]);
+    if (error !== null) this.note(error);
   }
 
   /**
@@ -116,12 +186,17 @@ export abstract class SlabCore {
 
   /**
    * Takes the page list's lock, and sees to it that this thread's views reach all that the list names.
+   * @returns false when the lock's word was damaged, so that what it guards may be in any state
    * @internal
    */
-  enter(): void {
+  take(): boolean {
     this.count(Counter.locks);
-    if (this.pageLock.lock()) this.count(Counter.lockWaits);
-    if (this.i32[this.header + Field.epoch] !== this.epoch) this.lookAround();
+    const taken = this.pageLock.lock();
+    if (taken === Taken.waited) this.count(Counter.lockWaits);
+    if (taken === Taken.damaged) this.noteDamage('the word of the page list’s lock named no thread');
+    if (taken === Taken.damaged) this.lookAround();
+    else this.heed();
+    return taken !== Taken.damaged;
   }
 
   /** @internal */
@@ -138,9 +213,14 @@ export abstract class SlabCore {
   }
 
   /**
-   * Hears of memory that has come since this thread looked last.
+   * Makes the views reach memory that has come since this thread looked last, if some has. After everything by which a thread gets what others had.
    * @internal
    */
+  heed(): void {
+    if (this.i32[this.header + Field.epoch] !== this.epoch) this.lookAround();
+  }
+
+  /** @internal */
   lookAround(): void {
     // Taken down before looking: what comes meanwhile is looked at the next time.
     const epoch = this.i32[this.header + Field.epoch];

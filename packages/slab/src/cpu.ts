@@ -3,9 +3,10 @@
  *
  * ```
  *  word
- *   0  NAME        the thread's, 0 when the record is nobody's      claimed with one exchange
+ *   0  NAME        the thread's, 0 when the record is free         claimed with one exchange
  *   1  GENERATION  names that were made for it
  *   2  PENDING     the rest of what was taken from DELAYED
+ *   3  THREAD      whose pages these are: NAME, as its thread has written it; 0 while a thread is expected
  *      …
  *  16  DELAYED     blocks of full pages that others have freed      a line of its own: others push here
  *      …
@@ -15,20 +16,31 @@
  * 192
  * ```
  *
- * A name is a multiple of 8 and made of the slot and the generation, so no two threads ever have the same one, and from a page's OWNER the record
- * is found without a search.
+ * A name is a multiple of 8 and made of the slot and the generation, so no two threads have the same one until a slot has had 2^17, and from a page's
+ * OWNER the record is found without a search.
+ *
+ * ```
+ *   NAME   0 ──attach──▶ thread ──detach──▶ 0
+ *                            └──reap: one exchange──▶ the reaper's name ──all is done──▶ 0
+ * ```
+ *
+ * **NAME is what a record is owned by**, and the exchange on it is what gives the rest of the record, and the pages whose OWNER is THREAD, to one thread
+ * alone. A reaper keeps THREAD: should it die as well, the next one finds its name in NAME, and from THREAD what was left to do.
  */
 
 import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import type { SlabCore } from './core.ts';
 import { CLASSES, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { FIRST_NAME } from './page.ts';
+import type { Plan } from './plan.ts';
 
 /** Offsets of the fields, in words. */
 export const Cpu = {
   name: 0,
   generation: 1,
   pending: 2,
+  thread: 3,
   delayed: 16,
   current: 32,
   kept: 96,
@@ -70,39 +82,62 @@ const FIRST_SLOT: number = FIRST_NAME >> NAME_SHIFT;
 /** The most slots that names can tell apart. */
 export const MAX_SLOTS: number = (1 << SLOT_BITS) - FIRST_SLOT;
 
+/** Names lie below it. */
+export const MAX_NAME: number = 2 ** 30;
+
 /** The number of the CPU that a name belongs to. */
 export function slotOf(name: number): number {
   return ((name >>> NAME_SHIFT) & ((1 << SLOT_BITS) - 1)) - FIRST_SLOT;
 }
 
 /** The record of a slot. */
-export function recordOf(i32: Int32Array, header: Word, slot: number): Word {
-  return i32[header + Field.cpus] + slot * CPU_WORDS;
+export function recordOf({ plan }: Pick<SlabCore, 'plan'>, slot: number): Word {
+  return plan.cpus + slot * CPU_WORDS;
 }
 
 /**
- * Claims a free record for the calling thread.
+ * Claims a free record for a thread that comes, or is expected.
  * @throws AllocError `NoMemory` when all are taken
  */
-export function claimCpu({ i32 }: SharedMemory, header: Word): Word {
-  const slots = i32[header + Field.slots];
+export function claimRecord({ i32 }: SharedMemory, plan: Plan): Word {
+  const { slots, header } = plan;
   for (let slot = 0; slot < slots; slot++) {
-    const cpu = recordOf(i32, header, slot);
+    const cpu = recordOf({ plan }, slot);
     if (i32[cpu + Cpu.name] !== 0) continue;
     // A name for every try: one made of a generation that was read before could be that of a thread which has come and gone meanwhile.
     const generation = Atomics.add(i32, cpu + Cpu.generation, 1);
     const name = (FIRST_SLOT + slot + ((generation & GENERATIONS) << SLOT_BITS)) << NAME_SHIFT;
     // Acquire: pairs with the exchange in `releaseCpu`. What was pushed to DELAYED since then stays: it is this thread's to pass on.
     if (Atomics.compareExchange(i32, cpu + Cpu.name, 0, name) !== 0) continue;
-    if (generation === 0) {
-      Atomics.add(i32, header + Field.touched, CPU_WORDS / 16);
-    }
+    if (generation === 0) Atomics.add(i32, header + Field.touched, CPU_WORDS / 16);
     resetCpu(i32, header, cpu);
     return cpu;
   }
   throw new AllocError(
     'NoMemory',
-    `all ${slots} CPUs that this heap has slots for are attached: see maxCpus`,
+    `all ${slots} CPUs that this heap has slots for are attached: see maxCpus; a thread that attaches again and again has to detach`,
+  );
+}
+
+/**
+ * Makes the calling thread the one that a record was claimed for.
+ * @param name - by which it is expected
+ * @throws AllocError `InvalidParam` when it is not, or no longer
+ */
+export function enterRecord({ i32 }: SharedMemory, plan: Plan, name: number): Word {
+  const slot = slotOf(name);
+  const cpu = recordOf({ plan }, slot);
+  // Acquire: pairs with the post that brought the name. Of two threads that come with it one is let in.
+  if (
+    slot >= 0 &&
+    slot < plan.slots &&
+    Atomics.load(i32, cpu + Cpu.name) === name &&
+    Atomics.compareExchange(i32, cpu + Cpu.thread, 0, name) === 0
+  )
+    return cpu;
+  throw new AllocError(
+    'InvalidParam',
+    `no thread is expected under threadId ${name}: each handle of shareSlot is for one thread, once`,
   );
 }
 
@@ -112,7 +147,24 @@ export function resetCpu(i32: Int32Array, header: Word, cpu: Word): void {
   i32.fill(0, cpu + Cpu.kept, cpu + Cpu.kept + CLASSES);
 }
 
-/** Makes a record nobody's. Release: pairs with the exchange in `claimCpu`. */
+/**
+ * Makes a record free, as the last thing that its owner does to it. Release: pairs with the exchange in `claimRecord`.
+ * @param name - the owner's: of the thread itself, or of the one that reaps it
+ */
 export function releaseCpu(i32: Int32Array, cpu: Word, name: number): void {
+  Atomics.store(i32, cpu + Cpu.thread, 0);
   Atomics.compareExchange(i32, cpu + Cpu.name, name, 0);
+}
+
+/**
+ * Whether a thread of this name may be holding the page list's lock: it is there, or it is dead and its reaper is not done yet.
+ *
+ * A thread lets go of the lock before it lets go of its record. So when the lock's word is the same before and after this look, and this says no, the
+ * word was not written by a thread.
+ */
+export function canHold(i32: Int32Array, plan: Plan, name: number): boolean {
+  const slot = slotOf(name);
+  if (slot < 0 || slot >= plan.slots) return false;
+  const cpu = recordOf({ plan }, slot);
+  return Atomics.load(i32, cpu + Cpu.name) !== 0 && Atomics.load(i32, cpu + Cpu.thread) === name;
 }

@@ -1,11 +1,5 @@
 /**
- * Making a region: where everything lies.
- *
- * ```
- *  start
- *  ├ header ┼ root ┼ CPU table ┼ page map of the region's chunks ┤ pages …
- *  │ 448    │      │ SLOTS×192 │ 4112 words for 128 pages        │
- * ```
+ * Making a region: its header and empty tables. Where everything lies is `plan.ts`'s.
  *
  * Memory that was made for this region is zero and only reserved, so tables are not cleared: only what is used costs memory.
  */
@@ -14,23 +8,27 @@ import {
   AllocError,
   checkChoice,
   checkInteger,
+  checkOptions,
   openRegion,
   type RegionOptions,
   type SharedMemory,
   writeIdentity,
 } from '@shmalloc/allocator-api';
-import { CPU_WORDS, MAX_SLOTS } from './cpu.ts';
-import { CHUNK_BITS, pageShiftFor, SIZE_CLASSES, shiftOfPage, type Word } from './geometry.ts';
-import { Field, HEADER_WORDS, headerOf, KIND } from './header.ts';
+import { MAX_SLOTS } from './cpu.ts';
+import { CHUNK_BITS, pageShiftFor, SIZE_CLASSES, shiftOfPage } from './geometry.ts';
+import { Field, headerOf, KIND } from './header.ts';
 import { LOCK_KINDS, type LockKind } from './page-lock.ts';
-import { rootWords, TABLE_WORDS } from './page-map.ts';
+import { type Plan, planFields, planOf } from './plan.ts';
 
 /**
  * Where the region comes from, and how it is run.
  * @public
  */
 export interface SlabOptions extends RegionOptions {
-  /** What stands around the page list; blocks need none. `'none'` is for one thread. Default `'spin'`. */
+  /**
+   * What stands around the page list; blocks need none. `'none'` is for one thread, and `share` refuses then; `'outside'` says that something else guards
+   * this heap. Default `'spin'`.
+   */
   lock?: LockKind | undefined;
   /**
    * Detect every wrong free, every write past a block's end and into a freed block, for 24 bytes a block and some of the speed. Default false.
@@ -56,7 +54,7 @@ function checkSlots(value: number): number {
 /** A region that is laid out, but for its magic and its pages. */
 export interface LaidOut {
   readonly memory: SharedMemory;
-  readonly header: Word;
+  readonly plan: Plan;
 }
 
 /**
@@ -64,6 +62,7 @@ export interface LaidOut {
  * @throws TypeError, RangeError or AllocError, naming the option; `InvalidParam` when the region is too small
  */
 export function layOut(options: SlabOptions): LaidOut {
+  checkOptions(options, ['maxCpus', 'pageBytes']);
   const lock = LOCK_KINDS.indexOf(checkChoice('lock', options.lock ?? 'spin', LOCK_KINDS));
   const { debug = false } = options;
   if (typeof debug !== 'boolean') throw new TypeError(`debug must be true or false, got ${String(debug)}`);
@@ -72,17 +71,15 @@ export function layOut(options: SlabOptions): LaidOut {
   const maxCpus = options.maxCpus === undefined ? 0 : checkSlots(options.maxCpus);
   const memory = openRegion(options);
   const bytes = memory.end - memory.start;
-  const pageShift = wanted === 0 ? pageShiftFor(bytes) : wanted;
+  const pageBits = wanted === 0 ? pageShiftFor(bytes) : wanted;
   const slots = maxCpus === 0 ? slotsFor(bytes) : maxCpus;
-  const chunkShift = pageShift - 2 + CHUNK_BITS;
+  const chunkShift = pageBits - 2 + CHUNK_BITS;
   const header = headerOf(memory);
-  const root = header + HEADER_WORDS;
-  const cpus = root + Math.max(16, rootWords(chunkShift));
-  const tables = cpus + slots * CPU_WORDS;
-  const first = header >>> chunkShift;
-  const chunks = (Math.floor(Math.max(memory.end - 1, 0) / 4) >>> chunkShift) - first + 1;
-  const end = tables + chunks * TABLE_WORDS;
-  const page = 2 ** pageShift;
+  const firstChunk = header >>> chunkShift;
+  const chunks = (Math.floor(Math.max(memory.end - 1, 0) / 4) >>> chunkShift) - firstChunk + 1;
+  const plan = planOf({ header, pageBits, slots, firstChunk, chunks });
+  const { cpus, end } = plan;
+  const page = 2 ** pageBits;
   // Refused before anything is written: the memory may be somebody's.
   const least = (Math.ceil((end * 4) / page) + 1) * page;
   if (memory.end < least) {
@@ -95,21 +92,11 @@ export function layOut(options: SlabOptions): LaidOut {
   i32.fill(0, header, cpus);
   if (options.memory !== undefined) i32.fill(0, cpus, end);
   writeIdentity(memory, header, KIND);
-  i32[header + Field.pageShift] = pageShift;
-  const fields: readonly (readonly [number, number])[] = [
-    [Field.end, end],
-    [Field.root, root],
-    [Field.cpus, cpus],
-    [Field.slots, slots],
-    [Field.tables, tables],
-    [Field.firstChunk, first],
-    [Field.chunks, chunks],
-    [Field.lockKind, lock],
-    [Field.debug, debug ? 1 : 0],
-    [Field.epoch, 1],
-    [Field.touched, (cpus - header) >>> 4],
-  ];
-  for (const [field, value] of fields) i32[header + field] = value;
+  for (const [, field, value] of planFields(plan)) i32[header + field] = value;
+  i32[header + Field.lockKind] = lock;
+  i32[header + Field.debug] = debug ? 1 : 0;
+  i32[header + Field.epoch] = 1;
+  i32[header + Field.touched] = (cpus - header) >>> 4;
   i32.fill(header + Field.empty, header + Field.noPages, header + Field.noPages + SIZE_CLASSES);
-  return { memory, header };
+  return { memory, plan };
 }

@@ -49,6 +49,12 @@ export function clearStates(slab: SlabCore, first: Word, count: number, stride: 
   for (let node = first, left = count; left > 0; left--, node += stride) slab.i32[node + STATE] = 0;
 }
 
+/** The seal of a block that is handed out; 0 when it is not. Acquire: pairs with the store in `handOut`. */
+export function sealOf(slab: SlabCore, node: Word): number {
+  const live = liveSeal(node);
+  return Atomics.load(slab.i32, node + STATE) === live ? live : 0;
+}
+
 /** Whether a block is handed out. */
 export function isLive(slab: SlabCore, node: Word): boolean {
   return slab.i32[node + STATE] === liveSeal(node);
@@ -80,10 +86,10 @@ function sumOf(slab: SlabCore, { block, node }: Payload): number {
   return sum;
 }
 
-/** Writes SIZE and the red zone of a block that is or becomes live. */
+/** Writes the red zone of a block that is or becomes live, and SIZE after it: another CPU that looks on finds red all that it must be. */
 export function fence(slab: SlabCore, { block, node }: Payload, size: number): void {
-  slab.i32[node + SIZE] = size;
   slab.u8.fill(RED, addressOf(block) + size, addressOf(node + SIZE));
+  slab.i32[node + SIZE] = size;
 }
 
 /**

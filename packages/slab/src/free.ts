@@ -7,7 +7,7 @@
  *                ▼
  *   own: FREE, USED−−              another CPU's: one exchange onto the page's REMOTE,
  *     full: back into its list         or onto its owner's DELAYED when the mark says so
- *     empty: kept, or given back   nobody's (its CPU has gone): REMOTE
+ *     empty: kept, or given back   its CPU has gone: REMOTE
  * ```
  */
 
@@ -20,14 +20,19 @@ import { SIZE_CLASSES, type Word } from './geometry.ts';
 import { largePayload } from './large.ts';
 import { blockOf, livePage, nodeOf, payloadOf } from './lookup.ts';
 import { IN_FULL, LARGE, ORPHAN, Page } from './page.ts';
-import { putRun } from './page-list.ts';
+import { named } from './page-list.ts';
 import { pageAt } from './page-map.ts';
+import { putRun } from './page-run.ts';
 
 const OWNER = Page.owner;
 const REMOTE = Page.remote;
 
 /** Frees a block of a page that is not this CPU's. Lock-free, one exchange but for a page's first block after it was full. */
 export function freeForeign(slab: SlabCore, page: Word, node: Word): void {
+  if (!isBlockIn(slab, page, node)) {
+    slab.noteDamage(`the block at word ${node} lies in no page`);
+    return;
+  }
   slab.count(Counter.remoteFrees);
   do {
     // Release: pairs with the take in `collectRemote`.
@@ -37,20 +42,37 @@ export function freeForeign(slab: SlabCore, page: Word, node: Word): void {
 }
 
 /**
- * Brings a block to its page's owner. One who detaches meanwhile leaves the record behind, and whoever finds the block there passes it on.
+ * Whether a word lies in a page: one look at the descriptor's second line, which a push is about to change. The root, or the descriptor, may have been
+ * written over, and what is pushed is written to.
+ */
+function isBlockIn(slab: SlabCore, page: Word, node: Word): boolean {
+  if (slab.i32[page + Page.index] !== node >>> slab.pageShift) return false;
+  // A page of another CPU can lie in memory that these views do not reach.
+  if (node >= slab.i32.length) slab.refresh();
+  return node > 0 && node < slab.i32.length && page + Page.remote < slab.i32.length;
+}
+
+/**
+ * Brings a block to its page's owner. One that detaches meanwhile leaves the record behind, and any thread that finds the block there passes it on:
+ * what is pushed is the block, and whose the record is does not matter.
  * @returns false when the page has no owner
  */
 function sendNews(slab: SlabCore, page: Word, node: Word): boolean {
   const owner = slab.i32[page + OWNER];
   if (owner <= ORPHAN) return false;
+  const slot = slotOf(owner);
+  if (slot < 0 || slot >= slab.plan.slots) {
+    slab.noteDamage(`${named(slab, page)} has the owner ${owner}`);
+    return true;
+  }
   // Release: pairs with the take in `drainDelayed`.
-  slab.crossings.push(recordOf(slab.i32, slab.header, slotOf(owner)) + Cpu.delayed, node);
+  slab.crossings.push(recordOf(slab, slot) + Cpu.delayed, node);
   return true;
 }
 
 /**
- * Frees a block that was found in a DELAYED list, whoever has its page now. An owner who is another CPU may have been waiting for just this news: so it
- * goes on to him, and not to the page.
+ * Frees a block that was found in a DELAYED list, wherever its page belongs now. An owner that is another CPU may have been waiting for just this news: so
+ * it goes on to that one, and not to the page.
  */
 function passOn(slab: SlabCore, page: Word, node: Word): void {
   if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
@@ -59,29 +81,54 @@ function passOn(slab: SlabCore, page: Word, node: Word): void {
 
 /**
  * Frees the blocks of a record's DELAYED list, wherever their pages belong now.
- * @param cpu - any CPU's record: who comes too late, and takes what is another's already, passes it on to him
+ * @param cpu - any CPU's record: a thread that comes too late, and takes what is another's already, passes it on to that one
  */
 export function drainDelayed(slab: SlabCore, cpu: Word): void {
   // Acquire: pairs with the exchange of every push.
-  drain(slab, slab.crossings.takeAll(cpu + Cpu.delayed));
+  drain(slab, slab.crossings.takeAll(cpu + Cpu.delayed), slab.cpu + Cpu.pending);
 }
 
-/** The same for what a thread had taken from a DELAYED list when it died. */
+/** The same for what a thread had taken from a DELAYED list when it died. Its record is the caller's. */
 export function drainPending(slab: SlabCore, cpu: Word): void {
-  drain(slab, Atomics.exchange(slab.i32, cpu + Cpu.pending, 0));
+  drain(slab, slab.i32[cpu + Cpu.pending], cpu + Cpu.pending);
 }
 
-function drain(slab: SlabCore, first: Word): void {
-  const place = slab.cpu + Cpu.pending;
-  // The record knows how far this has got: a thread that ends in here loses one block, and not the list.
+/** @param place - PENDING of a record that is the caller's. It knows how far this has got: a thread that ends in here loses one block, and not the list */
+function drain(slab: SlabCore, first: Word, place: Word): void {
+  if (first === 0) return;
+  // The blocks were pushed by others, in memory that this thread may not have seen yet.
+  slab.heed();
+  let left = soundLength(slab, first);
   slab.i32[place] = first;
-  for (let node = first; node !== 0; ) {
+  for (let node = first; left > 0; left--) {
     const next = slab.i32[node];
-    slab.i32[place] = next;
+    slab.i32[place] = left === 1 ? 0 : next;
     slab.count(Counter.delayed);
     passOn(slab, pageAt(slab, node), node);
     node = next;
   }
+  slab.i32[place] = 0;
+}
+
+/** Blocks of a list that was taken, up to the first that is none; one that does not end has none. O(blocks), no garbage. */
+function soundLength(slab: SlabCore, first: Word): number {
+  const { i32, pageShift } = slab;
+  let length = 0;
+  // Brent's: `mark` is a block further back, and is moved up at every power of two.
+  let mark = 0;
+  for (let node = first, power = 1; node !== 0; node = i32[node]) {
+    const page = node > 0 && node < i32.length ? pageAt(slab, node) : 0;
+    const isBlock = page !== 0 && i32[page + OWNER] >= ORPHAN && i32[page + Page.index] === node >>> pageShift;
+    if (!isBlock || node === mark) {
+      slab.noteDamage(`what was freed into full pages ${isBlock ? 'comes back' : 'leads'} to word ${node}`);
+      return isBlock ? 0 : length;
+    }
+    if (++length === power) {
+      mark = node;
+      power *= 2;
+    }
+  }
+  return length;
 }
 
 /** The error for an address that no block was handed out by. */
@@ -96,7 +143,8 @@ export function notAllocated(operation: string, address: number): AllocError {
 export function freeSlow(slab: SlabCore, address: number): void {
   if (checkInteger('address', address) === 0) return;
   const error = freeChecked(slab, address, 'free');
-  if (error !== null) slab.report(error);
+  if (error !== null) slab.noteWrong(error);
+  slab.tell();
 }
 
 /**
@@ -131,7 +179,7 @@ export function freeSmall(slab: SlabCore, page: Word, address: number, operation
   } else if (slab.i32[page + Page.free] === node) return notAllocated(operation, address);
   if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
   else freeForeign(slab, page, node);
-  if (error !== null) slab.report(error);
+  if (error !== null) slab.note(error);
   return null;
 }
 
@@ -145,6 +193,6 @@ function freeLarge(slab: SlabCore, page: Word, address: number, operation: strin
     error = back.error;
   }
   if (!putRun(slab, page)) return notAllocated(operation, address);
-  if (error !== null) slab.report(error);
+  if (error !== null) slab.note(error);
   return null;
 }

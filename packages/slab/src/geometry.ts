@@ -23,6 +23,10 @@ export const OS_PAGE_WORDS = 1024;
 
 /** Pages of a chunk, as a shift. */
 export const CHUNK_BITS = 7;
+export const CHUNK_PAGES: number = 1 << CHUNK_BITS;
+
+/** Words of a chunk's table: 32 for each page, and 16 for two bits of each. What lies where in it is `page-map.ts`'s. */
+export const TABLE_WORDS: number = CHUNK_PAGES * 32 + 16;
 
 /** Log2 of a page's bytes. */
 const MIN_PAGE_SHIFT = 13;

@@ -14,7 +14,7 @@
  *   8  TABLES       the page map of the region's own chunks
  *   9  FIRST_CHUNK  the first of those
  *  10  CHUNKS       how many
- *  11  LOCK_KIND    0 none · 1 spin · 2 mutex
+ *  11  LOCK_KIND    0 none · 1 spin · 2 mutex · 3 outside
  *  12  DEBUG        0 or 1
  *  13  NULL_WORDS   words from address 0 on that have the pattern of NULL; 0 in a region that starts elsewhere
  *  16  LOCK         of the page list: its holder's name; alone on its line
@@ -36,17 +36,15 @@
  */
 
 import {
-  type Handle,
   type HeaderKind,
   headerStart,
-  openHeader as openAny,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
-import { CACHES, CLASSES, checkPageShift, SIZE_CLASSES, type Word } from './geometry.ts';
+import { CACHES, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
 import { DESCRIPTOR_WORDS } from './page.ts';
 
 const ALGORITHM = 0x534c4142;
-const VERSION = 1;
+const VERSION = 2;
 
 /** The name in handles and statistics. */
 export const ALGORITHM_NAME = 'slab';
@@ -111,14 +109,3 @@ export const KIND: HeaderKind = {
   nullWords: Field.nullWords,
   grown: Field.grown,
 };
-
-/**
- * Finds the header that a handle names and demands that it is one of this version.
- * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
- */
-export function openHeader(handle: Handle): { memory: SharedMemory; header: Word } {
-  const opened = openAny(handle, KIND);
-  const { memory, header } = opened;
-  checkPageShift(memory.i32[header + Field.pageShift]);
-  return opened;
-}

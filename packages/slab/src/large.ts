@@ -15,8 +15,8 @@ import type { SlabCore } from './core.ts';
 import { DEBUG_BYTES, handOut, NODE_TO_END, type Payload } from './debug.ts';
 import type { Word } from './geometry.ts';
 import { Page } from './page.ts';
-import { resizeRun, takeRun } from './page-list.ts';
 import { pageNumber, startOf } from './page-map.ts';
+import { resizeRun, takeRun } from './page-run.ts';
 
 /** Bytes of a large block. */
 export function largeBytes(slab: SlabCore, page: Word): number {
@@ -53,11 +53,7 @@ export function mallocLarge(slab: SlabCore, size: number, align: number): Word {
   if (first < 0) return 0;
   touchAll(slab, first, 0, count);
   const page = pageNumber(slab, first);
-  if (slab.debug) {
-    // Whatever stands there: these pages may have been anything.
-    slab.i32[largePayload(slab, page).node + 1] = 0;
-    handOut(slab, largePayload(slab, page), size, 'malloc');
-  }
+  if (slab.debug) handOut(slab, largePayload(slab, page), size, 'malloc');
   return first << slab.pageShift;
 }
 

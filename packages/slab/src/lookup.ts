@@ -7,30 +7,46 @@ import { SIZE_CLASSES, type Word } from './geometry.ts';
 import { largeBytes, largePayload } from './large.ts';
 import { LARGE, ORPHAN, Page } from './page.ts';
 import { pageAt, startOf } from './page-map.ts';
+import { isSound } from './shape.ts';
 
-/** The page that an address lies in if it has blocks; else 0. Looks for memory that has been added. */
+/** The page that an address lies in if it has blocks, all of them within this thread's views; else 0. Looks for memory that has been added. */
 export function livePage(slab: SlabCore, address: number): Word {
-  // The engine takes long to say whether memory has grown, so it is not asked for every block.
-  if (address >>> 2 >= slab.i32.length) slab.refresh();
   if (address >>> 0 !== address) return 0;
-  const page = pageAt(slab, address >>> 2);
-  if (page === 0) return 0;
-  let owner = slab.i32[page + Page.owner] | 0;
-  if (owner !== LARGE && owner < ORPHAN) {
-    // The descriptor may lie in memory that these views do not reach.
+  // To the end of its page, and not only of its first word. The engine takes long to say whether memory has grown, so it is not asked for every block.
+  if (((address >>> 2) | ((1 << slab.pageShift) - 1)) >= slab.i32.length) slab.refresh();
+  let page = blockPage(slab, address);
+  if (page === 0) {
+    // The descriptor, or the end of a large block, may lie in memory that these views do not reach.
     slab.refresh();
-    owner = slab.i32[page + Page.owner] | 0;
+    page = blockPage(slab, address);
   }
-  return owner === LARGE || owner >= ORPHAN ? page : 0;
+  return page;
 }
 
-/** The word of the block that starts at an address of a page; 0 when none does that was ever linked. */
+/** The same with the views as they are. A descriptor that is another page's was written over, or the root was. */
+function blockPage(slab: SlabCore, address: number): Word {
+  const { i32, pageShift } = slab;
+  const page = pageAt(slab, address >>> 2);
+  if (page === 0) return 0;
+  const owner = i32[page + Page.owner];
+  const index = i32[page + Page.index];
+  if (index !== address >>> (pageShift + 2)) return 0;
+  if (owner !== LARGE) return owner >= ORPHAN ? page : 0;
+  const count = i32[page + Page.count];
+  return count > 0 && (index + count) * 2 ** pageShift <= i32.length ? page : 0;
+}
+
+/**
+ * The word of the block that starts at an address of a page; 0 when none does that was ever linked. In debug mode what stands around a block is looked for
+ * by what the descriptor says, so that is looked at, too.
+ */
 export function blockOf(slab: SlabCore, page: Word, address: number): Word {
   const { i32 } = slab;
   const word = address >>> 2;
   const offset = word - startOf(slab, page);
   const stride = i32[page + Page.stride];
   if ((address & 3) !== 0 || offset % stride !== 0) return 0;
+  if (slab.debug && !isSound(slab, page)) return 0;
   return offset / stride < i32[page + Page.capacity] ? word : 0;
 }
 

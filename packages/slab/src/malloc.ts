@@ -15,71 +15,36 @@
  */
 
 import { makeRoom } from './abandon.ts';
-import { type Construct, collectRemote, extendPage, toFull } from './blocks.ts';
+import { type Construct, collectRemote, extendPage, popBlock, toFull } from './blocks.ts';
 import type { SlabCore } from './core.ts';
 import { Counter, Cpu } from './cpu.ts';
 import { DEBUG_BYTES, handOut, NODE_TO_END } from './debug.ts';
 import { drainDelayed } from './free.ts';
-import { bytesOfClass, classOf, type Word } from './geometry.ts';
-import { Field } from './header.ts';
+import { classOf, type Word } from './geometry.ts';
 import { mallocLarge } from './large.ts';
-import { NO_FAST_FREE, Page } from './page.ts';
+import { Page } from './page.ts';
 import { takePage } from './page-list.ts';
-import { startOf } from './page-map.ts';
-import { appendPage } from './queue.ts';
+import { appendPage, isListable, rebuildList } from './queue.ts';
+import { initPage, type Shape, shapeOf } from './shape.ts';
 
 const FREE = Page.free;
-const USED = Page.used;
 const CAPACITY = Page.capacity;
 const REMOTE = Page.remote;
 const CURRENT = Cpu.current;
 const DELAYED = Cpu.delayed;
 
-/**
- * How the blocks of a class lie in their pages.
- * @public
- */
-export interface Shape {
-  readonly class: number;
-  /** Words from block to block. */
-  readonly stride: number;
-  /** Words from a block's start to its link. */
-  readonly node: number;
-  /** What MASK is. */
-  readonly mask: number;
-}
-
-/** How blocks of a size class lie. */
-function shapeOf(slab: SlabCore, index: number): Shape {
-  const bytes = bytesOfClass(index);
-  if (slab.debug) {
-    return { class: index, stride: bytes / 4, node: bytes / 4 - NODE_TO_END, mask: NO_FAST_FREE };
-  }
-  return { class: index, stride: bytes / 4, node: 0, mask: bytes - 1 };
-}
-
-/** Makes a free page one of a class. The page list has left it clean. */
-function initPage(slab: SlabCore, page: Word, shape: Shape): void {
-  const { i32 } = slab;
-  i32[page + Page.stride] = shape.stride;
-  i32[page + Page.reserved] = Math.floor((1 << slab.pageShift) / shape.stride);
-  i32[page + Page.first] = startOf(slab, page) + shape.node;
-  i32[page + Page.class] = shape.class;
-  i32[page + Page.mask] = shape.mask;
-}
-
 /** Whether a page of this CPU has a free block, or gets one. */
 function refill(slab: SlabCore, page: Word, construct: Construct | null): boolean {
-  const { i32 } = slab;
-  if (i32[page + FREE] === 0 && i32[page + REMOTE] !== 0) collectRemote(slab, page);
-  return i32[page + FREE] !== 0 || extendPage(slab, page, construct);
+  if (slab.i32[page + FREE] === 0 && slab.i32[page + REMOTE] !== 0) collectRemote(slab, page);
+  return slab.i32[page + FREE] !== 0 || extendPage(slab, page, construct);
 }
 
 /**
- * Looks for a page of a class with a free block, which then is the first of its list.
+ * Looks for a page of a class with a free block, which then is the first of its list. Each turn serves, makes a page a full one, or takes a page, and a list
+ * that was made again has only pages that are not full: so there are no more turns than pages.
  * @returns its descriptor; 0 when there is no memory
  */
-export function findPage(
+function findPage(
   slab: SlabCore,
   index: number,
   shape: Shape | null,
@@ -88,6 +53,10 @@ export function findPage(
   for (let lastTry = false; ; ) {
     const current = slab.i32[slab.cpu + CURRENT + index];
     if (current !== slab.empty) {
+      if (!isListable(slab, current, index)) {
+        rebuildList(slab, index, 0);
+        continue;
+      }
       if (refill(slab, current, construct)) return current;
       toFull(slab, current);
       continue;
@@ -107,7 +76,7 @@ export function findPage(
 
 /** Hears of memory that was added, and takes what came for full pages. At the start of every slow path. */
 export function attend(slab: SlabCore): void {
-  if (slab.i32[slab.header + Field.epoch] !== slab.epoch) slab.lookAround();
+  slab.heed();
   if (slab.i32[slab.cpu + DELAYED] !== 0) drainDelayed(slab, slab.cpu);
 }
 
@@ -123,26 +92,43 @@ export function mallocSlow(slab: SlabCore, size: number, align: number): Word {
   const bytes = Math.max(slab.debug ? size + DEBUG_BYTES : size, align, 1);
   const block =
     bytes > slab.smallMax ? mallocLarge(slab, size, align) : mallocSmall(slab, classOf(bytes), size);
-  if (block === 0) slab.count(Counter.failures);
+  if (block === 0) countFailure(slab);
   return block;
+}
+
+/** Counts a request that is answered with 0: now a program may go on with NULL, as it may have done before. */
+export function countFailure(slab: SlabCore): void {
+  slab.count(Counter.failures);
+  slab.inspectNull();
 }
 
 function mallocSmall(slab: SlabCore, index: number, size: number): Word {
-  const page = findPage(slab, index, null, null);
-  if (page === 0) return 0;
-  const node = popBlock(slab, page);
-  if (!slab.debug) return node;
-  const block = node + NODE_TO_END - slab.i32[page + Page.stride];
+  const node = takeBlock(slab, index, null, null);
+  if (node === 0 || !slab.debug) return node;
+  const block = node + NODE_TO_END - shapeOf(slab, index).stride;
   const error = handOut(slab, { block, node, keeps: false }, size, 'malloc');
-  if (error !== null) slab.report(error);
+  if (error !== null) slab.note(error);
   return block;
 }
 
-/** Takes the first free block off a page. Pop before `USED++`: a thread that ends between the two loses this block, and nobody else's. */
-export function popBlock(slab: SlabCore, page: Word): Word {
-  const { i32 } = slab;
-  const node = i32[page + FREE];
-  i32[page + FREE] = i32[node];
-  i32[page + USED]++;
-  return node;
+/** Pages that are tried whose free lists turn out to be none. */
+const DAMAGED_PAGES = 8;
+
+/**
+ * Takes a block of a class.
+ * @returns its link word, 0 when there is no memory
+ */
+export function takeBlock(
+  slab: SlabCore,
+  index: number,
+  shape: Shape | null,
+  construct: Construct | null,
+): Word {
+  for (let tries = 0; tries < DAMAGED_PAGES; tries++) {
+    const page = findPage(slab, index, shape, construct);
+    if (page === 0) return 0;
+    const node = popBlock(slab, page);
+    if (node !== 0) return node;
+  }
+  return 0;
 }

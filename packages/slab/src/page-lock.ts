@@ -9,6 +9,8 @@
  * That is why it is none of `@shmalloc/atomic-cell`'s locks, whose word says HELD and no more. A CPU that is terminated inside holds up all others
  * that want a page, until `reap` is called for it: the caller takes the lock over, builds the page list anew from the page descriptors, and
  * unlocks. What runs inside is a few dozen loads and stores, and never a program's code.
+ *
+ * A word that is the name of no thread that can hold the lock was written by a program, not by a thread: it is replaced, and waited for no longer.
  */
 
 import type { SharedMemory } from '@shmalloc/allocator-api';
@@ -19,10 +21,11 @@ import type { Word } from './geometry.ts';
  * What can stand around the page list; the position is what the header records.
  * @public
  */
-export const LOCK_KINDS = ['none', 'spin', 'mutex'] as const;
+export const LOCK_KINDS = ['none', 'spin', 'mutex', 'outside'] as const;
 
 /**
- * What stands around the page list: nothing (for one thread), a lock that waits by looking again, or one that waits by sleeping.
+ * What stands around the page list: nothing, for one thread; a lock that waits by looking again; one that waits by sleeping; or something outside that
+ * lets one thread at a time use the heap, and then nothing here.
  * @public
  */
 export type LockKind = (typeof LOCK_KINDS)[number];
@@ -36,46 +39,65 @@ const ROUNDS_BEFORE_SLEEP = 6;
 /** Milliseconds of a sleep at most, for a wake-up that was lost with its thread. */
 const LOOK_AGAIN_MS = 100;
 
+/** How a thread came by the lock. */
+export const Taken = {
+  /** It was open. */
+  free: 0,
+  /** It had to wait. */
+  waited: 1,
+  /** Its word named no thread that can hold it: what it guards may be in any state. */
+  damaged: 2,
+} as const;
+
 /** The lock as one thread has it. */
 export class PageLock {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #place: Word;
-  readonly #kind: LockKind;
+  readonly #isThere: boolean;
+  readonly #sleeps: boolean;
   readonly #name: number;
+  readonly #canHold: (name: number) => boolean;
 
-  constructor(memory: SharedMemory, place: Word, kind: LockKind, name: number) {
+  /** @param canHold - whether a thread of this name may be holding the lock */
+  constructor(
+    memory: SharedMemory,
+    place: Word,
+    kind: LockKind,
+    name: number,
+    canHold: (name: number) => boolean,
+  ) {
     this.#words = memory.i32;
     this.#place = place;
-    this.#kind = kind;
+    this.#isThere = kind === 'spin' || kind === 'mutex';
+    this.#sleeps = kind === 'mutex' && MAY_BLOCK;
     this.#name = name;
+    this.#canHold = canHold;
   }
 
   /**
    * Waits until the lock is open and takes it.
-   * @returns whether it had to wait
+   * @returns one of {@link Taken}
    */
-  lock(): boolean {
-    if (this.#kind === 'none') return false;
+  lock(): number {
+    if (!this.#isThere) return Taken.free;
     // Acquire: pairs with the exchange in `unlock`, and receives the page list as its last holder left it.
-    if (Atomics.compareExchange(this.#words, this.#place, OPEN, this.#name) === OPEN) return false;
-    let round = 0;
-    do {
-      if (this.#kind === 'mutex' && MAY_BLOCK && round === ROUNDS_BEFORE_SLEEP) {
-        this.#sleep();
-        return true;
-      }
+    let found = Atomics.compareExchange(this.#words, this.#place, OPEN, this.#name);
+    if (found === OPEN) return Taken.free;
+    for (let round = 0, rounds = 0; ; rounds++) {
+      if (this.#isWrong(found)) return Taken.damaged;
+      if (this.#sleeps && rounds === ROUNDS_BEFORE_SLEEP) return this.#sleep();
       round = backOff(round);
       // The load orders nothing: it says whether a try is worth it, and leaves the holder its line.
-    } while (
-      Atomics.load(this.#words, this.#place) !== OPEN ||
-      Atomics.compareExchange(this.#words, this.#place, OPEN, this.#name) !== OPEN
-    );
-    return true;
+      found = Atomics.load(this.#words, this.#place);
+      if (found !== OPEN) continue;
+      found = Atomics.compareExchange(this.#words, this.#place, OPEN, this.#name);
+      if (found === OPEN) return Taken.waited;
+    }
   }
 
   /** Gives the lock back, and wakes one thread if some sleep. */
   unlock(): void {
-    if (this.#kind === 'none') return;
+    if (!this.#isThere) return;
     // Release: pairs with the exchanges in `lock` and `#sleep`, and publishes the page list.
     const found = Atomics.exchange(this.#words, this.#place, OPEN);
     if ((found & SLEEPERS) !== 0) Atomics.notify(this.#words, this.#place, 1);
@@ -90,21 +112,35 @@ export class PageLock {
     for (;;) {
       const found = Atomics.load(this.#words, this.#place);
       if ((found & ~SLEEPERS) !== name) return false;
-      // Acquire: what the dead one has written is what the caller finds. Fails when somebody has gone to sleep meanwhile.
-      const mine = this.#name | (found & SLEEPERS);
-      if (Atomics.compareExchange(this.#words, this.#place, found, mine) === found) return true;
+      if (this.#replace(found)) return true;
     }
   }
 
+  /** Acquire: what the holder has written is what the caller finds. Fails when a thread has gone to sleep meanwhile. */
+  #replace(found: number): boolean {
+    const mine = this.#name | (found & SLEEPERS);
+    return Atomics.compareExchange(this.#words, this.#place, found, mine) === found;
+  }
+
+  /** Takes the lock if its word names no thread that can hold it: not the caller, which does not, and none that has gone. */
+  #isWrong(found: number): boolean {
+    const name = found & ~SLEEPERS;
+    if (name !== this.#name && this.#canHold(name)) return false;
+    // The exchange is the second look: a holder that has let go of the lock since the first one has changed the word, and no name comes again.
+    return this.#replace(found);
+  }
+
   /** Sleeps until the lock is this thread's. */
-  #sleep(): void {
+  #sleep(): number {
     for (;;) {
       const found = Atomics.load(this.#words, this.#place);
       if (found === OPEN) {
-        // With SLEEPERS, since others may sleep, too; at worst a wake-up for nobody. Acquire as in `lock`.
-        if (Atomics.compareExchange(this.#words, this.#place, OPEN, this.#name | SLEEPERS) === OPEN) return;
+        // With SLEEPERS, since others may sleep, too; at worst a wake-up for no thread. Acquire as in `lock`.
+        if (Atomics.compareExchange(this.#words, this.#place, OPEN, this.#name | SLEEPERS) === OPEN)
+          return Taken.waited;
         continue;
       }
+      if (this.#isWrong(found)) return Taken.damaged;
       const asleep = found | SLEEPERS;
       if (found !== asleep && Atomics.compareExchange(this.#words, this.#place, found, asleep) !== found)
         continue;

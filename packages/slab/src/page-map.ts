@@ -16,32 +16,40 @@
  */
 
 import type { SlabCore } from './core.ts';
-import { CHUNK_BITS, type Word } from './geometry.ts';
+import { CHUNK_BITS, CHUNK_PAGES, TABLE_WORDS, type Word } from './geometry.ts';
 import { Field } from './header.ts';
-import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page } from './page.ts';
+import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 
 /** A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd. */
 export const NO_TABLE = 1;
 
-export const CHUNK_PAGES: number = 1 << CHUNK_BITS;
 const MAP_WORDS: number = CHUNK_PAGES / 32;
 
 /** Offsets in a table, in words. */
 const FREE_BITS: number = CHUNK_PAGES * DESCRIPTOR_WORDS;
 const PRESENT_BITS: number = FREE_BITS + MAP_WORDS;
 
-/** Words of a table. */
-export const TABLE_WORDS: number = FREE_BITS + 16;
-
-/** Entries of the root: chunks in 4 GiB. */
-export function rootWords(chunkShift: number): number {
-  return 1 << (30 - chunkShift);
-}
-
-/** The table of a chunk, 0 when it has none. */
+/**
+ * The table of a chunk, 0 when it has none. A table of the region's own chunks lies where it has always lain. That of another one lies in pages that
+ * hold state, so an entry of the root that leads elsewhere is a wrong one, and no table.
+ */
 export function tableOf(slab: SlabCore, chunk: number): Word {
-  const entry = slab.i32[slab.root + chunk];
-  return entry === NO_TABLE ? 0 : entry + (chunk << (CHUNK_BITS + DESCRIPTOR_SHIFT));
+  const { i32, plan } = slab;
+  const home = chunk - plan.firstChunk;
+  if (home >= 0 && home < plan.chunks) return plan.tables + home * TABLE_WORDS;
+  if (!(chunk >= 0 && chunk < plan.allChunks)) return 0;
+  const entry = i32[plan.root + chunk];
+  if (entry === NO_TABLE) return 0;
+  const table = entry + (chunk << (CHUNK_BITS + DESCRIPTOR_SHIFT));
+  if (table <= 0 || (table & 15) !== 0 || table + TABLE_WORDS > i32.length) return 0;
+  // The page that it lies in: in the region's own chunks, or by the root. No further: the look must end.
+  const page = table >>> slab.pageShift;
+  const holder = (page >>> CHUNK_BITS) - plan.firstChunk;
+  const at =
+    holder >= 0 && holder < plan.chunks
+      ? plan.tables + holder * TABLE_WORDS + ((page & (CHUNK_PAGES - 1)) << DESCRIPTOR_SHIFT)
+      : i32[plan.root + (page >>> CHUNK_BITS)] + (page << DESCRIPTOR_SHIFT);
+  return i32[at + Page.owner] === STATE ? table : 0;
 }
 
 /** Makes a table a chunk's. */
@@ -49,15 +57,41 @@ export function setTable(slab: SlabCore, chunk: number, table: Word): void {
   slab.i32[slab.root + chunk] = table - (chunk << (CHUNK_BITS + DESCRIPTOR_SHIFT));
 }
 
-/** The descriptor of the page that a word lies in; 0 when its chunk has no memory. */
-export function pageAt(slab: SlabCore, word: Word): Word {
-  const entry = slab.i32[slab.root + (word >>> slab.chunkShift)];
-  return entry === NO_TABLE ? 0 : entry + ((word >>> slab.pageShift) << DESCRIPTOR_SHIFT);
+/** The descriptor in a table of a page by its number. */
+export function descriptorIn(table: Word, index: number): Word {
+  return table + ((index & (CHUNK_PAGES - 1)) << DESCRIPTOR_SHIFT);
 }
 
-/** The descriptor of a page by its number; the chunk must have a table. */
+/** The descriptor of a page by its number; 0 when its chunk has no memory. */
 export function pageNumber(slab: SlabCore, index: number): Word {
-  return slab.i32[slab.root + (index >>> CHUNK_BITS)] + (index << DESCRIPTOR_SHIFT);
+  const table = tableOf(slab, index >>> CHUNK_BITS);
+  return table === 0 ? 0 : descriptorIn(table, index);
+}
+
+/** The descriptor of the page that a word lies in; 0 when its chunk has no memory. */
+export function pageAt(slab: SlabCore, word: Word): Word {
+  return pageNumber(slab, word >>> slab.pageShift);
+}
+
+/**
+ * Whether a word is the first of a descriptor of a page that has had blocks: what a link, a list or an entry of the root leads to is looked at in this way
+ * before it is followed any further. O(1), and only off the fast paths.
+ */
+export function isDescriptor(slab: SlabCore, page: Word): boolean {
+  const index = slab.i32[page + Page.index];
+  return index > 0 && pageNumber(slab, index) === page;
+}
+
+/** Chunks that may have memory, [low, high), as far as there can be any. */
+export function chunkBounds(slab: SlabCore): { low: number; high: number } {
+  const { i32, header, plan } = slab;
+  const high = Math.min(i32[header + Field.chunkHigh], plan.allChunks);
+  return { low: Math.max(0, i32[header + Field.chunkLow]), high };
+}
+
+/** Pages that there can be, as far as this thread sees memory: the bound of every walk over pages. */
+export function mostPages(slab: SlabCore): number {
+  return (slab.i32.length >>> slab.pageShift) + 1;
 }
 
 /** The word at which a page starts. */
@@ -89,8 +123,8 @@ export function isFree(slab: SlabCore, index: number): boolean {
 
 /** Calls back for each page that is under management and not free, in address order. */
 export function forEachPage(slab: SlabCore, visit: (page: Word, index: number) => void): void {
-  const high = slab.i32[slab.header + Field.chunkHigh];
-  for (let chunk = slab.i32[slab.header + Field.chunkLow]; chunk < high; chunk++) {
+  const { low, high } = chunkBounds(slab);
+  for (let chunk = low; chunk < high; chunk++) {
     const table = tableOf(slab, chunk);
     if (table === 0) continue;
     for (let word = 0; word < MAP_WORDS; word++) {
@@ -98,7 +132,7 @@ export function forEachPage(slab: SlabCore, visit: (page: Word, index: number) =
       let bits = i32[table + PRESENT_BITS + word] & ~i32[table + FREE_BITS + word];
       for (; bits !== 0; bits &= bits - 1) {
         const index = (chunk << CHUNK_BITS) + (word << 5) + 31 - Math.clz32(bits & -bits);
-        visit(pageNumber(slab, index), index);
+        visit(descriptorIn(table, index), index);
       }
     }
   }

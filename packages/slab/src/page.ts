@@ -13,13 +13,15 @@
  *   7  PREV      ┘ links pages that nobody owns           │
  *   8  COUNT     pages of a large block                   │
  *   9  TOUCHED   OS pages of it that were ever used       │
- *  10  INDEX     of the page: its address / page bytes    ┘
- *      …
+ *      …                                                    ┘
  *  16  OWNER     a CPU's name and IN_FULL, or a state     ┐
  *  17  CLASS     of its blocks                            │ what others look at who free
  *  18  MASK      bits that are 0 in a block's address     │ a block, and what they change
+ *  19  INDEX     of the page: its address / page bytes    │
  *  20  REMOTE    blocks that others have freed, and a mark┘
  * ```
+ *
+ * INDEX says which page this is, and so whether a word is a descriptor at all: `isDescriptor`.
  *
  * The second line is what a foreign free touches, and nothing else is. So a CPU that hands out blocks which another one frees keeps its first
  * line to itself: it is disturbed once for all the blocks that it takes over at a time.
@@ -48,10 +50,10 @@ export const Page = {
   prev: 7,
   count: 8,
   touched: 9,
-  index: 10,
   owner: 16,
   class: 17,
   mask: 18,
+  index: 19,
   remote: 20,
 } as const;
 

@@ -6,22 +6,47 @@
  * ```
  *
  * Blocks come from the first; a page that comes back from being full goes to the end, and has time to get more blocks back.
+ *
+ * Links are looked at before they are followed, by `isDescriptor` and by the link that leads back. When one is wrong the list is made from the pages
+ * whose OWNER this CPU is, and the error noted.
  */
 
 import type { SlabCore } from './core.ts';
 import { Cpu } from './cpu.ts';
-import type { Word } from './geometry.ts';
+import { CLASSES, type Word } from './geometry.ts';
 import { Page } from './page.ts';
+import { forEachPage, isDescriptor, mostPages } from './page-map.ts';
 
 const CURRENT = Cpu.current;
 const NEXT = Page.next;
 const PREV = Page.prev;
 const CLASS = Page.class;
+const OWNER = Page.owner;
 
-/** Puts a page at the end of its class's list. */
-export function appendPage(slab: SlabCore, page: Word): void {
+/** A class that there is, whatever stands in a descriptor: no list of it lies elsewhere. */
+export function classIn(slab: SlabCore, page: Word): number {
+  return slab.i32[page + CLASS] & (CLASSES - 1);
+}
+
+/** Whether a page can be in a list of this CPU: it is one, its own, of the class, and not full. */
+export function isListable(slab: SlabCore, page: Word, index: number): boolean {
   const { i32 } = slab;
-  const head = slab.cpu + CURRENT + i32[page + CLASS];
+  return isDescriptor(slab, page) && i32[page + OWNER] === slab.threadId && i32[page + CLASS] === index;
+}
+
+/** Makes the list of a class from this CPU's pages, one page left out, and notes that it had to. O(pages). */
+export function rebuildList(slab: SlabCore, index: number, except: Word): void {
+  slab.noteDamage(`the list of class ${index} of cpu ${slab.cpuId} was not one`);
+  slab.i32[slab.cpu + CURRENT + index] = slab.empty;
+  forEachPage(slab, (page) => {
+    if (page !== except && isListable(slab, page, index)) link(slab, page, index);
+  });
+}
+
+/** Puts a page at the end of a list that holds together. */
+function link(slab: SlabCore, page: Word, index: number): void {
+  const { i32 } = slab;
+  const head = slab.cpu + CURRENT + index;
   const first = i32[head];
   if (first === slab.empty) {
     i32[page + NEXT] = page;
@@ -36,17 +61,52 @@ export function appendPage(slab: SlabCore, page: Word): void {
   i32[first + PREV] = page;
 }
 
+/** Puts a page at the end of its class's list. */
+export function appendPage(slab: SlabCore, page: Word): void {
+  const { i32 } = slab;
+  const index = classIn(slab, page);
+  const first = i32[slab.cpu + CURRENT + index];
+  if (
+    first !== slab.empty &&
+    !(isListable(slab, first, index) && i32[i32[first + PREV] + NEXT] === first && first !== page)
+  )
+    rebuildList(slab, index, page);
+  link(slab, page, index);
+}
+
 /** Takes a page out of its class's list. */
 export function removePage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
-  const head = slab.cpu + CURRENT + i32[page + CLASS];
+  const index = classIn(slab, page);
+  const head = slab.cpu + CURRENT + index;
   const next = i32[page + NEXT];
+  const prev = i32[page + PREV];
+  if (i32[next + PREV] !== page || i32[prev + NEXT] !== page) {
+    rebuildList(slab, index, page);
+    return;
+  }
   if (next === page) {
     i32[head] = slab.empty;
     return;
   }
-  const prev = i32[page + PREV];
   i32[prev + NEXT] = next;
   i32[next + PREV] = prev;
   if (i32[head] === page) i32[head] = next;
+}
+
+/** The pages of a list of this CPU. */
+export function listedPages(slab: SlabCore, index: number): readonly Word[] {
+  for (let tries = 0; tries < 2; tries++) {
+    const pages: Word[] = [];
+    const first = slab.i32[slab.cpu + CURRENT + index];
+    if (first === slab.empty) return pages;
+    let page = first;
+    do {
+      pages.push(page);
+      page = isListable(slab, page, index) ? slab.i32[page + NEXT] : 0;
+    } while (page !== first && page !== 0 && pages.length <= mostPages(slab));
+    if (page === first) return pages;
+    rebuildList(slab, index, 0);
+  }
+  return [];
 }

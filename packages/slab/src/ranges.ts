@@ -13,19 +13,16 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Cpu, recordOf, resetCpu } from './cpu.ts';
-import { CHUNK_BITS, CLASSES } from './geometry.ts';
+import { CHUNK_BITS, CHUNK_PAGES, CLASSES, TABLE_WORDS, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
-import { markRun } from './page-list.ts';
+import { enter, markRun } from './page-list.ts';
 import {
-  CHUNK_PAGES,
+  descriptorIn,
   isPresent,
   NO_TABLE,
-  pageNumber,
   presentWord,
-  rootWords,
   setTable,
-  TABLE_WORDS,
   tableOf,
 } from './page-map.ts';
 
@@ -42,14 +39,28 @@ export function pagesIn(slab: SlabCore, start: number, end: number): PageRange {
 }
 
 /**
- * The pages of a range that is to be added, checked.
- * @param fresh - whether memory that is managed already may not be in it
+ * Takes a range under management. The range is looked at under the lock: of two threads that bring the same memory one is told.
+ * @param fresh - whether memory that is managed already may not be in it; else the range is all that there is to be
  * @throws AllocError `MemoryOverlap` for the heap's own state and what it has, `InvalidParam` when there is no whole page
  */
-export function checkRange(slab: SlabCore, start: number, end: number, fresh: boolean): PageRange {
-  const { i32, header, pageShift } = slab;
-  const state = header * 4;
-  const stateEnd = i32[header + Field.end] * 4;
+export function addRange(slab: SlabCore, start: number, end: number, fresh: boolean): void {
+  enter(slab);
+  try {
+    const range = checkRange(slab, start, end, fresh);
+    if (!fresh) forgetMemory(slab);
+    addPages(slab, range);
+  } finally {
+    slab.leave();
+    slab.tell();
+  }
+}
+
+/** The pages of a range that is to be added, checked. Under the lock. */
+function checkRange(slab: SlabCore, start: number, end: number, fresh: boolean): PageRange {
+  const { plan, pageShift } = slab;
+  // What lies before the header, too: NULL, when the region starts at 0.
+  const state = slab.memory.start === 0 ? 0 : plan.header * 4;
+  const stateEnd = plan.end * 4;
   if (start < stateEnd && end > state) {
     throw new AllocError(
       'MemoryOverlap',
@@ -73,10 +84,8 @@ export function checkRange(slab: SlabCore, start: number, end: number, fresh: bo
 }
 
 /** Whether a chunk's table lies with the header. */
-function isHome(slab: SlabCore, chunk: number): boolean {
-  const { i32, header } = slab;
-  const first = i32[header + Field.firstChunk];
-  return chunk >= first && chunk < first + i32[header + Field.chunks];
+function isHome({ plan }: SlabCore, chunk: number): boolean {
+  return chunk >= plan.firstChunk && chunk < plan.firstChunk + plan.chunks;
 }
 
 /** Pages that the tables of a range's chunks take. */
@@ -88,22 +97,37 @@ function stateNeeds(slab: SlabCore, { first, end }: PageRange, anew: boolean): n
   return Math.ceil((tables * TABLE_WORDS) / (1 << slab.pageShift));
 }
 
-/** Takes checked pages under management. Under the lock. O(pages). */
+/** Marks pages of a chunk that hold tables: [first, end) by number, as far as they lie in it. */
+function markState(slab: SlabCore, table: Word, chunk: number, first: number, end: number): void {
+  const { i32 } = slab;
+  const from = Math.max(first, chunk << CHUNK_BITS);
+  const to = Math.min(end, (chunk + 1) << CHUNK_BITS);
+  for (let index = from; index < to; index++) {
+    i32[descriptorIn(table, index) + Page.owner] = STATE;
+    i32[presentWord(table, index)] |= 1 << index;
+  }
+}
+
+/**
+ * Takes checked pages under management. Under the lock. O(pages).
+ *
+ * A thread may end anywhere in here. The pages of the tables are marked before a table is one, so that none is taken for memory; what is present and not
+ * free yet is found by `repairList`; the rest can be added another time.
+ */
 export function addPages(slab: SlabCore, { first, end }: PageRange): void {
   const { i32, header, pageShift } = slab;
   const state = stateNeeds(slab, { first, end }, false);
   let table = first << pageShift;
   for (let chunk = first >>> CHUNK_BITS; chunk << CHUNK_BITS < end; chunk++) {
-    if (tableOf(slab, chunk) !== 0) continue;
-    i32.fill(0, table, table + TABLE_WORDS);
+    const there = tableOf(slab, chunk);
+    if (there === 0) i32.fill(0, table, table + TABLE_WORDS);
+    markState(slab, there === 0 ? table : there, chunk, first, first + state);
+    if (there !== 0) continue;
     setTable(slab, chunk, table);
     table += TABLE_WORDS;
   }
   if (state > 0) Atomics.add(i32, header + Field.touched, (state << pageShift) >>> 4);
-  for (let index = first; index < first + state; index++) {
-    i32[pageNumber(slab, index) + Page.owner] = STATE;
-  }
-  for (let index = first; index < end; index++) {
+  for (let index = first + state; index < end; index++) {
     i32[presentWord(tableOf(slab, index >>> CHUNK_BITS), index)] |= 1 << index;
   }
   const low = first >>> CHUNK_BITS;
@@ -114,42 +138,39 @@ export function addPages(slab: SlabCore, { first, end }: PageRange): void {
   if (high > i32[header + Field.chunkHigh]) i32[header + Field.chunkHigh] = high;
   i32[header + Field.present] += end - first - state;
   markRun(slab, first + state, end - first - state, true);
-  // Release: whoever looks at the epoch after this looks at the tables, too.
+  // Release: pairs with the look in `heed`: a thread that finds the epoch changed finds the tables, too.
   Atomics.add(i32, header + Field.epoch, 1);
 }
 
 /** Gives the chunks of the region's own memory their tables, and all others none. */
 export function layTables(slab: SlabCore): void {
-  const { i32, header, root, chunkShift } = slab;
-  i32.fill(NO_TABLE, root, root + rootWords(chunkShift));
-  const first = i32[header + Field.firstChunk];
-  for (let number = 0; number < i32[header + Field.chunks]; number++) {
-    setTable(slab, first + number, i32[header + Field.tables] + number * TABLE_WORDS);
-  }
+  const { i32, plan } = slab;
+  i32.fill(NO_TABLE, plan.root, plan.root + plan.allChunks);
+  for (let number = 0; number < plan.chunks; number++)
+    setTable(slab, plan.firstChunk + number, plan.tables + number * TABLE_WORDS);
 }
 
 /** Forgets all memory and all blocks; the CPU table keeps its CPUs, the caches their kinds. Under the lock. */
-export function forgetMemory(slab: SlabCore): void {
-  const { i32, header } = slab;
+function forgetMemory(slab: SlabCore): void {
+  const { i32, header, plan } = slab;
   layTables(slab);
-  const first = i32[header + Field.firstChunk];
-  for (let number = 0; number < i32[header + Field.chunks]; number++) {
+  for (let number = 0; number < plan.chunks; number++) {
+    const table = plan.tables + number * TABLE_WORDS;
     for (let index = 0; index < CHUNK_PAGES; index++) {
-      const page = pageNumber(slab, ((first + number) << CHUNK_BITS) + index);
+      const page = descriptorIn(table, index);
       // Its memory was used: that goes on.
       const touched = i32[page + Page.touched];
       i32.fill(0, page, page + DESCRIPTOR_WORDS);
       i32[page + Page.touched] = touched;
     }
-    const table = tableOf(slab, first + number);
     i32.fill(0, table + CHUNK_PAGES * DESCRIPTOR_WORDS, table + TABLE_WORDS);
   }
   i32.fill(0, header + Field.orphans, header + Field.orphans + CLASSES);
   for (const field of [Field.chunkLow, Field.chunkHigh, Field.present, Field.freePages, Field.hint]) {
     i32[header + field] = 0;
   }
-  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
-    const cpu = recordOf(i32, header, slot);
+  for (let slot = 0; slot < plan.slots; slot++) {
+    const cpu = recordOf(slab, slot);
     if (i32[cpu + Cpu.name] !== 0) resetCpu(i32, header, cpu);
     i32[cpu + Cpu.pending] = 0;
     i32[cpu + Cpu.delayed] = 0;

@@ -1,13 +1,12 @@
 /** Other sizes for a block. */
 
 import type { SlabCore } from './core.ts';
-import { Counter } from './cpu.ts';
 import { DEBUG_BYTES, fence, writtenPastEnd } from './debug.ts';
 import { freeChecked } from './free.ts';
 import { classOf } from './geometry.ts';
 import { largeBytes, resizeLarge } from './large.ts';
 import { blockOf, livePage, nodeOf, payloadOf, usableAt } from './lookup.ts';
-import { mallocSlow } from './malloc.ts';
+import { countFailure, mallocSlow } from './malloc.ts';
 import { LARGE, Page } from './page.ts';
 
 /** The largest request: what rounded up still is within 32 bits. */
@@ -27,7 +26,7 @@ function resizeInPlace(slab: SlabCore, address: number, size: number): boolean {
     const payload = payloadOf(slab, page, nodeOf(slab, page, blockOf(slab, page, address)));
     const error = writtenPastEnd(slab, payload, 'realloc');
     fence(slab, payload, size);
-    if (error !== null) slab.report(error);
+    if (error !== null) slab.note(error);
   }
   return true;
 }
@@ -40,7 +39,7 @@ export function reallocBlock(slab: SlabCore, address: number, size: number): num
   const old = usableAt(slab, address);
   if (old < 0) return -1;
   if (size > MAX_REQUEST) {
-    slab.count(Counter.failures);
+    countFailure(slab);
     return 0;
   }
   if (resizeInPlace(slab, address, size)) return address;
@@ -48,7 +47,7 @@ export function reallocBlock(slab: SlabCore, address: number, size: number): num
   if (moved === 0) return size <= old ? keepLarger(slab, address, size) : 0;
   slab.u8.copyWithin(moved, address, address + Math.min(old, size));
   const error = freeChecked(slab, address, 'realloc');
-  if (error !== null) slab.report(error);
+  if (error !== null) slab.note(error);
   return moved;
 }
 

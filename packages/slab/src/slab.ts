@@ -13,11 +13,14 @@ import {
   AllocError,
   type ByteAllocator,
   checkAlign,
+  checkChoice,
   checkInteger,
+  checkOptions,
   checkRange,
   type GlobalAllocator,
   type Handle,
   MAX_BYTES,
+  openHeader,
   publishHeader,
   type SharedMemory,
   wrongLayout,
@@ -36,14 +39,15 @@ import {
   openCache,
 } from './cache.ts';
 import { SlabCore } from './core.ts';
-import { Counter, claimCpu } from './cpu.ts';
+import { Cpu, claimRecord, enterRecord } from './cpu.ts';
 import { layOut, type SlabOptions } from './create.ts';
 import { freeChecked, freeForeign, freeSlow, notAllocated } from './free.ts';
-import { CHUNK_BITS, type Word } from './geometry.ts';
-import { ALGORITHM_NAME, Field, openHeader } from './header.ts';
+import { ALGORITHM_NAME, KIND } from './header.ts';
 import { usableAt } from './lookup.ts';
-import { mallocSlow } from './malloc.ts';
-import { addPages, checkRange as checkPages, forgetMemory, layTables, pagesIn } from './ranges.ts';
+import { countFailure, mallocSlow } from './malloc.ts';
+import { LOCK_KINDS, type LockKind } from './page-lock.ts';
+import { type Plan, readLock, readPlan } from './plan.ts';
+import { addPages, addRange, layTables, pagesIn } from './ranges.ts';
 import { reallocBlock } from './realloc.ts';
 import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from './stats.ts';
 import { validateHeap } from './validate.ts';
@@ -58,6 +62,54 @@ const FULL = 1;
 const NO_TABLE = 1;
 const DESCRIPTOR = 5;
 const { clz32 } = Math;
+
+/**
+ * What `Slab.attach` takes besides the handle.
+ * @public
+ */
+export interface AttachOptions {
+  /** `'outside'` for a heap that was made with it. For any other it may be left out. */
+  lock?: LockKind | undefined;
+}
+
+/**
+ * What one thread attaches with, which is expected by a name: see {@link Slab.shareSlot}.
+ * @public
+ */
+export interface SlotHandle extends Handle {
+  /** The name that it will have. */
+  readonly threadId: number;
+}
+
+/**
+ * What `Slab.validate` takes.
+ * @public
+ */
+export interface ValidateOptions {
+  /** Whether no other thread is using the heap. Default false. */
+  readonly quiet?: boolean | undefined;
+}
+
+function unshared(): AllocError {
+  return new AllocError(
+    'Unsupported',
+    "share: this heap was made with lock: 'none', for one thread: make it with lock: 'spin' or 'mutex', or 'outside' when something else guards it",
+  );
+}
+
+/** Whether a thread may attach to a heap with this lock. */
+function checkLock(lock: LockKind, asked: LockKind | undefined): void {
+  if (asked !== undefined) checkChoice('lock', asked, LOCK_KINDS);
+  if (lock === 'none') throw unshared();
+  if (lock === 'outside' && asked !== 'outside') {
+    throw new AllocError(
+      'Unsupported',
+      "attach: this heap was made with lock: 'outside': attach with { lock: 'outside' } when something else guards it",
+    );
+  }
+  if (asked === undefined || asked === lock) return;
+  throw new AllocError('InvalidParam', `attach: this heap was made with lock: '${lock}', not '${asked}'`);
+}
 
 /** Sizes above this no region has; it also keeps rounding up within 32 bits. */
 const MAX_REQUEST = 0xffff0000;
@@ -76,9 +128,11 @@ const MAX_REQUEST = 0xffff0000;
  */
 export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
   /** @internal Use `create` or `attach`. */
-  constructor(memory: SharedMemory, header: Word) {
-    const pageShift = memory.i32[header + Field.pageShift] - 2;
-    super(memory, header, claimCpu(memory, header), pageShift, pageShift + CHUNK_BITS);
+  constructor(memory: SharedMemory, plan: Plan, expected = 0) {
+    const cpu = expected === 0 ? claimRecord(memory, plan) : enterRecord(memory, plan, expected);
+    super(memory, plan, cpu);
+    // Release: pairs with the looks of `canHold` and of a reaper. Before this thread takes the lock, or a page.
+    Atomics.store(memory.i32, cpu + Cpu.thread, this.threadId);
   }
 
   /**
@@ -87,23 +141,28 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when the engine refuses that much
    */
   static create(options: SlabOptions = {}): Slab {
-    const { memory, header } = layOut(options);
-    const heap = new Slab(memory, header);
+    const { memory, plan } = layOut(options);
+    const heap = new Slab(memory, plan);
     layTables(heap);
-    addPages(heap, pagesIn(heap, memory.i32[header + Field.end] * 4, memory.end));
+    addPages(heap, pagesIn(heap, plan.end * 4, memory.end));
     heap.lookAround();
-    publishHeader(memory.i32, header);
+    publishHeader(memory.i32, plan.header);
     return heap;
   }
 
   /**
    * Attaches the calling thread to a region that another has made.
-   * @param handle - what `share` has returned there
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `NoMemory` when `maxCpus` are attached
+   * @param handle - what `share` or `shareSlot` has returned there
+   * @param options - `lock`, for a heap that was made with `'outside'`: this thread has to say so, too
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one and for an unknown option, `NoMemory` when `maxCpus` are attached,
+   *   `Unsupported` for a heap with `lock: 'none'`, `Corrupted` when its header was written over
    */
-  static attach(handle: Handle): Slab {
-    const { memory, header } = openHeader(handle);
-    return new Slab(memory, header);
+  static attach(handle: Handle | SlotHandle, options: AttachOptions = {}): Slab {
+    checkOptions(options, []);
+    const { memory, header } = openHeader(handle, KIND);
+    checkLock(readLock(memory, header), options.lock);
+    const { threadId = 0 } = handle as Partial<SlotHandle>;
+    return new Slab(memory, readPlan(memory, header), checkInteger('handle.threadId', threadId));
   }
 
   // ── The C-style facade ──
@@ -133,11 +192,14 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
   /** What is no size is an error; what no region has is answered with 0. */
   private mallocEdge(size: number, align: number): Address {
     if (typeof size === 'number' && size >>> 0 === size && size <= MAX_REQUEST) {
-      return (mallocSlow(this, size, align) << 2) >>> 0;
+      const block = mallocSlow(this, size, align);
+      if (this.noted !== null) this.tell();
+      return (block << 2) >>> 0;
     }
     checkInteger('size', size);
     this.refresh();
-    this.count(Counter.failures);
+    countFailure(this);
+    this.tell();
     return 0;
   }
 
@@ -165,7 +227,8 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
     checkInteger('address', address);
     checkInteger('size', size);
     const moved = reallocBlock(this, address, size);
-    if (moved < 0) this.report(notAllocated('realloc', address));
+    if (moved < 0) this.noteWrong(notAllocated('realloc', address));
+    this.tell();
     return Math.max(moved, 0);
   }
 
@@ -207,11 +270,13 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
             }
             if (head !== block && used === 0) {
               freeLocal(this, page, block);
+              if (this.noted !== null) this.tell();
               return;
             }
           } else if (owner >= ORPHANED) {
             if ((owner ^ this.threadId) === FULL) freeLocal(this, page, block);
             else freeForeign(this, page, block);
+            if (this.noted !== null) this.tell();
             return;
           }
         }
@@ -228,7 +293,10 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
   usableSize(address: Address): number {
     if (checkInteger('address', address) === 0) return 0;
     const usable = usableAt(this, address);
-    if (usable < 0) this.report(notAllocated('usableSize', address));
+    if (usable < 0) {
+      this.noteWrong(notAllocated('usableSize', address));
+      this.tell();
+    }
     return Math.max(usable, 0);
   }
 
@@ -263,6 +331,8 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
       throw wrongLayout(address, usable, size, align);
     }
     const error = freeChecked(this, address, 'dealloc');
+    if (error !== null) this.inspectNull();
+    this.tell();
     if (error !== null) throw error;
   }
 
@@ -270,27 +340,20 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * Forgets all blocks and all memory, and has `[start, start + size)` alone. No other thread may be using the region meanwhile. O(pages).
    * @param start - bytes into the memory
    * @param size - bytes; whole pages of it are used
-   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when it covers the heap's own state
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when it covers NULL or the heap's own state
    */
   init(start: Address, size: number): void {
-    const range = checkPages(this, start, this.endOf(start, size), false);
-    this.enter();
-    forgetMemory(this);
-    addPages(this, range);
-    this.leave();
+    addRange(this, start, this.endOf(start, size), false);
   }
 
   /**
-   * Has `[start, start + size)` as well, for all CPUs. O(pages).
+   * Has `[start, start + size)` as well, for all CPUs. Any number of threads may do so at the same time: `addMemory(memory.grow(n), n)`. O(pages).
    * @param start - bytes into the memory
    * @param size - bytes; whole pages of it are used
    * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when some of it is managed already
    */
   addMemory(start: Address, size: number): void {
-    const range = checkPages(this, start, this.endOf(start, size), true);
-    this.enter();
-    addPages(this, range);
-    this.leave();
+    addRange(this, start, this.endOf(start, size), true);
   }
 
   private endOf(start: Address, size: number): Address {
@@ -387,9 +450,24 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
 
   // ── Sharing, collecting, ending ──
 
-  /** What another thread attaches with. It can be posted to workers. */
+  /**
+   * What another thread attaches with. It can be posted to workers.
+   * @throws AllocError `Unsupported` when this heap was made with `lock: 'none'`
+   */
   share(): Handle {
+    if (this.lockKind === 'none') throw unshared();
     return { algorithm: ALGORITHM_NAME, memory: this.memory.source, start: this.header * 4 };
+  }
+
+  /**
+   * Reserves a record for a thread that is to come: the one that attaches with this handle has the `threadId` that it names. So it can be reaped however
+   * early it ends. Lock-free; O(slots).
+   * @returns what one thread attaches with, once
+   * @throws AllocError as `share`, and `NoMemory` when `maxCpus` are attached or expected
+   */
+  shareSlot(): SlotHandle {
+    this.refresh();
+    return { ...this.share(), threadId: this.i32[claimRecord(this.memory, this.plan) + Cpu.name] };
   }
 
   /**
@@ -397,17 +475,21 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * @param force - gives back all empty pages, too: those that were kept, and those of CPUs that have gone
    */
   collect(force = false): void {
-    this.refresh();
     collectAll(this, force);
+    this.tell();
   }
 
   /**
-   * This thread is done. Pages with blocks in use are left to the CPUs that need one of their size. Calling it twice does nothing. O(pages).
+   * This thread is done. Pages with blocks in use are left to the CPUs that need one of their size. Calling it twice does nothing. A write through NULL is
+   * reported. O(pages).
    */
   detach(): void {
     if (this.closed) return;
+    this.inspectNull();
+    this.tell();
     abandonAll(this);
     this.close();
+    this.tell();
   }
 
   /** Detaches. */
@@ -419,11 +501,14 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * Gives back what a thread has that has died (`worker.terminate()`), and opens the page list's lock if it died holding it. To be called when
    * the worker's `exit` event has come. A block that the dead thread had in hand inside `malloc` or `free` is lost: one at most, unless it died
    * between two instructions of taking over what others had freed into a page; then those. O(pages + the dead thread's free blocks).
+   * Nothing happens when there is no thread of this name: it has detached, was reaped, is just being reaped by another thread, or never was. So the exit handler
+   * of every worker may call it.
    * @param threadId - the dead thread's `threadId`
-   * @throws AllocError `InvalidParam` when no such thread is attached (any more), or it is the caller
+   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own
    */
   reap(threadId: number): void {
     reapCpu(this, threadId);
+    this.tell();
   }
 
   // ── Looking at everything ──
@@ -440,11 +525,12 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
   }
 
   /**
-   * Walks the page list, this CPU's pages and those without a CPU completely, and others' as far as they can be looked at. Holds the page list's
-   * lock meanwhile. O(pages + free blocks).
-   * @throws Error with the first broken invariant
+   * Walks the page list, this CPU's pages and those without a CPU completely, and others' as far as they can be looked at while they are at work. Reports
+   * only what it has seen unchanged twice. Holds the page list's lock meanwhile. O(pages + free blocks).
+   * @param options - `quiet: true` says that no other thread is using the heap: then everything is checked
+   * @throws AllocError `Corrupted` with the first broken invariant
    */
-  validate(): void {
-    validateHeap(this);
+  validate(options: ValidateOptions = {}): void {
+    validateHeap(this, options.quiet === true);
   }
 }

@@ -6,7 +6,7 @@ import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import type { LockKind } from './page-lock.ts';
-import { forEachPage, pageAt } from './page-map.ts';
+import { forEachPage, mostPages, pageAt } from './page-map.ts';
 
 /**
  * What one CPU has done, and has. Counters go on when another thread becomes this CPU.
@@ -15,7 +15,7 @@ import { forEachPage, pageAt } from './page-map.ts';
 export interface CpuStats {
   /** Its number. */
   readonly cpu: number;
-  /** The thread that is it now, 0 for none. */
+  /** The thread that is it now, 0 for none and for one that is expected: see {@link Slab.shareSlot}. */
   readonly threadId: number;
   /** Allocations that the page at hand could not serve. */
   readonly slow: number;
@@ -76,7 +76,7 @@ export interface SlabStats {
 
 /** Bytes under management. */
 export function totalBytes(slab: SlabCore): number {
-  return slab.i32[slab.header + Field.present] * (4 << slab.pageShift);
+  return Math.min(slab.i32[slab.header + Field.present], mostPages(slab)) * (4 << slab.pageShift);
 }
 
 /** Blocks of a list that others push to, at most so many: what is being taken at this moment may lead anywhere. */
@@ -88,12 +88,12 @@ function lengthOf(slab: SlabCore, first: Word, most: number): number {
 
 /** Words of the blocks that wait in the lists of CPUs. */
 function delayedWords(slab: SlabCore): number {
-  const { i32, header } = slab;
+  const { i32 } = slab;
   let words = 0;
-  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
-    const record = recordOf(i32, header, slot);
-    // One for each page at the most.
-    let left = i32[header + Field.present];
+  for (let slot = 0; slot < slab.plan.slots; slot++) {
+    const record = recordOf(slab, slot);
+    // About one for each page.
+    let left = mostPages(slab);
     for (let node = i32[record + Cpu.delayed]; node > 0 && left > 0; node = i32[node], left--) {
       const page = pageAt(slab, node);
       words += page === 0 ? 0 : i32[page + Page.stride];
@@ -109,16 +109,18 @@ function delayedWords(slab: SlabCore): number {
 export function usedBytes(slab: SlabCore): number {
   slab.refresh();
   let words = 0;
+  // The smallest block has two words.
+  const most = 1 << (slab.pageShift - 1);
   forEachPage(slab, (page) => {
     const { i32 } = slab;
     const owner = i32[page + Page.owner];
-    const used = i32[page + Page.used];
+    const used = Math.min(i32[page + Page.used], most);
     if (owner === LARGE) words += i32[page + Page.count] * 2 ** slab.pageShift;
     else if (owner >= ORPHAN) {
       words += (used - lengthOf(slab, i32[page + Page.remote] & ~MARK, used)) * i32[page + Page.stride];
     }
   });
-  return (words - delayedWords(slab)) * 4;
+  return Math.max(0, Math.min((words - delayedWords(slab)) * 4, totalBytes(slab)));
 }
 
 /** Bytes of the region that were ever used. */
@@ -134,6 +136,7 @@ export function statsOf(slab: SlabCore): SlabStats {
   let largePages = 0;
   let orphanPages = 0;
   forEachPage(slab, (page) => {
+    // Not one view for all: a thread may add memory meanwhile.
     const owner = slab.i32[page + Page.owner];
     if (owner === LARGE) largePages += slab.i32[page + Page.count];
     else if (owner === ORPHAN) orphanPages++;
@@ -143,13 +146,13 @@ export function statsOf(slab: SlabCore): SlabStats {
     }
   });
   const cpus: CpuStats[] = [];
-  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
-    const record = recordOf(i32, header, slot);
+  for (let slot = 0; slot < slab.plan.slots; slot++) {
+    const record = recordOf(slab, slot);
     if (i32[record + Cpu.generation] === 0) continue;
     const counted = (counter: number): number => i32[record + Cpu.counters + counter] >>> 0;
     cpus.push({
       cpu: slot,
-      threadId: i32[record + Cpu.name],
+      threadId: i32[record + Cpu.name] === 0 ? 0 : i32[record + Cpu.thread],
       slow: counted(Counter.slow),
       pages: pages[slot] ?? 0,
       pagesTaken: counted(Counter.taken),

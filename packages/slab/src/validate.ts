@@ -2,53 +2,136 @@
  * The walker: every invariant of the region that holds while other CPUs are at work, and of this CPU's pages all.
  *
  * ```
- *   the page list, under its lock     bits ↔ OWNER, counts, orphans
- *   this CPU's pages                  used + |free| == capacity, links, lists, KEPT; in debug red zones and poison
- *   other CPUs' pages                 that their numbers can be
+ *                                                           others at work      quiet
+ *   NULL, the header, the root                              yes                 yes
+ *   the page list, under its lock: bits ↔ OWNER, counts     yes                 yes
+ *   pages: used + |free| == capacity, links, red zones      this CPU's, orphans all
+ *   lists of pages, KEPT                                    this CPU's          all
+ *   REMOTE, DELAYED, PENDING                                                    all
  * ```
+ *
+ * What others may be changing is not looked at, or in an order in which they cannot deceive. And what seems broken while they may be at work is looked at
+ * once more: only what is found the same again is an error.
  */
 
+import { AllocError, checkNullZone } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
-import { Cpu } from './cpu.ts';
-import { isLive, NODE_TO_END, writtenAfterFree, writtenPastEnd } from './debug.ts';
-import { CHUNK_BITS, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
+import { Cpu, recordOf, slotOf } from './cpu.ts';
+import { NODE_TO_END, type Payload, sealOf, writtenAfterFree, writtenPastEnd } from './debug.ts';
+import { CHUNK_BITS, CHUNK_PAGES, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { largePayload } from './large.ts';
 import { payloadOf } from './lookup.ts';
 import { FIRST_NAME, IN_FULL, LARGE, MARK, NOBODY, ORPHAN, Page, STATE } from './page.ts';
-import { CHUNK_PAGES, forEachPage, isFree, isPresent, pageNumber, startOf, tableOf } from './page-map.ts';
+import { named } from './page-list.ts';
+import { forEachPage, isDescriptor, isFree, isPresent, NO_TABLE, pageAt, pageNumber, tableOf } from './page-map.ts';
+import { repairList } from './page-repair.ts';
+import { planFields } from './plan.ts';
+import { isNode } from './shape.ts';
 
-/** @throws Error with `broken` unless `holds` */
+/** @throws AllocError `Corrupted` with `broken` unless `holds` */
 function demand(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw new Error(`slab is broken: ${broken}`);
+  if (!holds) throw new AllocError('Corrupted', `slab is broken: ${broken}`);
 }
 
-/** How a message calls a page. */
-function named(slab: SlabCore, page: Word): string {
-  return `the page at ${(startOf(slab, page) << 2) >>> 0}`;
-}
+/** Looks until one is like the one before. */
+const LOOKS = 8;
 
 /**
- * @throws Error with the first broken invariant
+ * @param quiet - whether no other thread is using the heap: then everything is checked
+ * @throws AllocError `Corrupted` with the first broken invariant
  */
-export function validateHeap(slab: SlabCore): void {
+export function validateHeap(slab: SlabCore, quiet: boolean): void {
   slab.lookAround();
-  slab.enter();
+  const isSound = slab.take();
+  if (!isSound) repairList(slab);
+  slab.leave();
+  // The exchange that has replaced the lock's word was a second look.
+  if (!isSound) throw slab.noted?.pop();
+  let seen = '';
+  for (let looks = 0; looks < LOOKS; looks++) {
+    const error = firstBroken(slab, quiet);
+    if (error === null) return;
+    if (quiet || error.message === seen) throw error;
+    seen = error.message;
+  }
+}
+
+/** Looks at everything once. */
+function firstBroken(slab: SlabCore, quiet: boolean): AllocError | null {
   try {
-    checkPages(slab);
+    look(slab, quiet);
+    return null;
+  } catch (error) {
+    if (error instanceof AllocError && error.code === 'Corrupted') return error;
+    throw error;
+  }
+}
+
+function look(slab: SlabCore, quiet: boolean): void {
+  checkHeader(slab);
+  slab.take();
+  try {
+    checkPages(slab, quiet);
     checkOrphans(slab);
   } finally {
     slab.leave();
   }
   const listed = new Set<Word>();
-  for (let index = 0; index < CLASSES; index++) for (const page of checkList(slab, index)) listed.add(page);
-  checkListed(slab, listed);
+  const names = new Set<number>();
+  for (let slot = 0; slot < slab.plan.slots; slot++) {
+    const cpu = recordOf(slab, slot);
+    if (quiet) checkRecord(slab, cpu, slot);
+    const name = slab.i32[cpu + Cpu.thread];
+    if (cpu !== slab.cpu && (!quiet || name === 0)) continue;
+    names.add(name);
+    for (let index = 0; index < CLASSES; index++)
+      for (const page of checkList(slab, cpu, name, index)) listed.add(page);
+  }
+  checkListed(slab, names, listed);
+}
+
+/** NULL, what never changes in the header, and the root. */
+function checkHeader(slab: SlabCore): void {
+  const { i32, header, plan } = slab;
+  const written = checkNullZone(i32, i32[header + Field.nullWords]);
+  if (written !== null) throw written;
+  for (const [name, field, value] of planFields(plan))
+    demand(i32[header + field] === value, `the header says ${name} ${i32[header + field]} instead of ${value}`);
+  demand(i32[slab.empty + Page.free] === 0, 'the empty page has a block');
+  for (let index = 0; index < SIZE_CLASSES; index++)
+    demand(i32[header + Field.noPages + index] === slab.empty, 'the table without pages has one');
+  for (let chunk = 0; chunk < plan.allChunks; chunk++) {
+    const table = tableOf(slab, chunk);
+    const entry = i32[plan.root + chunk];
+    const expected = table - (chunk << (CHUNK_BITS + 5));
+    demand(table === 0 ? entry === NO_TABLE : entry === expected, `the root leads from chunk ${chunk} to no table`);
+  }
+  const low = i32[header + Field.chunkLow];
+  const high = i32[header + Field.chunkHigh];
+  demand(low >= 0 && low < high && high <= plan.allChunks, `chunks ${low} to ${high} are said to have memory`);
+}
+
+/** The record of a CPU, at rest. */
+function checkRecord(slab: SlabCore, cpu: Word, slot: number): void {
+  const { i32 } = slab;
+  const name = i32[cpu + Cpu.name];
+  const thread = i32[cpu + Cpu.thread];
+  demand(name === 0 || slotOf(name) === slot, `cpu ${slot} is being reaped by thread ${name}`);
+  demand(thread === 0 || thread === name, `cpu ${slot} is thread ${name} and thread ${thread}`);
+  demand(i32[cpu + Cpu.pending] === 0, `cpu ${slot} has blocks in hand`);
+  const seen = new Set<Word>();
+  for (let node = i32[cpu + Cpu.delayed]; node !== 0; node = i32[node]) {
+    const page = node > 0 && node < i32.length ? pageAt(slab, node) : 0;
+    const isBlock = page !== 0 && isNode(slab, page, node, i32[page + Page.capacity]) && !seen.has(node);
+    demand(isBlock, `what was freed into full pages of cpu ${slot} leads to word ${node}`);
+    seen.add(node);
+  }
 }
 
 /** Every page under management, once. */
-function checkPages(slab: SlabCore): void {
+function checkPages(slab: SlabCore, quiet: boolean): void {
   const { i32, header } = slab;
-  demand(i32[slab.empty + Page.free] === 0, 'the empty page has a block');
   let present = 0;
   let free = 0;
   let taken = 0;
@@ -72,7 +155,7 @@ function checkPages(slab: SlabCore): void {
         demand(i32[page + Page.count] > 0, `${at} is a large block of ${i32[page + Page.count]} pages`);
         taken = index + i32[page + Page.count];
         if (slab.debug) checkLarge(slab, page, at);
-      } else if (owner === ORPHAN || owner >= FIRST_NAME) checkPage(slab, page, index, at);
+      } else if (owner === ORPHAN || owner >= FIRST_NAME) checkPage(slab, page, index, at, quiet);
       else demand(owner === NOBODY || owner === STATE, `${at} has the owner ${owner}`);
       if (bit)
         demand(i32[page + Page.capacity] === 0 && i32[page + Page.free] === 0, `${at} is free and not clean`);
@@ -86,14 +169,19 @@ function checkPages(slab: SlabCore): void {
 }
 
 /** A page with blocks. */
-function checkPage(slab: SlabCore, page: Word, index: number, at: string): void {
+function checkPage(slab: SlabCore, page: Word, index: number, at: string, quiet: boolean): void {
   const { i32, threadId } = slab;
   const owner = i32[page + Page.owner] & ~IN_FULL;
   const capacity = i32[page + Page.capacity];
   const used = i32[page + Page.used];
   demand(i32[page + Page.index] === index, `${at} is called number ${i32[page + Page.index]}`);
   // Another CPU may be making or unmaking it.
-  if (owner !== threadId && owner !== ORPHAN) return;
+  if (owner !== threadId && owner !== ORPHAN && !quiet) return;
+  const slot = slotOf(owner);
+  demand(
+    owner === ORPHAN || (slot < slab.plan.slots && i32[recordOf(slab, slot) + Cpu.thread] === owner),
+    `${at} has the owner ${owner}, which is not there`,
+  );
   const stride = i32[page + Page.stride];
   const kind = i32[page + Page.class];
   demand(kind >= 0 && kind < CLASSES, `${at} is of class ${kind}`);
@@ -113,7 +201,21 @@ function checkPage(slab: SlabCore, page: Word, index: number, at: string): void 
     owner !== ORPHAN || (i32[page + Page.remote] & MARK) === 0,
     `${at} has no owner, and waits for one to hear of it`,
   );
+  if (quiet) checkRemote(slab, page, at);
   if (slab.debug) checkContents(slab, page, at);
+}
+
+/** What others have freed into a page. */
+function checkRemote(slab: SlabCore, page: Word, at: string): void {
+  const { i32 } = slab;
+  const seen = new Set<Word>();
+  for (let node = i32[page + Page.remote] & ~MARK; node !== 0; node = i32[node]) {
+    const isBlock = isNode(slab, page, node, i32[page + Page.capacity]) && !seen.has(node);
+    demand(isBlock, `${at}: what was freed into it leads to word ${node}`);
+    seen.add(node);
+  }
+  const used = i32[page + Page.used];
+  demand(seen.size <= used, `${at}: ${seen.size} blocks were freed into it, and ${used} are in use`);
 }
 
 /** The free blocks of a page: how many. */
@@ -142,10 +244,7 @@ function checkContents(slab: SlabCore, page: Word, at: string): void {
   const stride = i32[page + Page.stride];
   for (let number = 0; number < i32[page + Page.capacity]; number++) {
     const payload = payloadOf(slab, page, first + number * stride);
-    if (isLive(slab, payload.node)) {
-      const error = writtenPastEnd(slab, payload, 'validate');
-      demand(error === null, `${at}: ${error?.message}`);
-    }
+    checkRedZone(slab, payload, at);
   }
   for (let node = i32[page + Page.free]; node !== 0; node = i32[node]) {
     // A block that was never handed out has no poison.
@@ -157,11 +256,18 @@ function checkContents(slab: SlabCore, page: Word, at: string): void {
 
 /** Debug mode: what stands behind a large block. */
 function checkLarge(slab: SlabCore, page: Word, at: string): void {
-  const payload = largePayload(slab, page);
-  // Its CPU may be handing it out, or taking it back.
-  if (!isLive(slab, payload.node)) return;
+  checkRedZone(slab, largePayload(slab, page), at);
+}
+
+/**
+ * What stands behind a block, if it is handed out: before the look, and after it. A CPU that takes it back changes the seal first, and what the seal guards
+ * after that (`takeBack`); one that hands it out the other way round; and no block of this page is handed out meanwhile.
+ */
+function checkRedZone(slab: SlabCore, payload: Payload, at: string): void {
+  const seal = sealOf(slab, payload.node);
+  if (seal === 0) return;
   const error = writtenPastEnd(slab, payload, 'validate');
-  demand(error === null, `${at}: ${error?.message}`);
+  demand(error === null || sealOf(slab, payload.node) !== seal, `${at}: ${error?.message}`);
 }
 
 /** The chains of pages that nobody owns. */
@@ -181,19 +287,17 @@ function checkOrphans(slab: SlabCore): void {
   }
 }
 
-/** This CPU's list of a class: its pages. */
-function checkList(slab: SlabCore, index: number): ReadonlySet<Word> {
-  const { i32, cpu, threadId } = slab;
+/** A CPU's list of a class: its pages. */
+function checkList(slab: SlabCore, cpu: Word, name: number, index: number): ReadonlySet<Word> {
+  const { i32 } = slab;
   const listed = new Set<Word>();
   const first = i32[cpu + Cpu.current + index];
   for (let page = first; page !== slab.empty; ) {
     // A list that does not come back to its first page has somewhere a page whose PREV is another's.
     listed.add(page);
+    demand(isDescriptor(slab, page), `the list of class ${index} leads to word ${page}, which is no page`);
     const owner = i32[page + Page.owner];
-    demand(
-      owner === threadId,
-      `${named(slab, page)} is in the list of class ${index}, and its owner is ${owner}`,
-    );
+    demand(owner === name, `${named(slab, page)} is in the list of class ${index}, and its owner is ${owner}`);
     demand(i32[page + Page.class] === index, `${named(slab, page)} is in the list of class ${index}`);
     const next = i32[page + Page.next];
     demand(i32[next + Page.prev] === page, `${named(slab, page)} has a wrong link`);
@@ -202,7 +306,7 @@ function checkList(slab: SlabCore, index: number): ReadonlySet<Word> {
   }
   const kept = i32[cpu + Cpu.kept + index];
   demand(
-    kept === 0 || ((i32[kept + Page.owner] & ~IN_FULL) === threadId && i32[kept + Page.class] === index),
+    kept === 0 || ((i32[kept + Page.owner] & ~IN_FULL) === name && i32[kept + Page.class] === index),
     `the page kept for class ${index} is none of it`,
   );
   for (const page of listed) {
@@ -213,12 +317,12 @@ function checkList(slab: SlabCore, index: number): ReadonlySet<Word> {
   return listed;
 }
 
-/** Every page of this CPU that is not full is in a list. */
-function checkListed(slab: SlabCore, listed: ReadonlySet<Word>): void {
+/** Every page of these CPUs that is not full is in a list. */
+function checkListed(slab: SlabCore, names: ReadonlySet<number>, listed: ReadonlySet<Word>): void {
   forEachPage(slab, (page) => {
     const { i32 } = slab;
     const owner = i32[page + Page.owner];
-    if ((owner & ~IN_FULL) !== slab.threadId) return;
+    if (!names.has(owner & ~IN_FULL)) return;
     const isFull = (owner & IN_FULL) !== 0;
     const where = isFull ? 'full, and in a list' : 'in no list';
     demand(isFull !== listed.has(page), `${named(slab, page)} is ${where}`);

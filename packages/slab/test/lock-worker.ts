@@ -13,7 +13,7 @@ const { source, kind, name, turns } = workerData as {
 };
 const memory = SharedMemory.from(source);
 const { i32 } = memory;
-const lock = new PageLock(memory, 16, kind, name);
+const lock = new PageLock(memory, 16, kind, name, () => true);
 
 Atomics.add(i32, 2, 1);
 while (Atomics.load(i32, 2) < 3) Atomics.wait(i32, 2, Atomics.load(i32, 2), 1);
