@@ -72,14 +72,19 @@ const COMMON_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end'
 /**
  * Demands that every option is a known one, so that a misspelt one is not taken for "not given".
  * @param options - what the caller was given
- * @param own - names of the options that the algorithm has besides those of every region, `lock`, `debug` and `grow`
+ * @param own - names of the options that it has besides the common ones
+ * @param common - default: those of every region, `lock`, `debug` and `grow`
  * @throws TypeError when the options are no object, AllocError `InvalidParam` for an unknown name, listing those that are known
  * @public
  */
-export function checkOptions(options: unknown, own: readonly string[]): void {
+export function checkOptions(
+  options: unknown,
+  own: readonly string[],
+  common: readonly string[] = COMMON_OPTIONS,
+): void {
   if (typeof options !== 'object' || options === null)
     throw new TypeError(`options must be an object, got ${show(options)}`);
-  const known = [...COMMON_OPTIONS, ...own.filter((name) => !COMMON_OPTIONS.includes(name))];
+  const known = [...common, ...own.filter((name) => !common.includes(name))];
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     throw new AllocError('InvalidParam', `unknown option ${name}; known are ${known.join(', ')}`);

@@ -4,12 +4,16 @@ import {
   AllocError,
   checkChoice,
   checkInteger,
+  checkNullZone,
+  checkOptions,
   type Handle,
   publishHeader,
   type RegionOptions,
   type SharedMemory,
+  takeNullWrite,
 } from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
+import { brokenUnit } from './broken.ts';
 import { type Geometry, type Kind, openHeader } from './header.ts';
 import { RunMap } from './run-map.ts';
 
@@ -23,6 +27,20 @@ export interface BitmapAttachOptions {
    * Default `'auto'`.
    */
   crossings?: CrossingsChoice | Crossings | undefined;
+  /** Where a write through NULL goes that a call has noticed; see `registerError`. Default: the console. */
+  onError?: ((error: AllocError) => void) | undefined;
+}
+
+/** Names of the options that every kind has besides those of a region. */
+export const OWN_OPTIONS = ['crossings', 'onError'] as const;
+
+/**
+ * What `validate` may take for granted.
+ * @public
+ */
+export interface BitmapValidateOptions {
+  /** Whether no other thread is inside a call, and none was terminated there: then everything is checked. Default false. */
+  readonly quiet?: boolean | undefined;
 }
 
 /**
@@ -76,14 +94,20 @@ export abstract class Bitmap {
   protected readonly stateStart: number;
   protected readonly stateEnd: number;
   private maps: RunMap | null;
+  private readonly nullWords: number;
+  private onError: (error: AllocError) => void = (error) =>
+    console.error(`${error.name} ${error.code}: ${error.message}`);
 
   /** @internal Use `create` or `attach` of a class. */
-  constructor(memory: SharedMemory, kind: Kind, geometry: Geometry, crossings: Crossings) {
+  constructor(memory: SharedMemory, kind: Kind, geometry: Geometry, options: BitmapAttachOptions) {
+    const crossings = crossingsOf(memory, options.crossings);
     this.memory = memory;
     this.kind = kind;
     this.crossings = crossings;
     this.stateStart = geometry.header * 4;
     this.stateEnd = geometry.end * 4;
+    this.nullWords = geometry.nullWords;
+    if (options.onError !== undefined) this.registerError(options.onError);
     this.maps = new RunMap(memory, geometry, crossings);
   }
 
@@ -102,9 +126,38 @@ export abstract class Bitmap {
     return { algorithm: this.kind.algorithm, memory: this.memory.source, start: this.stateStart };
   }
 
-  /** Ends this instance's use; what is handed out stays so. Any later call on this instance but `share` throws. */
+  /**
+   * Ends this instance's use; what is handed out stays so. Any later call on this instance but `share` throws. A write through NULL that no call has
+   * told of goes to the error hook.
+   */
   detach(): void {
+    if (this.maps === null) return;
     this.maps = null;
+    this.tellNullWrite();
+  }
+
+  /**
+   * Says where a write through NULL goes, in this thread. The default prints it. A call that finds no room, adds memory or detaches looks for
+   * one; `validate` throws it.
+   * @param hook - gets an AllocError `Corrupted`
+   */
+  registerError(hook: (error: AllocError) => void): void {
+    if (typeof hook !== 'function') throw new TypeError(`onError must be a function, got ${typeof hook}`);
+    this.onError = hook;
+  }
+
+  /**
+   * Looks for a write through NULL, and lays the pattern there again. Of a region that does not start at address 0 there is none.
+   * @returns an error `Corrupted` that names the address, or null
+   */
+  takeNullWrite(): AllocError | null {
+    return takeNullWrite(this.memory.i32, this.nullWords);
+  }
+
+  /** The same, told to the error hook. */
+  protected tellNullWrite(): void {
+    const error = this.takeNullWrite();
+    if (error !== null) this.onError(error);
   }
 
   /** The same as {@link Bitmap.detach}. */
@@ -113,14 +166,23 @@ export abstract class Bitmap {
   }
 
   /**
-   * Looks at every unit: none may be in two states. To be called while no other thread is at work.
-   * @throws Error with the first broken invariant
+   * Looks at every unit: none may be in two states. Other threads may be at work: what is told was seen unchanged more than once.
+   * @param options - with `quiet`, a unit in no state is told as well, and a summary that misses a word
+   * @throws AllocError `Corrupted` with the first broken invariant, or with a write through NULL
    */
-  validate(): void {
-    const broken = this.map.broken();
-    if (broken === null) return;
-    const unit = broken.bit + this.map.geometry.base;
-    throw new Error(`bitmap invariant broken: unit ${unit} is ${broken.states}`);
+  validate(options: BitmapValidateOptions = {}): void {
+    const { map } = this;
+    const written = checkNullZone(this.memory.i32, this.nullWords);
+    if (written !== null) throw written;
+    const quiet = options.quiet === true;
+    const broken = map.broken(quiet);
+    if (broken !== null) throw brokenUnit(broken.bit + map.geometry.base, broken.states);
+    const hidden = quiet ? map.countHidden() : 0;
+    if (hidden > 0)
+      throw new AllocError(
+        'Corrupted',
+        `bitmap invariant broken: the summary misses ${hidden} words with free units`,
+      );
   }
 
   /**
@@ -157,9 +219,10 @@ export function openMaps(
   handle: Handle,
   kind: Kind,
   options: BitmapAttachOptions,
-): [memory: SharedMemory, geometry: Geometry, crossings: Crossings] {
+): [memory: SharedMemory, geometry: Geometry, options: BitmapAttachOptions] {
+  checkOptions(options, OWN_OPTIONS, []);
   const { memory, geometry } = openHeader(handle, kind);
-  return [memory, geometry, crossingsOf(memory, options.crossings)];
+  return [memory, geometry, options];
 }
 
 /** Makes a new allocator known to threads that attach. */

@@ -39,6 +39,8 @@ import {
   type Handle,
   type HeaderKind,
   headerStart,
+  MAX_BYTES,
+  nullWordsOf,
   openHeader as openAny,
   type SharedMemory,
   writeIdentity,
@@ -73,6 +75,8 @@ const MAPS_AT = 32;
 export interface Geometry {
   /** First word of the header. */
   readonly header: Word;
+  /** Words from address 0 on that have the pattern of NULL. */
+  readonly nullWords: number;
   /** Units that have a bit. */
   readonly bits: number;
   /** The unit of bit 0, a multiple of 32, so that a bit is as aligned within its word as its unit is. */
@@ -104,6 +108,8 @@ export interface Kind {
   readonly algorithm: string;
   /** Four letters for the header. */
   readonly code: string;
+  /** Whether a unit may have so many bytes. */
+  readonly isUnit: (bytes: number) => boolean;
 }
 
 function codeWord(code: string): number {
@@ -111,7 +117,11 @@ function codeWord(code: string): number {
 }
 
 /** Where everything lies for so many units. */
-export function layOut(header: Word, base: number, bits: number, unit: number): Geometry {
+export function layOut(
+  header: Word,
+  [base, bits, unit]: readonly [base: number, bits: number, unit: number],
+  nullWords: number,
+): Geometry {
   const words = Math.ceil(bits / 32);
   const hintWords = Math.ceil(words / 32);
   const topWords = Math.ceil(hintWords / 32);
@@ -121,12 +131,27 @@ export function layOut(header: Word, base: number, bits: number, unit: number): 
   const hints = absent + words;
   const top = hints + hintWords;
   const end = top + topWords;
-  return { header, bits, base, unit, words, hintWords, topWords, free, used, absent, hints, top, end };
+  return {
+    header,
+    nullWords,
+    bits,
+    base,
+    unit,
+    words,
+    hintWords,
+    topWords,
+    free,
+    used,
+    absent,
+    hints,
+    top,
+    end,
+  };
 }
 
 /** Bytes of header and maps for so many units. */
 export function stateBytes(bits: number): number {
-  return alignUp(layOut(0, 0, bits, 1).end * 4, LINE);
+  return alignUp(layOut(0, [0, bits, 1], 0).end * 4, LINE);
 }
 
 /**
@@ -136,8 +161,9 @@ export function stateBytes(bits: number): number {
 export function writeHeader(
   memory: SharedMemory,
   kind: Kind,
-  [base, bits, unit]: readonly [base: number, bits: number, unit: number],
+  units: readonly [base: number, bits: number, unit: number],
 ): Geometry {
+  const [base, bits, unit] = units;
   const start = headerStart(memory, LINE);
   const end = alignUp(start + stateBytes(bits), unit);
   const needed = end - memory.start + (unit > 1 ? unit : 0);
@@ -146,7 +172,7 @@ export function writeHeader(
       'InvalidParam',
       `region [${memory.start}, ${memory.end}) is too small: ${kind.algorithm} needs ${needed} bytes at least`,
     );
-  const geometry = layOut(start / 4, base, bits, unit);
+  const geometry = layOut(start / 4, units, nullWordsOf(memory));
   const { i32 } = memory;
   const { header } = geometry;
   i32.fill(0, header, geometry.end);
@@ -166,8 +192,17 @@ export function openHeader(handle: Handle, kind: Kind): { memory: SharedMemory; 
   const identity = identityOf(kind);
   const { memory, header } = openAny(handle, identity);
   const { i32 } = memory;
-  const geometry = layOut(header, i32[header + BASE_AT], i32[header + BITS_AT], i32[header + UNIT_AT]);
+  const [base, bits, unit, nullWords] = [BASE_AT, BITS_AT, UNIT_AT, NULL_WORDS_AT].map(
+    (field) => i32[header + field] >>> 0,
+  );
+  const geometry = layOut(header, [base, bits, unit], nullWords);
+  // What is left of a header after damage may name maps that lie nowhere.
   demandWord(identity, header, 'geometry', i32[header + END_AT], geometry.end);
+  demandWord(identity, header, 'geometry: unit', unit, kind.isUnit(unit) ? unit : 0);
+  demandWord(identity, header, 'geometry: base', base, base & ~31);
+  demandWord(identity, header, 'geometry: bits', bits, Math.min(bits, MAX_BYTES / unit - base));
+  demandWord(identity, header, 'geometry: end', geometry.end, Math.min(geometry.end, memory.end / 4));
+  demandWord(identity, header, 'zone of NULL', nullWords, Math.min(nullWords, header));
   return { memory, geometry };
 }
 

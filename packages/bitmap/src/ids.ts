@@ -4,24 +4,25 @@ import {
   AllocError,
   checkAlign,
   checkInteger,
+  checkOptions,
   type Handle,
   type IdAllocator,
   openRegion,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
-import type { Crossings } from '@shmalloc/atomic-cell';
 import {
   Bitmap,
   type BitmapAttachOptions,
   type BitmapOptions,
   checkCount,
   crossingsOf,
+  OWN_OPTIONS,
   openMaps,
   publish,
 } from './bitmap.ts';
-import { type Geometry, stateBytes, writeHeader } from './header.ts';
+import { type Geometry, type Kind, stateBytes, writeHeader } from './header.ts';
 
-const KIND = { algorithm: 'bitmap-ids', code: 'BMID' };
+const KIND: Kind = { algorithm: 'bitmap-ids', code: 'BMID', isUnit: (bytes) => bytes === 1 };
 
 /** The most ids there can be: their maps take 400 MiB. */
 const MOST_IDS = 2 ** 30;
@@ -56,8 +57,8 @@ export class BitmapIds extends Bitmap implements IdAllocator {
   private readonly limit: number;
 
   /** @internal Use `create` or `attach`. */
-  constructor(memory: SharedMemory, geometry: Geometry, crossings: Crossings) {
-    super(memory, KIND, geometry, crossings);
+  constructor(memory: SharedMemory, geometry: Geometry, options: BitmapAttachOptions) {
+    super(memory, KIND, geometry, options);
     this.limit = geometry.bits;
   }
 
@@ -67,6 +68,7 @@ export class BitmapIds extends Bitmap implements IdAllocator {
    * @throws TypeError, RangeError or AllocError, naming the option
    */
   static create(options: BitmapIdsOptions = {}): BitmapIds {
+    checkOptions(options, ['first', 'ids', 'limit', ...OWN_OPTIONS]);
     const { first = 0, ids = 65536, memory: given, bytes, maxBytes } = options;
     const end = checkInteger('first', first) + checkInteger('ids', ids);
     const limit = checkInteger('limit', options.limit ?? end);
@@ -78,8 +80,8 @@ export class BitmapIds extends Bitmap implements IdAllocator {
     const memory = openRegion(
       own ? { ...options, bytes: (options.start ?? 0) + stateBytes(limit) + 1024 + 64 } : options,
     );
-    const crossings = crossingsOf(memory, options.crossings);
-    const pool = new BitmapIds(memory, writeHeader(memory, KIND, [0, limit, 1]), crossings);
+    crossingsOf(memory, options.crossings); // refused before a byte is written
+    const pool = new BitmapIds(memory, writeHeader(memory, KIND, [0, limit, 1]), options);
     pool.init(first, ids);
     publish(pool);
     return pool;
@@ -111,6 +113,7 @@ export class BitmapIds extends Bitmap implements IdAllocator {
    */
   addMemory(start: number, size: number): void {
     this.checkRange(start, size);
+    this.tellNullWrite();
     if (this.map.manage(start, size)) return;
     throw new AllocError('MemoryOverlap', `some ids of [${start}, ${start + size}) are managed already`);
   }
@@ -128,9 +131,9 @@ export class BitmapIds extends Bitmap implements IdAllocator {
     const { map } = this;
     const fits = count <= this.limit;
     const first = count === 1 && align === 1 ? map.takeOne() : fits ? map.takeRun(count, align) : -1;
-    if (first < 0)
-      throw new AllocError('NoMemory', `no ${count} ids in a row from a multiple of ${align} are free`);
-    return first;
+    if (first >= 0) return first;
+    this.tellNullWrite();
+    throw new AllocError('NoMemory', `no ${count} ids in a row from a multiple of ${align} are free`);
   }
 
   /**

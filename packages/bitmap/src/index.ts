@@ -4,7 +4,13 @@
  * @packageDocumentation
  */
 
-export { Bitmap, type BitmapAttachOptions, type BitmapOptions, type BitmapStats } from './bitmap.ts';
+export {
+  Bitmap,
+  type BitmapAttachOptions,
+  type BitmapOptions,
+  type BitmapStats,
+  type BitmapValidateOptions,
+} from './bitmap.ts';
 export type { Geometry, Kind, Word } from './header.ts';
 export { BitmapIds, type BitmapIdsOptions } from './ids.ts';
 export { BitmapPages, type BitmapPagesOptions } from './pages.ts';

@@ -18,6 +18,7 @@ import {
   alignUp,
   checkAlign,
   checkInteger,
+  checkOptions,
   checkRange,
   type Handle,
   isPowerOfTwo,
@@ -26,19 +27,23 @@ import {
   type PageAllocator,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
-import type { Crossings } from '@shmalloc/atomic-cell';
 import {
   Bitmap,
   type BitmapAttachOptions,
   type BitmapOptions,
   checkCount,
   crossingsOf,
+  OWN_OPTIONS,
   openMaps,
   publish,
 } from './bitmap.ts';
-import { type Geometry, writeHeader } from './header.ts';
+import { type Geometry, type Kind, writeHeader } from './header.ts';
 
-const KIND = { algorithm: 'bitmap-pages', code: 'BMPG' };
+const KIND: Kind = {
+  algorithm: 'bitmap-pages',
+  code: 'BMPG',
+  isUnit: (bytes) => isPowerOfTwo(bytes) && bytes >= 16,
+};
 
 /**
  * What a page allocator is made of.
@@ -72,13 +77,16 @@ export class BitmapPages extends Bitmap implements PageAllocator {
   private readonly base: number;
   /** The page behind the map's last bit. */
   private readonly limit: number;
+  /** The first page that is not NULL's. */
+  private readonly least: number;
 
   /** @internal Use `create` or `attach`. */
-  constructor(memory: SharedMemory, geometry: Geometry, crossings: Crossings) {
-    super(memory, KIND, geometry, crossings);
+  constructor(memory: SharedMemory, geometry: Geometry, options: BitmapAttachOptions) {
+    super(memory, KIND, geometry, options);
     this.pageSize = geometry.unit;
     this.base = geometry.base;
     this.limit = geometry.base + geometry.bits;
+    this.least = Math.max(1, Math.ceil((geometry.nullWords * 4) / geometry.unit));
   }
 
   /**
@@ -87,8 +95,9 @@ export class BitmapPages extends Bitmap implements PageAllocator {
    * @throws TypeError, RangeError or AllocError, naming the option
    */
   static create(options: BitmapPagesOptions = {}): BitmapPages {
+    checkOptions(options, ['pageSize', 'limit', ...OWN_OPTIONS]);
     const { pageSize = 4096 } = options;
-    if (!isPowerOfTwo(checkInteger('pageSize', pageSize)) || pageSize < 16)
+    if (!KIND.isUnit(checkInteger('pageSize', pageSize)))
       throw new AllocError('InvalidParam', `pageSize must be a power of two from 16, got ${pageSize}`);
     const { limit: given, maxBytes } = options;
     if (given !== undefined && checkInteger('limit', given) > MAX_BYTES)
@@ -100,11 +109,11 @@ export class BitmapPages extends Bitmap implements PageAllocator {
         'InvalidParam',
         `limit (${limit}) must not lie below the region's end (${memory.end})`,
       );
-    const crossings = crossingsOf(memory, options.crossings);
+    crossingsOf(memory, options.crossings); // refused before a byte is written
     const base = alignDown(Math.floor(memory.start / pageSize), 32);
     const bits = Math.max(0, Math.floor(limit / pageSize) - base);
     const geometry = writeHeader(memory, KIND, [base, bits, pageSize]);
-    const pages = new BitmapPages(memory, geometry, crossings);
+    const pages = new BitmapPages(memory, geometry, options);
     const start = alignUp(geometry.end * 4, pageSize);
     pages.init(start, memory.end - start);
     publish(pages);
@@ -138,6 +147,7 @@ export class BitmapPages extends Bitmap implements PageAllocator {
    */
   addMemory(start: Address, size: number): void {
     const [first, count] = this.checkRange(start, size);
+    this.tellNullWrite();
     if (this.map.manage(first, count)) return;
     throw new AllocError('MemoryOverlap', `some pages of [${start}, ${start + size}) are managed already`);
   }
@@ -156,7 +166,10 @@ export class BitmapPages extends Bitmap implements PageAllocator {
     const pages = this.checkPageAlign(align);
     const { map } = this;
     const bit = count === 1 && pages === 1 ? map.takeOne() : this.takeRun(count, pages);
-    if (bit < 0) throw new AllocError('NoMemory', `no ${count} pages in a row aligned to ${align} are free`);
+    if (bit < 0) {
+      this.tellNullWrite();
+      throw new AllocError('NoMemory', `no ${count} pages in a row aligned to ${align} are free`);
+    }
     return (bit + this.base) * this.pageSize;
   }
 
@@ -252,8 +265,8 @@ export class BitmapPages extends Bitmap implements PageAllocator {
         'MemoryOverlap',
         `${range} overlaps the allocator's own state [${this.stateStart}, ${this.stateEnd})`,
       );
-    // Address 0 is NULL: its page is never managed.
-    const first = Math.max(1, Math.ceil(start / pageSize));
+    // Address 0 is NULL: its page, and those of the pattern that stands there, are never managed.
+    const first = Math.max(this.least, Math.ceil(start / pageSize));
     const behind = Math.floor(end / pageSize);
     if (first >= behind)
       throw new AllocError('InvalidParam', `${range} has no whole page of ${pageSize} bytes`);

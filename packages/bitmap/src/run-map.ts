@@ -25,8 +25,9 @@
  * Progress: lock-free. Who has to look again has lost a unit to a thread that went on.
  */
 
-import type { SharedMemory } from '@shmalloc/allocator-api';
+import type { AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
+import { brokenUnit, countHidden, findBroken } from './broken.ts';
 import { ATTACHED_AT, type Geometry, RETREATS_AT } from './header.ts';
 import { countBits, findAligned, findLong, findShort, kindOf, maskOf, trailingZeros } from './search.ts';
 
@@ -43,6 +44,7 @@ export class RunMap {
   private readonly crossings: Crossings;
   private readonly free: number;
   private readonly used: number;
+  private readonly absent: number;
   private readonly hints: number;
   private readonly top: number;
   private readonly leafWords: number;
@@ -58,11 +60,13 @@ export class RunMap {
     this.crossings = crossings;
     this.free = geometry.free;
     this.used = geometry.used;
+    this.absent = geometry.absent;
     this.hints = geometry.hints;
     this.top = geometry.top;
     this.leafWords = geometry.words;
     this.retreats = geometry.header + RETREATS_AT;
-    this.cursor = Math.floor(((this.add(geometry.header + ATTACHED_AT) * SPREAD) % 1) * geometry.words);
+    const attached = this.add(geometry.header + ATTACHED_AT) >>> 0;
+    this.cursor = Math.floor(((attached * SPREAD) % 1) * geometry.words);
     this.runCursor = this.cursor;
   }
 
@@ -126,11 +130,32 @@ export class RunMap {
     // Acquire: pairs with the setBits in `give` that made it free. Who finds the bit set is the one who has taken it.
     const old = this.crossings.clearBits(this.free + at, bit);
     if ((old & bit) === 0) return -1;
+    const unit = at * 32 + trailingZeros(bit);
+    if (!this.isFreeAlone(at, bit) || unit >= this.geometry.bits) throw this.damaged(at, bit);
     // A thread that dies before the next line takes one unit with it.
     this.crossings.setBits(this.used + at, bit);
     if (old === bit) this.retire(at);
     this.cursor = at;
-    return at * 32 + trailingZeros(bit);
+    return unit;
+  }
+
+  /**
+   * Whether units that this thread has just claimed, and are in no map, really are in none. Plain loads: the exchange that has claimed them pairs with the
+   * one that freed them, after they had left their map.
+   */
+  private isFreeAlone(at: number, mask: number): boolean {
+    return ((this.words[this.used + at] | this.words[this.absent + at]) & mask) === 0;
+  }
+
+  /** The error of units that were claimed and cannot have been free. They stay claimed, so that no call gets them. */
+  private damaged(at: number, mask: number): AllocError {
+    const { words, geometry } = this;
+    const wrong = (words[this.used + at] | words[this.absent + at]) & mask;
+    const unit = at * 32 + trailingZeros(wrong === 0 ? mask : wrong) + geometry.base;
+    const states = ['free'];
+    if ((words[this.used + at] & mask) !== 0) states.push('used');
+    if ((words[this.absent + at] & mask) !== 0) states.push('absent');
+    return brokenUnit(unit, states.length === 1 ? 'free and behind the last' : states.join(' and '));
   }
 
   /**
@@ -158,6 +183,11 @@ export class RunMap {
       // Within a word nothing was taken and so nothing put back.
       if ((first & 31) + count > 32) this.retreat(first >>> 5, (first + count - 1) >>> 5);
       return false;
+    }
+    if (first + count > this.geometry.bits) throw this.damaged(this.leafWords - 1, -1 << this.geometry.bits);
+    for (let bit = first; bit < first + count; bit = (bit | 31) + 1) {
+      const mask = maskOf(bit & 31, first + count - bit);
+      if (!this.isFreeAlone(bit >>> 5, mask)) throw this.damaged(bit >>> 5, mask);
     }
     // A thread that dies before the next line is through takes these units with it.
     this.crossings.releaseRun(this.used, first, count);
@@ -207,6 +237,10 @@ export class RunMap {
     }
     // Of two returns of one unit one finds it gone, and puts back what it had taken until then.
     if (!this.crossings.claimRunAt(used, first, count)) return false;
+    for (let bit = first; bit < first + count; bit = (bit | 31) + 1) {
+      const mask = maskOf(bit & 31, first + count - bit);
+      if ((words[this.free + (bit >>> 5)] & mask) !== 0) throw this.returned(bit >>> 5, mask);
+    }
     // Release: pairs with the claim that gets them next. A thread that dies before it is through takes these units with it.
     this.crossings.releaseRun(this.free, first, count);
     this.announceRun(first >>> 5, (first + count - 1) >>> 5);
@@ -219,10 +253,18 @@ export class RunMap {
     if ((this.crossings.clearBits(this.used + at, bit) & bit) === 0) return false;
     // Release: pairs with the clearBits in `takeFrom`. A thread that dies before this line takes one unit with it.
     const old = this.crossings.setBits(this.free + at, bit);
+    if ((old & bit) !== 0) throw this.returned(at, bit);
     // The look at the hint is plain: it only mends what a dead thread has left. Who finds the word empty is bound to announce it.
     if (old === 0 || (this.words[this.hints + (at >>> 5)] & (1 << at)) === 0) this.announce(at);
     this.cursor = at;
     return true;
+  }
+
+  /** The error of units that were handed out, and free as well. They are not handed out any more. */
+  private returned(at: number, mask: number): AllocError {
+    const { words, geometry } = this;
+    const both = words[this.free + at] & mask;
+    return brokenUnit(at * 32 + trailingZeros(both === 0 ? mask : both) + geometry.base, 'free and used');
   }
 
   /** Makes absent units free. @returns whether all of them were absent; otherwise nothing has changed */
@@ -273,7 +315,10 @@ export class RunMap {
     if (old === 0 || (this.words[place] & (1 << hint)) === 0) this.crossings.setBits(place, 1 << hint);
   }
 
-  /** The first word from `from` on whose hint says that it has units; −1 when there is none. */
+  /**
+   * The first word from `from` on whose hint says that it has units; −1 when there is none. A bit of a summary behind the last word, or the last hint, is
+   * damage: it leads nowhere, and no word comes after it.
+   */
   private nextWord(from: number): number {
     const { words, hints } = this;
     let hint = from >>> 5;
@@ -283,7 +328,8 @@ export class RunMap {
       if (hint < 0) return -1;
       bits = words[hints + hint];
     }
-    return hint * 32 + trailingZeros(bits);
+    const at = hint * 32 + trailingZeros(bits);
+    return at < this.leafWords ? at : -1;
   }
 
   private nextHint(from: number): number {
@@ -296,7 +342,8 @@ export class RunMap {
       if (++at === topWords) return -1;
       bits = words[top + at];
     }
-    return at * 32 + trailingZeros(bits);
+    const hint = at * 32 + trailingZeros(bits);
+    return hint < this.geometry.hintWords ? hint : -1;
   }
 
   // ── Looking ──
@@ -335,32 +382,12 @@ export class RunMap {
 
   /** How many words with free units their hint, or its own in `top`, does not tell of. */
   countHidden(): number {
-    const { words, free, hints, top, leafWords } = this;
-    let count = 0;
-    for (let at = 0; at < leafWords; at++) {
-      const told = words[hints + (at >>> 5)] & (1 << at) && words[top + (at >>> 10)] & (1 << (at >>> 5));
-      if (words[free + at] !== 0 && told === 0) count++;
-    }
-    return count;
+    return countHidden(this.words, this.geometry);
   }
 
-  /** The first unit that is in two maps, or has a bit beyond the last; null when all is well. */
-  broken(): { bit: number; states: string } | null {
-    const { words, leafWords, geometry } = this;
-    for (let at = 0; at < leafWords; at++) {
-      const [free, used, absent] = [geometry.free, geometry.used, geometry.absent].map(
-        (map) => words[map + at],
-      );
-      const beyond = at === leafWords - 1 && geometry.bits % 32 !== 0 ? -1 << (geometry.bits % 32) : 0;
-      const wrong = (free & used) | (free & absent) | (used & absent) | ((free | used | absent) & beyond);
-      if (wrong === 0) continue;
-      const bit = trailingZeros(wrong);
-      const states = Object.entries({ free, used, absent })
-        .filter(([, word]) => (word >>> bit) & 1)
-        .map(([name]) => name);
-      return { bit: at * 32 + bit, states: states.join(' and ') };
-    }
-    return null;
+  /** See {@link findBroken}. */
+  broken(quiet: boolean): { bit: number; states: string } | null {
+    return findBroken(this.words, this.geometry, quiet);
   }
 
   // ── For one thread alone ──

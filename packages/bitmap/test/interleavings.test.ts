@@ -4,7 +4,7 @@ import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import { crossingsFor } from '@shmalloc/atomic-cell';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
-import { Interrupted, PAGE } from './support.js';
+import { Interrupted, MAPS, PAGE, RETREATS } from './support.js';
 
 class Killed extends Error {}
 
@@ -140,7 +140,8 @@ for (const count of [1, 140]) {
   test(`a search for ${count} that found nothing looks again when a claim was put back meanwhile`, (t) => {
     const { one, other, steps } = two();
     const { i32 } = other.memory;
-    const [free, retreats] = [32, 16];
+    const header = other.share().start / 4;
+    const [free, retreats] = [header + MAPS, header + RETREATS];
     const held = i32.slice(free, free + 8);
     // What a claim of all pages leaves when it is about to fail, and then its way back: bits, then the count.
     i32.fill(0, free, free + 8);
@@ -159,7 +160,7 @@ test('a word whose hint was lost is still searched before the answer is no', (t)
   for (const count of [1, 20]) {
     const { one, other } = two();
     const { i32 } = other.memory;
-    const hints = 32 + 3 * 8;
+    const hints = other.share().start / 4 + MAPS + 3 * 8;
     i32.fill(0, hints, hints + 2);
     t.true(other.stats().hiddenWords > 0);
     t.is(one.allocPages(count, PAGE) % PAGE, 0);

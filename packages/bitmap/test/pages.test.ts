@@ -1,7 +1,7 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { BitmapIds, BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
-import { PAGE, refused } from './support.js';
+import { MAPS, PAGE, RETREATS, refused } from './support.js';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -18,7 +18,10 @@ const small = (): BitmapPages => BitmapPages.create({ memory: dirty(MIB) });
 /** Everything that can be seen of an allocator. */
 function seen(pages: BitmapPages): unknown {
   pages.validate();
-  return { ...pages.stats(), map: pages.memory.i32.slice(0, pages.stats().stateBytes / 4).join() };
+  const { start } = pages.share();
+  // Whatever lies in front of the header belongs to it as well: the zone of NULL.
+  const words = pages.memory.i32.slice(0, (start + pages.stats().stateBytes) / 4);
+  return { ...pages.stats(), map: words.join() };
 }
 
 test('a new allocator manages every whole page behind its maps', (t) => {
@@ -107,7 +110,7 @@ test('allocPagesAt takes these pages or none', (t) => {
   refused(t, 'InvalidParam', () => pages.allocPagesAt(3 * PAGE, 1, 2 * PAGE), `${3 * PAGE}`);
   // The claim across words was given back, and that is counted; nothing else has changed.
   const { retreats } = pages.stats();
-  pages.memory.i32[16] = 0;
+  pages.memory.i32[pages.share().start / 4 + RETREATS] = 0;
   t.true(retreats > 0);
   t.deepEqual(seen(pages), before);
   t.is(pages.allocPagesAt(20 * PAGE, 44, PAGE), 20 * PAGE);
@@ -159,7 +162,7 @@ test('regions with holes between them: runs lie in one, ranges are refused when 
   refused(t, 'InvalidParam', () => pages.addMemory(4 * MIB - PAGE, 2 * PAGE));
   refused(t, 'InvalidParam', () => pages.addMemory(2 * MIB - PAGE + 1, PAGE));
   refused(t, 'InvalidParam', () => pages.init(4 * MIB, PAGE));
-  pages.memory.i32[16] = 0; // RETREATS
+  pages.memory.i32[pages.share().start / 4 + RETREATS] = 0;
   t.deepEqual(seen(pages), before);
   // The hole is filled: runs go across.
   pages.addMemory(2 * MIB + MIB / 2, MIB / 2 + PAGE);
@@ -262,6 +265,7 @@ test('bad input is refused by name', (t) => {
 test('a region without room for a page is refused before a byte is written', (t) => {
   for (const [start, end] of [
     [0, PAGE],
+    [0, 1024],
     [100, 2 * PAGE - 1],
     [4096, 4096],
   ]) {
@@ -279,15 +283,23 @@ test('attach refuses what is no page allocator', (t) => {
   refused(t, 'InvalidParam', () => BitmapPages.attach({ ...handle, memory: dirty(MIB) }), 'magic');
   refused(t, 'InvalidParam', () => BitmapPages.attach({ ...handle, start: 4 }), '4');
   refused(t, 'InvalidParam', () => BitmapPages.attach({ ...handle, start: MIB }));
+  const header = handle.start / 4;
   for (const [word, what] of [
     [1, 'algorithm'],
     [2, 'version'],
     [3, 'geometry'],
+    [4, 'geometry'],
+    [5, 'geometry'],
     [6, 'geometry'],
+    [7, 'zone of NULL'],
   ] as const) {
-    pages.memory.i32[word] += 64;
-    refused(t, 'InvalidParam', () => BitmapPages.attach(handle), what);
-    pages.memory.i32[word] -= 64;
+    const before = pages.memory.i32[header + word];
+    // Each of them makes a geometry that cannot be, whichever word it is.
+    for (const wrong of [before + 65536 + 1, -1, 0x7fffffff]) {
+      pages.memory.i32[header + word] = wrong;
+      refused(t, 'InvalidParam', () => BitmapPages.attach(handle), what);
+    }
+    pages.memory.i32[header + word] = before;
   }
   BitmapPages.attach(handle, { crossings: 'js' }).validate();
 });
@@ -315,15 +327,18 @@ test('validate names a unit in two states; repair finds those in none', (t) => {
   const pages = small();
   const { i32 } = pages.memory;
   const page = pages.allocPages(1, PAGE) / PAGE;
-  const word = 32 + (page >>> 5); // the map of free pages
+  const word = pages.share().start / 4 + MAPS + (page >>> 5); // the map of free pages
   i32[word] |= 1 << page;
   t.throws(() => pages.validate(), { message: `bitmap invariant broken: unit ${page} is free and used` });
   i32[word] &= ~(1 << page);
   pages.validate();
   i32[word] &= ~(1 << (page + 1));
   t.is(pages.stats().inTransit, 1);
+  pages.validate(); // it may be changing hands
+  const lost = `bitmap invariant broken: unit ${page + 1} is neither free, used nor absent`;
+  t.throws(() => pages.validate({ quiet: true }), { instanceOf: AllocError, message: lost });
   t.is(pages.repair(), 1);
   t.is(pages.stats().inTransit, 0);
   t.is(pages.repair(), 0);
-  pages.validate();
+  pages.validate({ quiet: true });
 });

@@ -6,6 +6,10 @@ import type { ExecutionContext } from 'ava';
 
 export const PAGE = 4096;
 
+/** Words of a header: how often a claim was put back, and where the maps begin. Part of the layout, which all threads must agree on. */
+export const RETREATS = 16;
+export const MAPS = 32;
+
 /** The seed of a random test: of the environment, or by the clock. It is printed. */
 export function seedOf(t: ExecutionContext): number {
   const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);

@@ -3,15 +3,23 @@
 import { Worker } from 'node:worker_threads';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
-import { seedOf } from './support.js';
+import { MAPS, seedOf } from './support.js';
 import type { Answer, Task } from './workers/pages.js';
 
 const PAGES = 2048;
 
-async function crew(pages: BitmapPages, kinds: readonly Task['crossings'][], seed: number, steps: number) {
+async function crew(
+  pages: BitmapPages,
+  kinds: readonly Task['crossings'][],
+  seed: number,
+  steps: number,
+  adds = 0,
+  during: (running: () => boolean) => Promise<void> = async () => {},
+) {
+  let running = kinds.length;
   const owners = new SharedArrayBuffer(4 * PAGES);
   const gate = new SharedArrayBuffer(4);
-  const answers = await Promise.all(
+  const answering = Promise.all(
     kinds.map((crossings, nth) => {
       const task: Task = {
         handle: pages.share(),
@@ -22,16 +30,21 @@ async function crew(pages: BitmapPages, kinds: readonly Task['crossings'][], see
         name: nth + 1,
         seed: seed + nth * 7919,
         steps,
+        adds,
       };
       const worker = new Worker(new URL('./workers/pages.js', import.meta.url), { workerData: task });
       return new Promise<Answer>((resolve, reject) => {
         let answer: Answer;
         worker.once('message', (value: Answer) => (answer = value));
         worker.once('error', reject);
-        worker.once('exit', () => resolve(answer));
+        worker.once('exit', () => {
+          running--;
+          resolve(answer);
+        });
       });
     }),
   );
+  const [answers] = await Promise.all([answering, during(() => running > 0)]);
   return { answers, owners: new Int32Array(owners) };
 }
 
@@ -47,7 +60,7 @@ for (const kinds of [
       const pages = BitmapPages.create({ bytes: PAGES * 4096 });
       const { answers, owners } = await crew(pages, kinds, seed, 20_000);
       for (const { faults } of answers) t.deepEqual(faults, []);
-      pages.validate();
+      pages.validate({ quiet: true });
       t.is(pages.usedPages(), 0);
       t.is(pages.availablePages(), pages.totalPages());
       const { inTransit, hiddenWords, retreats } = pages.stats();
@@ -63,6 +76,76 @@ for (const kinds of [
     },
   );
 }
+
+for (const backing of ['wasm', 'sab'] as const) {
+  test.serial(
+    `four workers take and give back pages while all of them let the memory grow in small steps (${backing})`,
+    async (t) => {
+      const seed = seedOf(t);
+      const adds = 31 * 65536;
+      const pages = BitmapPages.create({ bytes: PAGES * 4096 - 4 * adds, maxBytes: PAGES * 4096, backing });
+      const kinds =
+        backing === 'wasm' ? (['wasm', 'js', 'wasm', 'js'] as const) : (['js', 'js', 'js', 'js'] as const);
+      const { answers, owners } = await crew(pages, kinds, seed, 6000, adds);
+      for (const { faults } of answers) t.deepEqual(faults, []);
+      pages.validate({ quiet: true });
+      t.is(pages.usedPages(), 0);
+      t.true(owners.every((owner) => owner === 0));
+      // Every part went to one thread, and none was lost: the memory is whole.
+      pages.memory.refresh();
+      t.is(pages.memory.byteLength, PAGES * 4096);
+      t.is(pages.totalPages(), PAGES - 1);
+      t.is(pages.allocPages(PAGES - 1, 4096), 4096);
+      t.deepEqual(
+        answers.map(({ added }) => added),
+        [adds, adds, adds, adds],
+      );
+    },
+  );
+}
+
+test.serial(
+  'validate and stats while four workers are at work: no false alarm, and a planted fault is found',
+  async (t) => {
+    const seed = seedOf(t);
+    const pages = BitmapPages.create({ bytes: PAGES * 4096 });
+    let looks = 0;
+    let alarms = 0;
+    const { answers } = await crew(pages, ['wasm', 'js', 'wasm', 'js'], seed, 60_000, 0, async (running) => {
+      while (running()) {
+        for (let look = 0; look < 200; look++, looks++) {
+          try {
+            pages.validate();
+            const { total, used, available } = pages.stats();
+            if (used > total || available > total) alarms++;
+          } catch (error) {
+            alarms++;
+            t.log(String(error));
+          }
+        }
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    });
+    for (const { faults } of answers) t.deepEqual(faults, []);
+    t.log(`${looks} looks`);
+    t.true(looks >= 1000);
+    t.is(alarms, 0);
+    // A page that no worker touches is in two states, while they are at work again.
+    const held = pages.allocPages(1, 4096) / 4096;
+    const free = pages.share().start / 4 + MAPS;
+    const words = Math.ceil(PAGES / 32);
+    pages.memory.i32[free + 2 * words + (held >>> 5)] |= 1 << held;
+    let found = 0;
+    await crew(pages, ['wasm', 'js'], seed, 3000, 0, async (running) => {
+      do {
+        const error = t.throws(() => pages.validate());
+        if (error?.message.includes(`unit ${held} is used and absent`)) found++;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      } while (running());
+    });
+    t.true(found > 0);
+  },
+);
 
 test.serial('the oracle finds crossings that clear bits in two steps', async (t) => {
   const seed = seedOf(t);
@@ -93,6 +176,7 @@ test.serial(
         name: turn + 1,
         seed: seed + turn,
         steps: Number.MAX_SAFE_INTEGER,
+        adds: 0,
       };
       const worker = new Worker(new URL('./workers/pages.js', import.meta.url), { workerData: task });
       while (Atomics.load(new Int32Array(gate), 0) === 0)

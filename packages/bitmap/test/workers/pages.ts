@@ -18,16 +18,20 @@ export interface Task {
   readonly name: number;
   readonly seed: number;
   readonly steps: number;
+  /** Bytes that this worker adds to the memory, in small steps; 0: it does not grow. */
+  readonly adds: number;
 }
 
 export interface Answer {
   readonly taken: number;
   readonly refused: number;
   readonly wrong: number;
+  /** Bytes that it has added. */
+  readonly added: number;
   readonly faults: readonly string[];
 }
 
-const { handle, crossings, owners, gate, parties, name, seed, steps } = workerData as Task;
+const { handle, crossings, owners, gate, parties, name, seed, steps, adds } = workerData as Task;
 const memory = SharedMemory.from(handle.memory);
 const pages = BitmapPages.attach(handle, {
   crossings: crossings === 'torn' ? new Torn(crossingsFor(memory, 'js'), memory.i32) : crossings,
@@ -36,7 +40,9 @@ const table = new Int32Array(owners);
 const random = randomOf(seed);
 const faults: string[] = [];
 const held: [address: number, count: number][] = [];
-let [taken, refused, wrong] = [0, 0, 0];
+let [taken, refused, wrong, added] = [0, 0, 0, 0];
+/** A `WebAssembly.Memory` grows by 64 KiB at least. */
+const leastGrowth = handle.memory instanceof SharedArrayBuffer ? PAGE : 65536;
 
 function enter(address: number, count: number): void {
   taken++;
@@ -85,11 +91,24 @@ function give(): void {
   }
 }
 
+/** Lets the memory grow by the least that it can: by a few pages, for all. */
+function grow(): void {
+  const bytes = Math.min(adds - added, leastGrowth * (1 + random(2)));
+  try {
+    const start = pages.memory.grow(bytes);
+    pages.addMemory(start, bytes);
+    added += bytes;
+  } catch (error) {
+    faults.push(`after ${added} bytes: ${error}`);
+  }
+}
+
 Atomics.add(new Int32Array(gate), 0, 1);
 while (Atomics.load(new Int32Array(gate), 0) < parties);
 for (let step = 0; step < steps && faults.length === 0; step++) {
   if (held.length === 0 || (random(2) === 0 && held.length < 60)) take();
   else give();
+  if (added < adds && step % 8 === 0) grow();
   // Page 0 is nobody's, and a run that begins with it is no run.
   if (step % 64 === 0) {
     wrong++;
@@ -100,4 +119,4 @@ for (let step = 0; step < steps && faults.length === 0; step++) {
   }
 }
 for (const [address, count] of held) giveBack(address, count);
-parentPort?.postMessage({ taken, refused, wrong, faults } satisfies Answer);
+parentPort?.postMessage({ taken, refused, wrong, added, faults } satisfies Answer);
