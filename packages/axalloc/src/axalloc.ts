@@ -15,12 +15,13 @@ import {
   AllocError,
   checkAlign,
   checkInteger,
+  checkOptions,
   type GlobalAllocator,
   MAX_BYTES,
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import type { AxHandle, ByteAlgorithm, ByteHeap, PageSource } from './contract.ts';
-import { beginGeneration, close, closeAll, heapOf, settle, visit } from './generations.ts';
+import { beginGeneration, close, closeAll, follow, heapAt, isThere, settle, visit } from './generations.ts';
 import { growFor } from './grow.ts';
 import * as at from './layout.ts';
 import {
@@ -41,6 +42,9 @@ import { leave, reapThread } from './reap.ts';
 // The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
 const CURRENT: number = at.CURRENT;
 const SLOTS: number = at.SLOT_MASK;
+
+const CREATE_OPTIONS = ['pages', 'algorithms', 'algorithm', 'policy', 'maxCpus', 'maxGenerations', 'limit'];
+const ATTACH_OPTIONS = ['attachPages', 'algorithms'];
 
 /**
  * A two-level global allocator: a byte heap that grows out of a page allocator, and page allocations beside it. The byte heap's algorithm can be
@@ -75,11 +79,14 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are no pages, and then all are back
    */
   static create(options: AxAllocOptions): AxAlloc {
+    checkOptions(options, CREATE_OPTIONS, []);
     const { pages, algorithms, maxCpus = 16, maxGenerations = 64 } = options;
     demandPages(pages);
     const first = firstOf(algorithms, options.algorithm);
     const policy = policyOf(options.policy);
     const { memory, pageSize } = pages;
+    // Another thread may have let it grow.
+    memory.refresh();
     const limit = checkInteger('limit', options.limit ?? memory.end);
     demandRange('maxCpus', maxCpus, 1, at.MOST_CPUS);
     demandRange('maxGenerations', maxGenerations, 2, at.MOST_GENERATIONS);
@@ -97,6 +104,11 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     const header = start >>> 2;
     try {
       memory.refresh();
+      if (start + count * pageSize > (firstPage + geometry.mapPages) * pageSize)
+        throw new AllocError(
+          'NoMemory',
+          `there are no pages for the allocator's state below the limit (${limit})`,
+        );
       at.writeHeader(memory, header, geometry, policy, count);
       const allocator = new AxAlloc(pages, header, algorithms, false);
       takeLine(allocator);
@@ -117,6 +129,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `NoMemory` when `maxCpus` are attached
    */
   static attach(handle: AxHandle, options: AxAttachOptions): AxAlloc {
+    checkOptions(options, ATTACH_OPTIONS, []);
     const { header } = at.openHeader(handle);
     firstOf(options.algorithms, undefined);
     const pages = options.attachPages(handle.pages);
@@ -124,6 +137,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
       demandPages(pages);
       if (pages.memory.source !== handle.memory)
         throw new AllocError('InvalidParam', 'the page part lies in another memory than the allocator');
+      // It may have been attached before the memory grew to where the allocator's state lies.
+      pages.memory.refresh();
       const allocator = new AxAlloc(pages, header, options.algorithms, true);
       if (!takeLine(allocator)) {
         const { cpus } = allocator.geometry;
@@ -157,6 +172,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    */
   detach(): void {
     if (this.closed) return;
+    this.lookAtNull();
     leave(this);
     this.close();
     if (this.ownsPages) this.pages.detach();
@@ -177,7 +193,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @throws TypeError or RangeError when `size` is no non-negative integer
    */
   malloc(size: number): Address {
-    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    if (this.i32[this.currentWord] !== this.seen) follow(this);
     const block = this.heap.malloc(size);
     if (block === 0) return this.grown(size, 0);
     // After the block is out: a thread that is terminated in between leaves a block uncounted, and not a count that nobody can lower.
@@ -192,7 +208,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @returns the block, or 0, also when `count * size` exceeds the address space
    */
   calloc(count: number, size: number): Address {
-    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    if (this.i32[this.currentWord] !== this.seen) follow(this);
     const block = this.heap.calloc(count, size);
     if (block !== 0) {
       this.i32[this.tally]++;
@@ -212,7 +228,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @throws AllocError `InvalidParam` when `align` is no power of two
    */
   alignedAlloc(align: number, size: number): Address {
-    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    if (this.i32[this.currentWord] !== this.seen) follow(this);
     const block = this.heap.alignedAlloc(align, size);
     if (block === 0) return this.grown(size, align);
     this.i32[this.tally]++;
@@ -221,6 +237,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
 
   /** What the heap has not got: more pages, and the block out of them. */
   private grown(size: number, align: number): Address {
+    this.lookAtNull();
     const block = growFor(this, size, align);
     if (block !== 0) this.i32[this.tally]++;
     return block;
@@ -254,7 +271,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
       this.report(this.notAllocated('free', checkInteger('address', address)));
       return;
     }
-    settle(this);
+    follow(this);
     if (slot === this.slot) this.free(address);
     else this.release(slot, address);
   }
@@ -266,15 +283,36 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     const balance = this.entry(slot) + at.BALANCE;
     beginVisit(this, slot);
     try {
-      const heap = heapOf(this, slot);
+      const heap = heapAt(this, slot, address);
+      if (heap === null) {
+        this.refuse('free', address);
+        return;
+      }
       this.blame = balance;
       Atomics.sub(i32, balance, 1);
-      heap.free(address);
+      // Only of a block that was free already: see step 6 in `generations.ts`. The count goes with the generation.
+      if (isThere(this, slot)) heap.free(address);
+      else this.refuse('free', address);
+    } catch (error) {
+      this.tell(error);
     } finally {
       this.blame = blame;
       endVisit(this);
+      close(this, slot);
     }
-    close(this, slot);
+  }
+
+  /** What a heap would say of a block that it does not know, of one whose heap is gone. */
+  private refuse(operation: string, address: Address): void {
+    const error = this.notAllocated(operation, address);
+    if (this.catching) this.caught ??= error;
+    else this.report(error);
+  }
+
+  /** Damage that stands in the way of a call goes to the hook. */
+  private tell(error: unknown): void {
+    if (!(error instanceof AllocError && error.code === 'Corrupted')) throw error;
+    this.report(error);
   }
 
   /**
@@ -285,7 +323,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    */
   realloc(address: Address, size: number): Address {
     if (address === 0) return this.malloc(size);
-    if (this.i32[this.currentWord] !== this.seen) settle(this);
+    if (this.i32[this.currentWord] !== this.seen) follow(this);
     if (slotOf(this, address) === this.slot) {
       const { faults } = this;
       // A report takes nothing back here: nothing was counted.
@@ -343,7 +381,13 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     }
     beginVisit(this, slot);
     try {
-      return this.usableIn(heapOf(this, slot), address);
+      const heap = heapAt(this, slot, address);
+      if (heap !== null) return this.usableIn(heap, address);
+      this.refuse(operation, address);
+      return 0;
+    } catch (error) {
+      this.tell(error);
+      return 0;
     } finally {
       endVisit(this);
       // A closer may have seen this visit and given up.
@@ -442,6 +486,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    */
   swap(name: string): void {
     this.demandOpen();
+    this.lookAtNull();
     const algorithm = this.algorithms.get(checkName(name, [...this.algorithms.keys()])) as ByteAlgorithm;
     closeAll(this);
     beginGeneration(this, algorithm);
@@ -464,6 +509,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    */
   collect(force = false): void {
     settle(this);
+    this.lookAtNull();
     for (let slot = 1; slot <= this.geometry.generations; slot++)
       visit(this, slot, (heap) => heap.collect?.(force));
     closeAll(this);
@@ -471,9 +517,11 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
 
   /**
    * Takes over from a thread that has ended without {@link AxAlloc.detach}, so that it holds nothing back: call it when its worker's `exit` has arrived. Does
-   * nothing when it has detached, or was reaped. What a dead thread held behind an algorithm's lock, nobody can give back.
+   * nothing for a thread that has detached, that was reaped, or that there never was. Several threads may reap the same one: one of them does it, and when that
+   * one dies in the middle, the thread that reaps it goes on. What a dead thread held behind an algorithm's lock, nobody can give back.
    * @param threadId - what `threadId` was in that thread. It must be at an end
-   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own
+   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own; `NoMemory` when this thread
+   *   finds no place in a heap that the dead one used: then it is not reaped, and another thread may
    */
   reap(threadId: number): void {
     reapThread(this, threadId);

@@ -48,8 +48,8 @@ export interface ByteHeap extends GlobalAllocator {
   share(): Handle;
   /** This thread is done with it; its blocks live on. */
   detach(): void;
-  /** Walks everything; throws with the first broken invariant. */
-  validate(): void;
+  /** Walks everything; throws with the first broken invariant. With `quiet` no other thread is at work. */
+  validate(options?: { readonly quiet?: boolean | undefined }): void;
   /** Figures about it. */
   stats(): object;
   /** Has `[start, start + size)` as well, for all threads, while they are at work. */
@@ -99,8 +99,10 @@ export interface PageSource extends PageAllocator {
   share(): Handle;
   /** This thread is done with it. */
   detach(): void;
-  /** Walks everything; throws with the first broken invariant. */
-  validate?(): void;
+  /** Walks everything; throws with the first broken invariant. With `quiet` no other thread is at work. */
+  validate?(options?: { readonly quiet?: boolean | undefined }): void;
+  /** Looks for a write through NULL, where the region keeps a pattern for that: an error `Corrupted`, or null; each write once. */
+  takeNullWrite?(): AllocError | null;
 }
 
 /**

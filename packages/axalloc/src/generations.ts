@@ -19,11 +19,13 @@
  * 2. loads BALANCE,
  * 3. looks whether the generation is current or anybody holds it; if so, it is off,
  * 4. adds up; if blocks are left, it is off; asks the heap itself as well,
- * 5. looks whether BALANCE is what it was (by an atomic add of 0); if not, it is off.
+ * 5. looks whether BALANCE is what it was (by an atomic add of 0); if not, it is off,
+ * 6. makes CLOSING GOING, and looks at BALANCE once more; if it has changed, it is off.
  *
  * Who announced it and has left, left before 3: his tally is seen, since his line was. Who visits to free a block shows himself, then changes
  * BALANCE, then frees: if that change comes before 5, it is seen there or he is in 3 (or all of it was before 2); if it comes after 5, then
- * his block was live, and counted, in 4. Who visits for other reasons looks at STATE after he has shown himself, and goes in only when it is OPEN: then 1 comes later, and 3 sees him.
+ * his block was live, and counted, in 4. Who comes with a block that is none looks at STATE after the change of BALANCE: either he finds GOING, and does
+ * not touch the heap, or 6 finds the change. Who visits for other reasons looks at STATE after he has shown himself, and goes in only when it is OPEN: then 1 comes later, and 3 sees him.
  *
  * **Who gives the pages back?** The closer, alone: CLOSING has one owner.
  *
@@ -35,10 +37,10 @@
  * lost a block, so where a thread has died (MOURNED) the heap's own count is not asked.
  */
 
-import { AllocError, type Handle } from '@shmalloc/allocator-api';
+import { type Address, AllocError, type Handle } from '@shmalloc/allocator-api';
 import type { ByteAlgorithm, ByteHeap } from './contract.ts';
 import * as at from './layout.ts';
-import { forEachRun, markRun, takeRun, unmarkRun } from './page-map.ts';
+import { forEachRun, markRun, slotOf, takeRun, unmarkRun } from './page-map.ts';
 import { powerOfTwoPages } from './policy.ts';
 import { awaitChange, beginVisit, currentSlot, endVisit, isHeld, linesUsed } from './presence.ts';
 import type { View } from './view.ts';
@@ -85,15 +87,15 @@ export function beginGeneration(view: View, algorithm: ByteAlgorithm): void {
     at.writeName(view.memory, entry, algorithm.name);
     at.writeKind(view.memory, entry, kind);
     i32[entry + at.EMPTY] = heap.usedBytes();
+    // A number of its own, and not the current one's successor: that would be given twice when a thread dies here, and a thread that has looked at the
+    // first generation would take its heap for the second's.
+    const id = (((Atomics.add(i32, header + at.MADE, 1) + 1) << at.SLOT_BITS) & ID_MASK) | slot;
+    i32[entry + at.ID] = id;
+    // After the id: a reaper that finds a heap opens the generation.
     i32[entry + at.START] = start;
-    for (;;) {
-      const old = Atomics.load(i32, header + at.CURRENT);
-      const id = ((((old >>> at.SLOT_BITS) + 1) << at.SLOT_BITS) & ID_MASK) | slot;
-      i32[entry + at.ID] = id;
-      keepHeap(view, slot, heap);
-      // Release: publishes the generation to whoever sees that it is current.
-      if (Atomics.compareExchange(i32, header + at.CURRENT, old, id) === old) break;
-    }
+    keepHeap(view, slot, heap);
+    // Release: publishes the generation to whoever sees that it is current.
+    Atomics.store(i32, header + at.CURRENT, id);
   } catch (error) {
     giveBack(view, slot);
     throw error;
@@ -154,7 +156,7 @@ export function demandText(what: string, text: string): void {
 
 /**
  * The heap of a generation that this thread announces, visits, closes or makes.
- * @throws whatever `attach` does, and AllocError `InvalidParam` when this thread does not know the algorithm
+ * @throws whatever `attach` does, and AllocError `InvalidParam` when this thread does not know the algorithm, `Corrupted` when the entry cannot be right
  */
 export function heapOf(view: View, slot: number): ByteHeap {
   const { i32 } = view;
@@ -170,9 +172,31 @@ export function heapOf(view: View, slot: number): ByteHeap {
     memory: view.memory.source,
     start: i32[entry + at.START] >>> 0,
   };
-  const heap = algorithm.attach(handle);
+  if (slotOf(view, handle.start) !== slot)
+    throw corrupted(`the heap of slot ${slot} is said to lie at ${handle.start}, in no page of it`);
+  const heap = attachHeap(algorithm, handle, slot);
   keepHeap(view, slot, heap);
   return heap;
+}
+
+/** Attaches; a heap that is not where the entry says is damage, and no fault of the caller. */
+function attachHeap(algorithm: ByteAlgorithm, handle: Handle, slot: number): ByteHeap {
+  try {
+    return algorithm.attach(handle);
+  } catch (error) {
+    const foreign = error instanceof AllocError ? error.code === 'InvalidParam' : isWrongKind(error);
+    throw foreign
+      ? corrupted(`slot ${slot} has no heap of ${algorithm.name}: ${(error as Error).message}`)
+      : error;
+  }
+}
+
+function isWrongKind(error: unknown): boolean {
+  return error instanceof RangeError || error instanceof TypeError;
+}
+
+export function corrupted(what: string): AllocError {
+  return new AllocError('Corrupted', `allocator invariant broken: ${what}`);
 }
 
 function keepHeap(view: View, slot: number, heap: ByteHeap): void {
@@ -209,11 +233,17 @@ export function settle(view: View): void {
     const id = Atomics.load(i32, header + at.CURRENT);
     if (id === view.seen) break;
     const slot = id & at.SLOT_MASK;
+    if (slot < 1 || slot > view.geometry.generations)
+      throw corrupted(`the current generation has slot ${slot}`);
     let left = slot;
     beginVisit(view, slot);
     try {
       // Current while the visit was shown already: it stays until the visit is over, and then it is announced.
       if (Atomics.load(i32, header + at.CURRENT) !== id) continue;
+      if (i32[view.entry(slot) + at.ID] !== id)
+        throw corrupted(
+          `the current generation is ${id}, and its slot ${slot} says ${i32[view.entry(slot) + at.ID]}`,
+        );
       const heap = heapOf(view, slot);
       left = view.slot;
       // Release: whoever sees that the old generation is announced no more sees this thread's tally in it.
@@ -230,6 +260,38 @@ export function settle(view: View): void {
     }
   }
   forgetGone(view);
+}
+
+/**
+ * The same for a thread that is about to allocate or free: what stands in its way is told, and the thread stays in its generation, which is as good as any.
+ */
+export function follow(view: View): void {
+  try {
+    settle(view);
+  } catch (error) {
+    if (view.slot < 1 || !(error instanceof AllocError)) throw error;
+    if (error.code === 'Corrupted') view.report(error);
+    // No place in the new heap's table of threads: one may come free.
+    else if (error.code !== 'NoMemory') throw error;
+  }
+}
+
+/** Whether a generation that this thread shows a visit of may still have blocks: it is not on its way out, nor a new one that is not open yet. */
+export function isThere(view: View, slot: number): boolean {
+  const state = stateOf(Atomics.load(view.i32, view.entry(slot) + at.STATE));
+  return state === OPEN || state === CLOSING;
+}
+
+/**
+ * The heap that an address belongs to, for a caller that shows a visit of its slot.
+ * @returns null when the generation has gone since the look at the map: then the block that the caller brings is none
+ */
+export function heapAt(view: View, slot: number, address: Address): ByteHeap | null {
+  const state = view.entry(slot) + at.STATE;
+  const word = Atomics.load(view.i32, state);
+  // With a live block it will be opened again. Without one it may go: that the visit was seen is sure only when it is open.
+  if (stateOf(word) === CLOSING) awaitChange(view, state, word);
+  return isThere(view, slot) && slotOf(view, address) === slot ? heapOf(view, slot) : null;
 }
 
 /**
@@ -271,10 +333,17 @@ export function close(view: View, slot: number): boolean {
     const closing = stateWord(view, CLOSING);
     if (word !== OPEN) return false;
     if (Atomics.compareExchange(i32, state, OPEN, closing) !== OPEN) continue;
-    if (isOver(view, slot)) {
+    const balance = view.entry(slot) + at.BALANCE;
+    const before = Atomics.load(i32, balance);
+    if (isOver(view, slot, before)) {
       Atomics.store(i32, state, stateWord(view, GOING));
-      giveBack(view, slot);
-      return true;
+      // Pairs with the looks at STATE of a thread that frees what is no block: after its change of BALANCE.
+      if (Atomics.load(i32, balance) === before) {
+        giveBack(view, slot);
+        return true;
+      }
+      Atomics.store(i32, state, OPEN);
+      return false;
     }
     if (Atomics.compareExchange(i32, state, closing, OPEN) === closing) return false;
     // AGAIN was set meanwhile.
@@ -301,11 +370,10 @@ export function liveBlocks(view: View, slot: number): number {
   return live;
 }
 
-/** Steps 2 to 5 above. */
-function isOver(view: View, slot: number): boolean {
+/** Steps 3 to 5 above. */
+function isOver(view: View, slot: number, balance: number): boolean {
   const { i32 } = view;
   const entry = view.entry(slot);
-  const balance = Atomics.load(i32, entry + at.BALANCE);
   if (currentSlot(view) === slot || isHeld(view, slot)) return false;
   if (liveBlocks(view, slot) > 0) return false;
   if (i32[entry + at.MOURNED] === 0 && !isEmptied(view, slot)) return false;
@@ -341,7 +409,13 @@ export function giveBack(view: View, slot: number): void {
   for (const field of [at.BALANCE, at.GROWTH, at.EMPTY, at.MOURNED]) i32[entry + field] = 0;
   forEachRun(view, slot, (address, count) => {
     unmarkRun(view, address, count);
-    view.pages.deallocPages(address, count);
+    try {
+      view.pages.deallocPages(address, count);
+    } catch (error) {
+      if (!(error instanceof AllocError)) throw error;
+      // The map, or the page source's, says what cannot be: the rest goes back all the same.
+      view.report(corrupted(`slot ${slot} has ${count} pages at ${address}: ${error.message}`));
+    }
   });
   // Release: pairs with the exchange in takeSlot.
   Atomics.store(i32, entry + at.STATE, FREE);

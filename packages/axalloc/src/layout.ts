@@ -17,10 +17,10 @@
  *      …
  *  32  NEXT_THREAD  names for threads                           ┐
  *  33  LINES_USED   lines that ever had an owner, from the first│ written seldom
- *  34  SWAPS  35 GROWTHS  36 FAILURES  37 ERRORS                ┘
+ *  34  SWAPS  35 GROWTHS  36 FAILURES  37 ERRORS  38 MADE       ┘
  *      …
  *  48  ┌──────────────────────────────────┐
- *      │ lines × CPUS, 16 words each      │  a thread's own: OWNER · ANNOUNCED · VISITED · VISITED_INSIDE · SCRATCH
+ *      │ lines × CPUS, 16 words each      │  a thread's own: OWNER · ANNOUNCED · VISITED · VISITED_INSIDE · SCRATCH · THREAD
  *      ├──────────────────────────────────┤
  *      │ tallies × CPUS, a word for each  │  blocks that this line's threads have allocated − freed in the generation,
  *      │ generation                       │  while they allocated from it
@@ -46,7 +46,7 @@ export type Word = number;
 
 export const ALGORITHM = 'axalloc';
 const MAGIC = 0x41584131;
-const VERSION = 1;
+const VERSION = 2;
 
 const Field = {
   magic: 0,
@@ -67,11 +67,14 @@ export const SWAPS = 34;
 export const GROWTHS = 35;
 export const FAILURES = 36;
 export const ERRORS = 37;
+/** How many generations were made: their running numbers. */
+export const MADE = 38;
 
 const LINES = 48;
 const LINE_WORDS = 16;
 
 /** Fields of a thread's line. */
+/** The thread's name; 0 nobody's; the negative name of the thread that is reaping it. */
 export const OWNER = 0;
 /** The slot that the thread may allocate from and free into without a further word; 0 none. */
 export const ANNOUNCED = 1;
@@ -81,6 +84,8 @@ export const VISITED = 2;
 export const VISITED_INSIDE = 3;
 /** Where counts go that count for nothing. */
 export const SCRATCH = 4;
+/** The thread's name again, which its reaper keeps. */
+export const THREAD = 5;
 
 const ENTRY_WORDS = 32;
 
@@ -217,7 +222,12 @@ export function openHeader(handle: Handle): { memory: SharedMemory; header: Word
   const { cpus, generations } = geometry;
   demand('number of threads', cpus, cpus > 0 && cpus <= MOST_CPUS);
   demand('number of generations', generations, generations > 0 && generations <= MOST_GENERATIONS);
-  demand('map', geometry.mapPages, start + placesOf(geometry).bytes <= memory.end);
+  const { pageShift, firstPage, mapPages } = geometry;
+  demand('page size', pageShift, pageShift >= 6 && pageShift <= 31);
+  demand('first page', firstPage, firstPage >= 0 && firstPage <= start / 2 ** pageShift);
+  const { bytes } = placesOf(geometry);
+  const covered = mapPages > 0 && start + bytes <= (firstPage + mapPages) * 2 ** pageShift;
+  demand('map', mapPages, covered && start + bytes <= memory.end);
   return { memory, header };
 }
 

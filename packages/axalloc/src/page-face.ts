@@ -7,7 +7,8 @@ import { liveBlocks } from './generations.ts';
 import { GlobalPage } from './global-page.ts';
 import * as at from './layout.ts';
 import { isUnmarked } from './page-map.ts';
-import { type AxStats, footprintOf, generationsOf, sumOf, validateAll } from './stats.ts';
+import { type AxStats, footprintOf, generationsOf, sumOf } from './stats.ts';
+import { type AxValidateOptions, validateAll } from './validate.ts';
 import { View } from './view.ts';
 
 /**
@@ -113,11 +114,12 @@ export abstract class AxPages extends View {
   }
 
   /**
-   * Walks everything: the map, the generations, each heap, the page part.
-   * @throws Error with the first broken invariant
+   * Walks everything: the map, the generations, each heap, the page part. Other threads may be at work: what is told then was seen unchanged.
+   * @param options - with `quiet`, for a moment when no other thread is inside, everything is checked
+   * @throws AllocError `Corrupted` with the first broken invariant, or what a heap or the page part throws
    */
-  validate(): void {
-    validateAll(this);
+  validate(options: AxValidateOptions = {}): void {
+    validateAll(this, options.quiet === true);
   }
 
   /** Figures, as of one moment when no other thread is at work. */

@@ -25,10 +25,14 @@ import {
   NEXT_THREAD,
   OWNER,
   SLOT_MASK,
+  THREAD,
   VISITED,
   VISITED_INSIDE,
 } from './layout.ts';
 import type { View } from './view.ts';
+
+/** The largest name of a thread. */
+export const MOST_NAMES = 0x7fffffff;
 
 /**
  * Takes a line for this thread.
@@ -36,7 +40,7 @@ import type { View } from './view.ts';
  */
 export function takeLine(view: View): boolean {
   const { i32, header, geometry } = view;
-  const name = Atomics.add(i32, header + NEXT_THREAD, 1) + 1;
+  const name = nextName(view);
   for (let cpu = 1; cpu <= geometry.cpus; cpu++) {
     const line = lineAt(header, cpu);
     // Acquire: pairs with the store of whoever left the line, with all its words 0.
@@ -44,6 +48,7 @@ export function takeLine(view: View): boolean {
     view.cpu = cpu;
     view.line = line;
     view.threadId = name;
+    i32[line + THREAD] = name;
     // Before the first announcement: those who look go through the lines that are used.
     for (let used = linesUsed(view); used < cpu; used = linesUsed(view))
       Atomics.compareExchange(i32, header + LINES_USED, used, cpu);
@@ -52,9 +57,17 @@ export function takeLine(view: View): boolean {
   return false;
 }
 
-/** Lines that ever had an owner. Tallies of lines without one still count. */
-export function linesUsed({ i32, header }: View): number {
-  return Atomics.load(i32, header + LINES_USED);
+/** A name that no thread has: names have 31 bits, since a line holds them with a sign. */
+function nextName({ i32, header }: View): number {
+  for (;;) {
+    const name = (Atomics.add(i32, header + NEXT_THREAD, 1) + 1) & MOST_NAMES;
+    if (name !== 0) return name;
+  }
+}
+
+/** Lines that ever had an owner; never more than there are, whatever the word says. Tallies of lines without one still count. */
+export function linesUsed({ i32, header, geometry }: View): number {
+  return Math.min(Atomics.load(i32, header + LINES_USED) >>> 0, geometry.cpus);
 }
 
 /** Whether any thread may be touching a generation's heap. */

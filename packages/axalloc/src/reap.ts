@@ -28,12 +28,15 @@ import {
 } from './generations.ts';
 import { dropClaim } from './grow.ts';
 import * as at from './layout.ts';
+import { MOST_NAMES } from './presence.ts';
 import type { View } from './view.ts';
 
 /** Ends this thread's use: see {@link AxAlloc.detach}. */
 export function leave(view: View): void {
   const { i32, line } = view;
   view.slot = -1;
+  // A thread that was reaped although it lives: the line may have another owner by now.
+  if (Atomics.load(i32, line + at.OWNER) !== view.threadId) return;
   Atomics.store(i32, line + at.ANNOUNCED, 0);
   // Once more, since looking whether a generation is over may attach to it anew.
   for (let round = 0; round < 2; round++) {
@@ -47,7 +50,7 @@ export function leave(view: View): void {
     }
   }
   // Release: pairs with the exchange in takeLine.
-  Atomics.store(i32, line + at.OWNER, 0);
+  Atomics.compareExchange(i32, line + at.OWNER, view.threadId, 0);
 }
 
 /** Takes over from a thread that has died: see {@link AxAlloc.reap}. */
@@ -56,22 +59,46 @@ export function reapThread(view: View, threadId: number): void {
   view.demandOpen();
   if (threadId === view.threadId)
     throw new AllocError('InvalidParam', `thread ${threadId} cannot reap itself: detach() is for that`);
-  const cpu = claimLine(view, threadId);
-  if (cpu === 0) return;
+  // No thread has such a name, and an exchange would cut it to 32 bits: to the name of another.
+  if (threadId === 0 || threadId > MOST_NAMES) return;
+  // What it was reaping itself comes first: as long as its own line has its name, whoever reaps it finds the rest.
+  reapLines(view, -threadId);
+  reapLines(view, threadId);
+  closeAll(view);
+}
+
+/** Empties each line with this owner. */
+function reapLines(view: View, owner: number): void {
+  const { i32, header, geometry } = view;
+  for (let cpu = 1; cpu <= geometry.cpus; cpu++) {
+    const word = at.lineAt(header, cpu) + at.OWNER;
+    // Of several reapers one finds the owner there. The line is no other thread's until it is empty, and names the reaper, so that its reaper can go on.
+    if (Atomics.compareExchange(i32, word, owner, -view.threadId) === owner) emptyLine(view, cpu);
+  }
+}
+
+/** Gives up what a line's thread held. The line is this thread's alone. */
+function emptyLine(view: View, cpu: number): void {
   const { i32, header, geometry } = view;
   const line = at.lineAt(header, cpu);
   const held = [at.ANNOUNCED, at.VISITED, at.VISITED_INSIDE].map((field) => Atomics.load(i32, line + field));
-  for (let slot = 1; slot <= geometry.generations; slot++) {
-    if (held.includes(slot)) i32[view.entry(slot) + at.MOURNED] = 1;
-    finishFor(view, cpu, slot);
-    const name = at.nameAt(header, view.places, cpu, slot);
-    if (i32[name] === 0) continue;
-    visit(view, slot, (heap) => reapIn(heap, i32[name]));
-    i32[name] = 0;
+  try {
+    for (let slot = 1; slot <= geometry.generations; slot++) {
+      if (held.includes(slot)) i32[view.entry(slot) + at.MOURNED] = 1;
+      finishFor(view, cpu, slot);
+      const name = at.nameAt(header, view.places, cpu, slot);
+      if (i32[name] === 0) continue;
+      visit(view, slot, (heap) => reapIn(heap, i32[name]));
+      i32[name] = 0;
+    }
+  } catch (error) {
+    // This thread cannot come to one of the heaps. Another may: the line is the dead thread's again. Every step above can be done twice.
+    Atomics.store(i32, line + at.OWNER, i32[line + at.THREAD]);
+    throw error;
   }
   for (const field of [at.ANNOUNCED, at.VISITED, at.VISITED_INSIDE]) Atomics.store(i32, line + field, 0);
+  // Release: pairs with the exchange in takeLine.
   Atomics.store(i32, line + at.OWNER, 0);
-  closeAll(view);
 }
 
 /** Some algorithms refuse a name that they do not know any more: the thread had detached from this heap before it died. */
@@ -81,16 +108,6 @@ function reapIn(heap: ByteHeap, name: number): void {
   } catch (error) {
     if (!(error instanceof AllocError && error.code === 'InvalidParam')) throw error;
   }
-}
-
-/** Only one reaper takes a thread's line; the name stays away from `attach` until the line is empty. */
-function claimLine(view: View, threadId: number): number {
-  const { i32, header, geometry } = view;
-  for (let cpu = 1; threadId !== 0 && cpu <= geometry.cpus; cpu++) {
-    const owner = at.lineAt(header, cpu) + at.OWNER;
-    if (Atomics.compareExchange(i32, owner, threadId, -threadId) === threadId) return cpu;
-  }
-  return 0;
 }
 
 /** Finishes what a CPU was doing to a generation when its thread died. */

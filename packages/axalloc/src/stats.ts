@@ -1,8 +1,8 @@
-/** Figures, and the check of everything. */
+/** Figures. */
 
-import { liveBlocks, OPEN, stateOf, visit } from './generations.ts';
+import { liveBlocks, visit } from './generations.ts';
 import * as at from './layout.ts';
-import { forEachRun, pagesOf, slotOf } from './page-map.ts';
+import { pagesOf } from './page-map.ts';
 import { currentSlot } from './presence.ts';
 import type { View } from './view.ts';
 
@@ -93,44 +93,4 @@ export function generationsOf(view: View): GenerationStats[] {
     if (one !== null) found.push(one);
   }
   return found.sort((one, other) => one.number - other.number);
-}
-
-/**
- * Walks everything. While other threads are at work only the heaps are exact.
- * @throws Error with the first broken invariant
- */
-export function validateAll(view: View): void {
-  view.demandOpen();
-  const { i32, geometry, places, header } = view;
-  demand(
-    slotOf(view, header * 4) === at.OWN_PAGES,
-    'the map does not know the pages of the allocator itself',
-  );
-  demand(pagesOf(view, at.OWN_PAGES) * view.pages.pageSize >= places.bytes, 'the own state leaves its pages');
-  const current = currentSlot(view);
-  demand(current >= 1 && current <= geometry.generations, `the current generation has slot ${current}`);
-  demand(stateOf(i32[view.entry(current) + at.STATE]) === OPEN, 'the current generation is not open');
-  for (let slot = 1; slot <= geometry.generations; slot++) {
-    let heapIsInside = false;
-    const start = i32[view.entry(slot) + at.START] >>> 0;
-    forEachRun(view, slot, (address, count) => {
-      heapIsInside ||= start >= address && start < address + count * view.pages.pageSize;
-    });
-    const seen = visit(view, slot, (heap) => {
-      heap.validate();
-      return true;
-    });
-    demand(seen === null || heapIsInside, `the heap of slot ${slot} at ${start} lies in no page of it`);
-    const state = stateOf(i32[view.entry(slot) + at.STATE]);
-    demand(state !== 0 || pagesOf(view, slot) === 0, `slot ${slot} is free and has pages`);
-    demand(
-      state !== OPEN || liveBlocks(view, slot) >= 0,
-      `slot ${slot} has ${liveBlocks(view, slot)} blocks`,
-    );
-  }
-  view.pages.validate?.();
-}
-
-function demand(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw new Error(`allocator invariant broken: ${broken}`);
 }

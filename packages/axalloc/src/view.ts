@@ -129,6 +129,12 @@ export abstract class View {
     Atomics.add(this.i32, this.header + field, 1);
   }
 
+  /** Tells a write through NULL that nobody has told of yet. For slow paths. @internal */
+  lookAtNull(): void {
+    const error = this.pages.takeNullWrite?.() ?? null;
+    if (error !== null) this.report(error);
+  }
+
   // ── Wrong calls ──
 
   /**

@@ -65,4 +65,10 @@ export class FaultyPages implements PageSource {
   detach(): void {
     this.inner.detach();
   }
+  validate(options?: { quiet?: boolean | undefined }): void {
+    this.inner.validate(options);
+  }
+  takeNullWrite(): AllocError | null {
+    return this.inner.takeNullWrite();
+  }
 }
