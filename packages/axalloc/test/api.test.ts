@@ -329,15 +329,29 @@ test('validate names what is broken', (t) => {
   };
   const header = (allocator: AxAlloc): number => allocator.share().start / 4;
   breakAt((allocator) => header(allocator) + 16, 0, /current generation has slot 0/);
-  breakAt((allocator) => header(allocator) + 16, 2, /current generation is not open/);
+  breakAt((allocator) => header(allocator) + 16, 2, /current generation is 2, and its slot 2 says 0/);
+  breakAt((allocator) => allocator.entry(1), 6, /slot 1 has state 6/);
   breakAt((allocator) => allocator.tally, -5, /slot 1 has -5 blocks/);
   breakAt((allocator) => allocator.entry(1) + 2, 64, /the heap of slot 1 at 64 lies in no page/);
   const { allocator } = allocatorOver(1 << 20);
   const last = allocator.map + allocator.mapPages - 1;
   allocator.memory.u8[last] = 2;
-  t.throws(() => allocator.validate(), { message: /slot 2 is free and has pages/ });
+  t.throws(() => allocator.validate(), { message: /slot 2 is free and has 1 pages/ });
+  allocator.memory.u8[last] = 100;
+  t.throws(() => allocator.validate(), { message: /the map says 100 of page 255/ });
   allocator.memory.u8[last] = 0;
+  allocator.validate({ quiet: true });
+  // What may be so for a moment while others work is told only when none does.
+  allocator.memory.i32[allocator.entry(1)] = 3; // CLOSING
   allocator.validate();
+  t.throws(() => allocator.validate({ quiet: true }), { message: /generation is not open/ });
+  allocator.memory.i32[allocator.entry(1)] = 2;
+  const first = allocator.memory.u8.indexOf(129, allocator.map); // where the heap's run begins
+  allocator.memory.u8[first] = 1;
+  allocator.validate();
+  t.throws(() => allocator.validate({ quiet: true }), { message: /of slot 1 belongs to no run/ });
+  allocator.memory.u8[first] = 129;
+  allocator.validate({ quiet: true });
   const own = allocator.share().start / 4096;
   allocator.memory.u8[allocator.map + own] = 0;
   t.throws(() => allocator.validate(), { message: /pages of the allocator itself/ });

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
+import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
 import { allocatorOver, NAMES, randomOf, seedOf } from './tools.js';
 import type { BusyAnswer, BusyTask } from './workers/busy.js';
@@ -17,10 +18,14 @@ async function crew(
   workers: number,
   each: Partial<BusyTask>,
   during: (allocator: ReturnType<typeof allocatorOver>['allocator'], progress: () => number) => Promise<void>,
+  backing?: 'wasm' | 'sab',
 ) {
   const seed = seedOf(t);
-  const { pages, allocator } = allocatorOver(BYTES);
+  const adds = each.adds ?? 0;
+  const over = BitmapPages.create({ bytes: BYTES - workers * adds, maxBytes: BYTES, backing });
+  const { pages, allocator } = allocatorOver(0, { pages: over, limit: BYTES });
   const fresh = pages.usedPages();
+  const total = pages.totalPages();
   const oracle = Oracle.create({ bytes: BYTES });
   const control = new SharedArrayBuffer(16);
   const words = new Int32Array(control);
@@ -35,6 +40,7 @@ async function crew(
       seed: seed + nth * 7919,
       dies: false,
       swaps: [],
+      adds: 0,
       ...each,
     };
     return new Worker(new URL('./workers/busy.js', import.meta.url), { workerData: task });
@@ -53,7 +59,19 @@ async function crew(
   await Promise.race([during(allocator, () => Atomics.load(words, 2)), failed]);
   Atomics.store(words, 0, 1);
   const answers = await failed;
-  return { seed, pages, allocator, fresh, oracle, words, answers, running, ended, slots: new Slots(table) };
+  return {
+    seed,
+    total,
+    pages,
+    allocator,
+    fresh,
+    oracle,
+    words,
+    answers,
+    running,
+    ended,
+    slots: new Slots(table),
+  };
 }
 
 type Crew = Awaited<ReturnType<typeof crew>>;
@@ -132,6 +150,90 @@ test.serial('several threads swap at the same time, while all allocate', async (
   allocator.swap('tlsf');
   t.is(pages.usedPages(), fresh);
   allocator.validate();
+});
+
+for (const backing of ['wasm', 'sab'] as const) {
+  test.serial(
+    `all workers let the memory grow in small steps while they allocate, and swap (${backing})`,
+    async (t) => {
+      t.timeout(120_000);
+      const adds = 15 << 20;
+      const result = await crew(
+        t,
+        4,
+        { swaps: NAMES, adds },
+        async (allocator, progress) => {
+          for (let swap = 0; progress() < 40_000; swap++) {
+            await sleep(1);
+            if (swap % 20 === 0) allocator.swap(NAMES[(swap / 20) % NAMES.length]);
+            allocator.settle();
+          }
+        },
+        backing,
+      );
+      const { allocator, pages, fresh, total, oracle, answers } = result;
+      t.is(oracle.violationCount, 0, JSON.stringify(oracle.violations().slice(0, 3)));
+      t.deepEqual(
+        answers.flatMap(({ reports }) => reports),
+        [],
+      );
+      t.deepEqual(
+        answers.map(({ added }) => added),
+        [adds, adds, adds, adds],
+      );
+      pages.memory.refresh();
+      t.is(pages.memory.byteLength, BYTES);
+      t.is(pages.totalPages(), total + (4 * adds) / 4096);
+      empty(result);
+      t.is(allocator.liveBlocks(), 0);
+      allocator.swap('tlsf');
+      t.is(allocator.stats().generations.length, 1);
+      t.is(pages.usedPages(), fresh);
+      allocator.validate({ quiet: true });
+    },
+  );
+}
+
+test.serial('validate and stats while four workers allocate, swap and grow: no false alarm', async (t) => {
+  t.timeout(120_000);
+  let looks = 0;
+  const alarms: string[] = [];
+  // The heaps behind a lock are exact at any time; what the others say of themselves has tests of its own.
+  const swaps = ['tlsf', 'buddy', 'basic'];
+  const { allocator, oracle } = await crew(t, 4, { swaps }, async (each, progress) => {
+    while (progress() < 60_000 || looks < 300) {
+      for (let turn = 0; turn < 10; turn++, looks++) {
+        try {
+          each.validate();
+          const { totalPages, usedPages, totalBytes } = each.stats();
+          if (usedPages > totalPages || totalBytes < 0) alarms.push('figures');
+        } catch (error) {
+          alarms.push(String(error));
+        }
+      }
+      await sleep(0);
+    }
+  });
+  t.deepEqual(alarms, []);
+  t.is(oracle.violationCount, 0);
+  t.log(`${looks} looks`);
+  // What is told at any time is told of planted faults, too.
+  const planted: [word: number, value: number, said: RegExp][] = [
+    [allocator.entry(50), 6, /slot 50 has state 6/],
+    [allocator.header + 16, 0x12345 << 7, /current generation has slot 0/],
+  ];
+  for (const [word, value, said] of planted) {
+    const before = allocator.memory.i32[word];
+    allocator.memory.i32[word] = value;
+    t.throws(() => allocator.validate(), { message: said });
+    allocator.memory.i32[word] = before;
+  }
+  const last = allocator.map + allocator.mapPages - 1;
+  allocator.memory.u8[last] = 60;
+  t.throws(() => allocator.validate(), { message: /slot 60 is free and has 1 pages/ });
+  allocator.memory.u8[last] = 0;
+  allocator.memory.i32[allocator.tally] -= 1_000_000;
+  t.throws(() => allocator.validate(), { message: /slot \d+ has -\d+ blocks/ });
 });
 
 test.serial('a thread that has died holds its generation until it is reaped', async (t) => {

@@ -18,16 +18,19 @@ export interface BusyTask {
   readonly dies: boolean;
   /** Whether it swaps now and then itself, through these. */
   readonly swaps: readonly string[];
+  /** Bytes that it adds to the memory, in small steps; 0: it does not grow. */
+  readonly adds: number;
 }
 
 export interface BusyAnswer {
   readonly operations: number;
   readonly refused: number;
+  readonly added: number;
   readonly reports: readonly string[];
   readonly threadId: number;
 }
 
-const { handle, oracle, slots: buffer, control, thread, seed, dies, swaps } = workerData as BusyTask;
+const { handle, oracle, slots: buffer, control, thread, seed, dies, swaps, adds } = workerData as BusyTask;
 const allocator = attachTo(handle);
 const reports: string[] = [];
 allocator.registerError((error) => reports.push(error.message));
@@ -38,6 +41,15 @@ const random = randomOf(seed);
 const own: Held[] = [];
 let operations = 0;
 let refused = 0;
+let added = 0;
+
+/** Lets the memory grow by as little as it can, for all. */
+function grow(): void {
+  const bytes = Math.min(adds - added, 65536);
+  const { pages, memory } = allocator;
+  pages.addMemory(memory.grow(bytes), bytes);
+  added += bytes;
+}
 
 function size(): number {
   const kind = random(100);
@@ -87,11 +99,13 @@ Atomics.add(words, 1, 1);
 while (Atomics.load(words, 0) === 0) {
   for (let round = 0; round < 64; round++) step();
   Atomics.add(words, 2, 64);
+  for (let round = 0; round < 4 && added < adds; round++) grow();
   if (swaps.length > 0 && random(50) === 0) allocator.swap(swaps[random(swaps.length)]);
 }
+while (added < adds) grow();
 for (const held of own) checked.free(held.address, held.size);
 const { threadId } = allocator;
 if (!dies) allocator.detach();
-const answer: BusyAnswer = { operations, refused, reports, threadId };
+const answer: BusyAnswer = { operations, refused, added, reports, threadId };
 parentPort?.postMessage(answer);
 if (dies) Atomics.wait(words, 0, 1);
