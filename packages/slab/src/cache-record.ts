@@ -17,8 +17,8 @@ import type { SlabCore } from './core.ts';
 import { DEBUG_BYTES, NODE_TO_END } from './debug.ts';
 import { CACHES, SIZE_CLASSES, type Word } from './geometry.ts';
 import { CACHE_WORDS, Field } from './header.ts';
-import type { Shape } from './shape.ts';
 import { NO_FAST_FREE } from './page.ts';
+import type { Shape } from './shape.ts';
 
 const STATE = 0;
 const SIZE = 1;

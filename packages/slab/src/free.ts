@@ -118,7 +118,8 @@ function soundLength(slab: SlabCore, first: Word): number {
   let mark = 0;
   for (let node = first, power = 1; node !== 0; node = i32[node]) {
     const page = node > 0 && node < i32.length ? pageAt(slab, node) : 0;
-    const isBlock = page !== 0 && i32[page + OWNER] >= ORPHAN && i32[page + Page.index] === node >>> pageShift;
+    const isBlock =
+      page !== 0 && i32[page + OWNER] >= ORPHAN && i32[page + Page.index] === node >>> pageShift;
     if (!isBlock || node === mark) {
       slab.noteDamage(`what was freed into full pages ${isBlock ? 'comes back' : 'leads'} to word ${node}`);
       return isBlock ? 0 : length;

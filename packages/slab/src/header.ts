@@ -35,11 +35,7 @@
  * ```
  */
 
-import {
-  type HeaderKind,
-  headerStart,
-  type SharedMemory,
-} from '@shmalloc/allocator-api';
+import { type HeaderKind, headerStart, type SharedMemory } from '@shmalloc/allocator-api';
 import { CACHES, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
 import { DESCRIPTOR_WORDS } from './page.ts';
 

@@ -44,12 +44,7 @@ function refill(slab: SlabCore, page: Word, construct: Construct | null): boolea
  * that was made again has only pages that are not full: so there are no more turns than pages.
  * @returns its descriptor; 0 when there is no memory
  */
-function findPage(
-  slab: SlabCore,
-  index: number,
-  shape: Shape | null,
-  construct: Construct | null,
-): Word {
+function findPage(slab: SlabCore, index: number, shape: Shape | null, construct: Construct | null): Word {
   for (let lastTry = false; ; ) {
     const current = slab.i32[slab.cpu + CURRENT + index];
     if (current !== slab.empty) {

@@ -104,9 +104,7 @@ function popOrphan(slab: SlabCore, index: number): Word {
 /** Whether a page is what is to be found in the chain of a class. */
 function isOrphan(slab: SlabCore, page: Word, index: number): boolean {
   const { i32 } = slab;
-  return (
-    isDescriptor(slab, page) && i32[page + Page.owner] === ORPHAN && classOfPage(slab, page) === index
-  );
+  return isDescriptor(slab, page) && i32[page + Page.owner] === ORPHAN && classOfPage(slab, page) === index;
 }
 
 /** The class of a page, and of a damaged one any that there is. */

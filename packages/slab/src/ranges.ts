@@ -17,14 +17,7 @@ import { CHUNK_BITS, CHUNK_PAGES, CLASSES, TABLE_WORDS, type Word } from './geom
 import { Field } from './header.ts';
 import { DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 import { enter, markRun } from './page-list.ts';
-import {
-  descriptorIn,
-  isPresent,
-  NO_TABLE,
-  presentWord,
-  setTable,
-  tableOf,
-} from './page-map.ts';
+import { descriptorIn, isPresent, NO_TABLE, presentWord, setTable, tableOf } from './page-map.ts';
 
 /** Pages of a range: `[first, end)` by number. */
 export interface PageRange {

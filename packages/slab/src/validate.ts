@@ -24,7 +24,16 @@ import { largePayload } from './large.ts';
 import { payloadOf } from './lookup.ts';
 import { FIRST_NAME, IN_FULL, LARGE, MARK, NOBODY, ORPHAN, Page, STATE } from './page.ts';
 import { named } from './page-list.ts';
-import { forEachPage, isDescriptor, isFree, isPresent, NO_TABLE, pageAt, pageNumber, tableOf } from './page-map.ts';
+import {
+  forEachPage,
+  isDescriptor,
+  isFree,
+  isPresent,
+  NO_TABLE,
+  pageAt,
+  pageNumber,
+  tableOf,
+} from './page-map.ts';
 import { repairList } from './page-repair.ts';
 import { planFields } from './plan.ts';
 import { isNode } from './shape.ts';
@@ -97,7 +106,10 @@ function checkHeader(slab: SlabCore): void {
   const written = checkNullZone(i32, i32[header + Field.nullWords]);
   if (written !== null) throw written;
   for (const [name, field, value] of planFields(plan))
-    demand(i32[header + field] === value, `the header says ${name} ${i32[header + field]} instead of ${value}`);
+    demand(
+      i32[header + field] === value,
+      `the header says ${name} ${i32[header + field]} instead of ${value}`,
+    );
   demand(i32[slab.empty + Page.free] === 0, 'the empty page has a block');
   for (let index = 0; index < SIZE_CLASSES; index++)
     demand(i32[header + Field.noPages + index] === slab.empty, 'the table without pages has one');
@@ -105,11 +117,17 @@ function checkHeader(slab: SlabCore): void {
     const table = tableOf(slab, chunk);
     const entry = i32[plan.root + chunk];
     const expected = table - (chunk << (CHUNK_BITS + 5));
-    demand(table === 0 ? entry === NO_TABLE : entry === expected, `the root leads from chunk ${chunk} to no table`);
+    demand(
+      table === 0 ? entry === NO_TABLE : entry === expected,
+      `the root leads from chunk ${chunk} to no table`,
+    );
   }
   const low = i32[header + Field.chunkLow];
   const high = i32[header + Field.chunkHigh];
-  demand(low >= 0 && low < high && high <= plan.allChunks, `chunks ${low} to ${high} are said to have memory`);
+  demand(
+    low >= 0 && low < high && high <= plan.allChunks,
+    `chunks ${low} to ${high} are said to have memory`,
+  );
 }
 
 /** The record of a CPU, at rest. */
@@ -297,7 +315,10 @@ function checkList(slab: SlabCore, cpu: Word, name: number, index: number): Read
     listed.add(page);
     demand(isDescriptor(slab, page), `the list of class ${index} leads to word ${page}, which is no page`);
     const owner = i32[page + Page.owner];
-    demand(owner === name, `${named(slab, page)} is in the list of class ${index}, and its owner is ${owner}`);
+    demand(
+      owner === name,
+      `${named(slab, page)} is in the list of class ${index}, and its owner is ${owner}`,
+    );
     demand(i32[page + Page.class] === index, `${named(slab, page)} is in the list of class ${index}`);
     const next = i32[page + Page.next];
     demand(i32[next + Page.prev] === page, `${named(slab, page)} has a wrong link`);
