@@ -109,9 +109,8 @@ export function bitOf(tld: Tld, base: Word): number {
 export function findSegment(tld: Tld, field: number, accept: (segment: Word) => boolean): Word {
   const high = highChunk(tld);
   for (let chunk = lowChunk(tld); chunk < high; chunk++) {
-    const words = chunkAt(tld, chunk);
-    // A table that another thread has added may lie in memory that has just come.
-    if (words === 0 || !reach(tld, words + CHUNK_WORDS + SEGMENTS_PER_CHUNK * SEGMENT_WORDS)) continue;
+    const words = tableOf(tld, chunk);
+    if (words === 0) continue;
     for (let bits = tld.i32[words + field] & CHUNK_MASK; bits !== 0; bits &= bits - 1) {
       const index = 31 - Math.clz32(bits & -bits);
       const base = (chunk << tld.chunkShift) + (index << tld.segmentShift);

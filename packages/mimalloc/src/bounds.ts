@@ -46,6 +46,24 @@ export function highChunk(tld: Tld): number {
   return Math.min(rootWords(tld.chunkShift), tld.i32[tld.header + Field.chunkHigh]);
 }
 
+/** How many exclusive arenas there are; each has a segment at least. */
+export function arenasOf(tld: Tld): number {
+  return Math.max(0, Math.min(tld.i32[tld.header + Field.arenas], mostSegments(tld)));
+}
+
+/**
+ * A chunk's own words. A table that another thread has added may lie in memory that has just come, which the views reach then.
+ * @returns 0 when the chunk has no table, or none that can be right, which is reported
+ */
+export function tableOf(tld: Tld, chunk: number): Word {
+  const words = chunkAt(tld, chunk);
+  if (words === 0) return 0;
+  const end = words + CHUNK_WORDS + SEGMENTS_PER_CHUNK * SEGMENT_WORDS;
+  if (words % CHUNK_WORDS === 0 && end > tableWords(tld.slicesPerSegment) && reach(tld, end)) return words;
+  tld.damage(`the table of chunk ${chunk} cannot lie at ${words * 4}`);
+  return 0;
+}
+
 /** Blocks that a page has at the most, whatever CAPACITY says. */
 export function capacityOf(tld: Tld, page: Word): number {
   const capacity = tld.i32[page + Page.capacity];

@@ -19,7 +19,7 @@ import { statsText } from './stats-text.ts';
 import { duplicate, textAt } from './strings.ts';
 import { namesOf } from './thread-table.ts';
 import { addressOfView, allocateAs } from './typed.ts';
-import { validateHeap } from './validate.ts';
+import { type ValidateOptions, validateHeap } from './validate.ts';
 import { type BlockVisitor, isLive, isOwned, visitLeft, visitLive } from './visit.ts';
 
 /**
@@ -211,11 +211,12 @@ export class MiMalloc extends MiMallocCore {
   // ── Looking at everything ──
 
   /**
-   * Walks this thread's heaps, and what can be said of the rest while others work. O(slices + free blocks).
-   * @throws Error with the first broken invariant
+   * Walks this thread's heaps, and what can be said of the rest while others work: it raises no false alarm. O(slices + free blocks).
+   * @param options - whether no other thread is inside a call: then all threads' heaps are checked as strictly
+   * @throws AllocError `Corrupted` with the first broken invariant, `InvalidParam` with what secure mode finds
    */
-  validate(): void {
-    validateHeap(this);
+  validate(options: ValidateOptions = {}): void {
+    validateHeap(this, options);
   }
 
   /**

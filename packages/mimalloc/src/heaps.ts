@@ -15,6 +15,7 @@
 
 import { type Address, AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { SMALL_SIZE_MAX } from './bins.ts';
+import { arenasOf } from './bounds.ts';
 import { collectHeap } from './collect.ts';
 import { MallocFamily } from './family.ts';
 import type { Word } from './geometry.ts';
@@ -53,7 +54,7 @@ export function heapPlan(tld: Tld, { tag = 0, arena = 0 }: HeapOptions): HeapPla
   if (checkInteger('tag', tag) > TAG_MAX) {
     throw new AllocError('InvalidParam', `tag must lie between 0 and ${TAG_MAX}, got ${tag}`);
   }
-  if (checkInteger('arena', arena) > tld.i32[tld.header + Field.arenas]) {
+  if (checkInteger('arena', arena) > arenasOf(tld)) {
     throw new AllocError('InvalidParam', `arena must be what addArena returned, got ${arena}`);
   }
   return { tag, arena };

@@ -18,4 +18,5 @@ export { AccountingOs, type Os } from './os.ts';
 export type { Scope } from './scope.ts';
 export type { MiCounters, MiStats, PageKind } from './statistics.ts';
 export type { DeferredFree, Tld } from './tld.ts';
+export type { ValidateOptions } from './validate.ts';
 export type { BlockVisitor } from './visit.ts';

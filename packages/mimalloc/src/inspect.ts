@@ -7,6 +7,7 @@
  * Nothing is followed further than it can be long: a list ends after `capacity` blocks and at the first link that leaves its page.
  */
 
+import { arenasOf, capacityOf } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
@@ -147,7 +148,7 @@ export interface Picture {
 
 function pagePicture(tld: Tld, page: Word): PagePicture {
   const { i32 } = tld;
-  const capacity = i32[page + Page.capacity];
+  const capacity = capacityOf(tld, page);
   // The page may have got more blocks since.
   const length = (list: number): number =>
     Math.min(
@@ -175,7 +176,8 @@ function pagePicture(tld: Tld, page: Word): PagePicture {
     owner: ownerOf(tld, page),
     flags,
     heap: heap * 4,
-    tag: i32[heap + Heap.tag],
+    // A page that is being made, or a damaged one, may name no heap.
+    tag: i32[heap + Heap.tag] ?? 0,
     retired: retireOf(tld, page),
   };
 }
@@ -215,17 +217,19 @@ function heapPicture(tld: Tld, heap: Word, isBacking: boolean): HeapPicture {
 /** Takes the picture. O(slices + free blocks). */
 export function inspectRegion(tld: Tld): Picture {
   tld.refresh();
-  const { i32, header, memory, sliceShift, slicesPerSegment } = tld;
+  const { header, memory, sliceShift, slicesPerSegment } = tld;
   const segments: SegmentPicture[] = [];
   forEachSegment(tld, (segment) => segments.push(segmentPicture(tld, segment)));
   const heaps: HeapPicture[] = [];
   const firstSlot = slotAt(tld, 0);
-  const lastSlot = slotAt(tld, i32[header + Field.slots]);
+  const lastSlot = slotAt(tld, tld.slots);
   forEachRecord(tld, (heap) => {
-    if (i32[heap + Heap.threadId] === 0) return;
+    if (tld.i32[heap + Heap.threadId] === 0) return;
     heaps.push(heapPicture(tld, heap, heap >= firstSlot && heap < lastSlot));
   });
   const sliceBytes = 4 << sliceShift;
+  // Only now: memory may have come.
+  const { i32 } = tld;
   return {
     region: {
       start: memory.start,
@@ -240,7 +244,7 @@ export function inspectRegion(tld: Tld): Picture {
     },
     threads: heaps.filter(({ kind }) => kind === 'backing').map(({ owner }) => owner),
     heaps,
-    arenas: Array.from({ length: i32[header + Field.arenas] }, (_, index) => ({
+    arenas: Array.from({ length: arenasOf(tld) }, (_, index) => ({
       id: index + 1,
       bytes: segments
         .filter(({ arena }) => arena === index + 1)

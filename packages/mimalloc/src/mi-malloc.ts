@@ -40,7 +40,7 @@ import { Counter, count } from './stats.ts';
 import { reserveSlot } from './thread-table.ts';
 import { Tld } from './tld.ts';
 import { usableAt } from './usable.ts';
-import { usedBytes } from './validate.ts';
+import { usedBytes } from './used.ts';
 import { forEachHeap } from './walk.ts';
 
 // The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
@@ -254,7 +254,8 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
 
   /** Bytes that are in no block; they may be in pages of another size, or another thread's. O(slices). */
   availableBytes(): number {
-    return this.totalBytes() - this.usedBytes();
+    const used = this.usedBytes();
+    return Math.max(0, this.totalBytes() - used);
   }
 
   /** Bytes that had memory behind them at one time, at the most, the heap's own state included. O(1), no garbage. */

@@ -3,6 +3,7 @@
  */
 
 import { BIN_HUGE } from './bins.ts';
+import { arenasOf } from './bounds.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
 import { Heap } from './heap.ts';
@@ -12,7 +13,7 @@ import { ABANDONED_SEGMENT, FREE_SEGMENT, Segment } from './segment.ts';
 import { Counter } from './stats.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
-import { usedBytes } from './validate.ts';
+import { usedBytes } from './used.ts';
 import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
 
 /**
@@ -104,12 +105,11 @@ export interface MiStats {
 
 /** The counters of all records, whoever had them. */
 function countersOf(tld: Tld): MiCounters {
-  const { i32 } = tld;
   const sums: Record<string, number> = {};
   for (const [name, counter] of Object.entries(Counter)) {
     sums[name] = 0;
     forEachRecord(tld, (heap) => {
-      sums[name] += i32[heap + Heap.counters + counter] >>> 0;
+      sums[name] += tld.i32[heap + Heap.counters + counter] >>> 0;
     });
   }
   return sums as unknown as MiCounters;
@@ -117,14 +117,13 @@ function countersOf(tld: Tld): MiCounters {
 
 /** Threads and heaps. */
 function countOwners(tld: Tld): { threads: number; heaps: number } {
-  const { i32, header } = tld;
   let threads = 0;
   let heaps = 0;
-  for (let slot = 0; slot < i32[header + Field.slots]; slot++) {
-    if (i32[slotAt(tld, slot) + Heap.threadId] !== 0) threads++;
+  for (let slot = 0; slot < tld.slots; slot++) {
+    if (tld.i32[slotAt(tld, slot) + Heap.threadId] !== 0) threads++;
   }
   forEachRecord(tld, (heap) => {
-    if (i32[heap + Heap.threadId] !== 0) heaps++;
+    if (tld.i32[heap + Heap.threadId] !== 0) heaps++;
   });
   return { threads, heaps };
 }
@@ -171,10 +170,11 @@ function countMemory(tld: Tld): {
 /** All of it. O(pages). */
 export function statsOf(tld: Tld): MiStats {
   tld.refresh();
-  const { i32, header } = tld;
-  const field = (name: keyof typeof Field): number => i32[header + Field[name]];
-  const totalBytes = presentBytes(tld);
+  const { header } = tld;
+  const field = (name: keyof typeof Field): number => tld.i32[header + Field[name]];
+  // In this order: what comes in between makes the total larger, never the blocks in use.
   const used = usedBytes(tld);
+  const totalBytes = Math.max(presentBytes(tld), used);
   const counters = countersOf(tld);
   return {
     algorithm: ALGORITHM_NAME,
@@ -188,7 +188,7 @@ export function statsOf(tld: Tld): MiStats {
     ...countMemory(tld),
     ...countOwners(tld),
     crossings: tld.crossings.kind,
-    arenas: field('arenas'),
+    arenas: arenasOf(tld),
     secure: field('secure'),
     purges: field('purges'),
     purgedBytes: field('purgedPages') * OS_PAGE_BYTES,

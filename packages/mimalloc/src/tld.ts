@@ -260,7 +260,7 @@ export abstract class Tld extends MallocFamily {
    * @internal
    */
   damage(sentence: string): void {
-    const kind = sentence.replace(/\d+/g, '#');
+    const kind = sentence.replace(/-?\d+|NaN|undefined/g, '#');
     if (this.damaged.has(kind)) return;
     this.damaged.add(kind);
     this.report(new AllocError('Corrupted', sentence));

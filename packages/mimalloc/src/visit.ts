@@ -14,6 +14,7 @@
 
 import { type Address, checkInteger } from '@shmalloc/allocator-api';
 import { findSegment } from './arena.ts';
+import { capacityOf } from './bounds.ts';
 import { collectAllDelayed } from './delayed.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
@@ -49,7 +50,7 @@ export function forEachFree(tld: Tld, page: Word, list: number, visit: (index: n
   const { i32, guard } = tld;
   const start = i32[page + Page.start];
   const size = i32[page + Page.blockWords];
-  const capacity = i32[page + Page.capacity];
+  const capacity = capacityOf(tld, page);
   let length = 0;
   for (let block = i32[page + list] & ~DELAYED; block !== 0 && length < capacity; length++) {
     const index = (block - start) / size;
@@ -62,7 +63,7 @@ export function forEachFree(tld: Tld, page: Word, list: number, visit: (index: n
 
 /** A byte for each block below CAPACITY: 1 when it is free. */
 function freeMap(tld: Tld, page: Word): Uint8Array {
-  const map = new Uint8Array(tld.i32[page + Page.capacity]);
+  const map = new Uint8Array(capacityOf(tld, page));
   for (const list of LISTS) {
     forEachFree(tld, page, list, (index) => {
       map[index] = 1;
@@ -111,10 +112,11 @@ function pagesOf(tld: Tld, heap: Word | null): Word[] {
  * @returns false when the visitor has had enough
  */
 export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): boolean {
-  const { i32 } = tld;
   // What others have freed into full pages is on no list of a page.
   collectAllDelayed(tld);
   for (const page of pagesOf(tld, heap)) {
+    // The visitor may have made the memory grow.
+    const { i32 } = tld;
     // The visitor may have freed its last block.
     if (i32[page + Page.blockWords] === 0 || ownerOf(tld, page) !== tld.threadId) continue;
     const bytes = i32[page + Page.blockWords] * 4;
@@ -133,7 +135,6 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
  * @returns false when the visitor has had enough
  */
 export function visitLeft(tld: Tld, visitor: BlockVisitor): boolean {
-  const { i32 } = tld;
   collectAllDelayed(tld);
   return (
     findSegment(tld, Chunk.abandoned, (segment) => {
@@ -142,7 +143,7 @@ export function visitLeft(tld: Tld, visitor: BlockVisitor): boolean {
       forEachPageIn(tld, segment, (page) => pages.push(page));
       try {
         return pages.some((page) => {
-          const bytes = i32[page + Page.blockWords] * 4;
+          const bytes = tld.i32[page + Page.blockWords] * 4;
           return liveBlocks(tld, page).some((block) => {
             const address = handedOut(tld, block, bytes);
             return visitor(address, usableAt(tld, address), 0) === false;
@@ -158,7 +159,6 @@ export function visitLeft(tld: Tld, visitor: BlockVisitor): boolean {
 /** Whether `free` would free something at this address. */
 export function isLive(tld: Tld, address: Address): boolean {
   checkInteger('address', address);
-  const { i32 } = tld;
   let page = livePage(tld, address);
   if (page === 0) return false;
   if (usableAt(tld, address) < 0) return false;
@@ -168,6 +168,7 @@ export function isLive(tld: Tld, address: Address): boolean {
     page = livePage(tld, address);
     if (page === 0) return false;
   }
+  const { i32 } = tld;
   const block = blockAt(tld, page, address >>> 2);
   return freeMap(tld, page)[(block - i32[page + Page.start]) / i32[page + Page.blockWords]] === 0;
 }

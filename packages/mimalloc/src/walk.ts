@@ -2,7 +2,7 @@
  * Walks over what there is, for everyone who looks at more than one page: validation, inspection, statistics, adoption.
  */
 
-import { highChunk, isOwnRecord, isRecord, isSegment, lowChunk, mostRecords } from './bounds.ts';
+import { highChunk, isOwnRecord, isRecord, isSegment, lowChunk, mostRecords, tableOf } from './bounds.ts';
 import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
@@ -11,9 +11,6 @@ import { Chunk, chunkAt, SEGMENT_WORDS, segmentAt, sliceAt, tableWords } from '.
 import { KIND_HUGE_TAIL, Segment } from './segment.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
-
-/** Words that a chunk has of its own in its table, between the pages and the segments. */
-const CHUNK_WORDS = 16;
 
 /**
  * Calls back for every segment that has memory, in address order. Memory that has come since this thread looked last is seen as well, so views that were
@@ -30,23 +27,6 @@ export function forEachSegment(tld: Tld, visit: (segment: Word) => void): void {
       else tld.damage(`the segment at ${segment * 4} does not say where it lies`);
     }
   }
-}
-
-/**
- * A chunk's own words. A table that another thread has added may lie beyond the views, which are renewed then.
- * @returns 0 when the chunk has no table, or none that can be right, which is reported
- */
-export function tableOf(tld: Tld, chunk: number): Word {
-  let words = chunkAt(tld, chunk);
-  if (words === 0) return 0;
-  const size = tableWords(tld.slicesPerSegment);
-  const tail = SEGMENTS_PER_CHUNK * SEGMENT_WORDS + CHUNK_WORDS;
-  if (words + tail > tld.i32.length) tld.refresh();
-  words = chunkAt(tld, chunk);
-  if (words + tail - size >= tld.header && words + tail <= tld.i32.length && words % CHUNK_WORDS === 0)
-    return words;
-  tld.damage(`the table of chunk ${chunk} cannot lie at ${words * 4}`);
-  return 0;
 }
 
 /** Calls back for every page that starts in a segment; it may be freed meanwhile. */

@@ -27,10 +27,10 @@ test('A detaches with blocks in use: its segments are abandoned, B frees the blo
   const blocks = [...fill(a, 100, 500), ...fill(a, 5000, 10), ...fill(a, 30_000, 3)];
   a.detach();
   for (const block of blocks) t.is(segmentField(b, block, 'threadId'), ABANDONED_SEGMENT);
-  b.validate();
+  b.validate({ quiet: true });
   for (const block of blocks) {
     b.free(block);
-    b.validate();
+    b.validate({ quiet: true });
   }
   b.collect(true);
   for (const block of blocks) t.is(segmentField(b, block, 'threadId'), FREE_SEGMENT);
@@ -43,12 +43,12 @@ test('B adopts first and frees after: the blocks are B’s own then', (t) => {
   a.detach();
   b.collect(true);
   for (const block of blocks) t.is(ownerOf(b, pageAt(b, block)), b.threadId);
-  b.validate();
+  b.validate({ quiet: true });
   const before = pagesOf(b);
   t.true(before > 5);
   for (const block of blocks) {
     b.free(block);
-    b.validate();
+    b.validate({ quiet: true });
   }
   allClear(t, b);
 });
@@ -61,7 +61,7 @@ test('B needs memory, and takes an abandoned segment with room rather than fail'
   a.detach();
   const more = fill(b, 300);
   t.true(more.length > 100, `${more.length}`);
-  b.validate();
+  b.validate({ quiet: true });
   for (const block of [...kept, ...more]) b.free(block);
   allClear(t, b);
 });
@@ -73,9 +73,9 @@ test('everything of A is freed by B after A has gone: all of it is B’s to have
       const blocks = fill(a, size);
       a.detach();
       for (const block of blocks) b.free(block);
-      b.validate();
+      b.validate({ quiet: true });
       t.not(b.malloc(wanted), 0, `${wanted} after ${size}`);
-      b.validate();
+      b.validate({ quiet: true });
     }
   }
 });
@@ -86,18 +86,18 @@ test('A’s huge block outlives A: B frees it, and its segments serve again', (t
   const block = a.malloc(size);
   const other = a.malloc(size);
   a.detach();
-  b.validate();
+  b.validate({ quiet: true });
   b.free(block);
-  b.validate();
+  b.validate({ quiet: true });
   b.collect(true);
-  b.validate();
+  b.validate({ quiet: true });
   t.is(segmentField(b, block, 'threadId'), FREE_SEGMENT);
   t.is(b.usableSize(other) >= size, true);
   const again = b.malloc(size);
   t.not(again, 0);
   const moved = b.realloc(other, size + 100);
   t.not(moved, 0);
-  b.validate();
+  b.validate({ quiet: true });
   for (const each of [again, moved]) b.free(each);
   allClear(t, b);
 });
@@ -107,13 +107,13 @@ test('A’s huge block is adopted by B, B detaches, too, and C frees it', (t) =>
   const block = a.malloc(5 * segmentBytes(a));
   a.detach();
   b.collect(true);
-  b.validate();
+  b.validate({ quiet: true });
   t.is(ownerOf(b, pageAt(b, block)), b.threadId);
   const c = MiMalloc.attach(b.share());
   b.detach();
-  c.validate();
+  c.validate({ quiet: true });
   c.free(block);
-  c.validate();
+  c.validate({ quiet: true });
   allClear(t, c);
 });
 
@@ -124,7 +124,7 @@ test('a huge block that was freed after its owner had gone does not stand in the
   a.detach();
   b.free(block);
   t.not(b.malloc(size), 0);
-  b.validate();
+  b.validate({ quiet: true });
 });
 
 test('B frees into an abandoned full page: the block waits on its page for whoever adopts it', (t) => {
@@ -135,7 +135,7 @@ test('B frees into an abandoned full page: the block waits on its page for whoev
   t.false(hasFlag(b, page, IN_FULL));
   b.free(blocks[0]);
   t.is(threadFree(b, page), blocks[0] / 4);
-  b.validate();
+  b.validate({ quiet: true });
   for (const block of [...blocks.slice(1), ...others]) b.free(block);
   allClear(t, b);
 });
@@ -145,7 +145,7 @@ test('a delayed block is on its way when A detaches: it is freed with the rest',
   const { blocks, others } = fullPage(a, 200);
   b.free(blocks[0]);
   a.detach();
-  b.validate();
+  b.validate({ quiet: true });
   for (const block of [...blocks.slice(1), ...others]) b.free(block);
   allClear(t, b);
 });
@@ -167,10 +167,10 @@ test('B clears the flag and pauses, A detaches, C takes A’s record and D A’s
   c.malloc(3000);
   t.deepEqual([...d.i32.subarray(page, page + 5)], before, 'what is D’s only D writes');
   t.is(threadFree(d, page), blocks[0] / 4);
-  for (const each of [b, c, d]) each.validate();
+  for (const each of [b, c, d]) each.validate({ quiet: true });
   for (const block of [...blocks.slice(1), ...others]) d.free(block);
   d.collect(true);
-  d.validate();
+  d.validate({ quiet: true });
   t.is(pageAt(d, blocks[0]), 0);
 });
 
@@ -197,7 +197,7 @@ test('A detaches, C takes its slot while B is attached: C’s full pages are ann
     const blocks = fill(c, 64, 3000);
     pages.push(pagesOf(c));
     for (const block of blocks) b.free(block);
-    c.validate();
+    c.validate({ quiet: true });
   }
   t.true(Math.max(...pages) <= pages[0] + 2, pages.join());
   allClear(t, b, c);
@@ -210,7 +210,7 @@ test('everybody detaches, and whoever attaches next finds what they left', (t) =
   a.detach();
   b.detach();
   const c = MiMalloc.attach(handle);
-  c.validate();
+  c.validate({ quiet: true });
   t.true(c.usedBytes() >= 100 * 540);
   for (const block of blocks) c.free(block);
   allClear(t, c);
@@ -222,9 +222,9 @@ test('an empty thread abandons nothing, and a retired page does not outlive its 
   t.is(pagesOf(a), 1);
   a.detach();
   t.is(headerField(b, 'shared'), 1);
-  b.validate();
+  b.validate({ quiet: true });
   b.malloc(100);
-  b.validate();
+  b.validate({ quiet: true });
   t.is(b.i32[b.heap + Heap.segmentCount], 1);
 });
 
@@ -246,12 +246,12 @@ test('many threads come and go, each leaves blocks to the others', (t) => {
         else heap.free(takeAt(live, index));
       }
     }
-    for (const heap of threads) heap.validate();
+    for (const heap of threads) heap.validate({ quiet: true });
     shuffle(threads, random);
     const gone = threads.splice(0, 1 + random(3));
     for (const heap of gone) {
       heap.detach();
-      for (const each of threads) each.validate();
+      for (const each of threads) each.validate({ quiet: true });
     }
   }
   t.is(new Set(live).size, live.length);
@@ -268,7 +268,7 @@ test('adoption by itself gives back what is empty, without a forced collection',
   const block = b.malloc(1000);
   t.not(block, 0);
   t.is(counted(b, 'collections'), 0);
-  b.validate();
+  b.validate({ quiet: true });
   b.free(block);
   allClear(t, b);
 });

@@ -41,10 +41,10 @@ test('ten blocks of every size up to 2048 are aligned to every power of two up t
       if (!areApart(heap, blocks, size)) return t.fail(`${size} bytes at ${align} overlap`);
       for (const block of blocks) heap.free(block);
     }
-    if (size % 64 === 0) heap.validate();
+    if (size % 64 === 0) heap.validate({ quiet: true });
   }
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });
 
@@ -57,9 +57,9 @@ test('alignments larger than the size are met, too, from 1 to a whole segment an
       t.is(block % align, 0);
       t.true(heap.usableSize(block) >= size);
       heap.memory.u8.fill(0xff, block, block + size);
-      heap.validate();
+      heap.validate({ quiet: true });
       heap.free(block);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
   }
   t.is(heap.usedBytes(), 0);
@@ -76,16 +76,16 @@ test('in a region of 4 GiB alignments up to 2^31 are met', (t) => {
       return block;
     });
     t.is(new Set(blocks).size, blocks.length);
-    heap.validate();
+    heap.validate({ quiet: true });
     for (const block of blocks) heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   for (const power of [28, 29, 30, 31]) {
     const block = heap.alignedAlloc(2 ** power, 100);
     t.true(block !== 0 && block % 2 ** power === 0, `2^${power}`);
     heap.free(block);
   }
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });
 
@@ -94,7 +94,7 @@ test('an alignment that the region has no place for gives 0 and loses nothing', 
   for (const align of [8 * MIB, 64 * MIB, 2 ** 31]) {
     for (const size of [0, 100, 10_000, MIB]) {
       t.is(heap.alignedAlloc(align, size), 0, `${size} at ${align}`);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
   }
   t.is(heap.usedBytes(), 0);
@@ -117,7 +117,7 @@ test('an aligned block costs no more than its size rounded up to the alignment',
     t.false(hasFlag(heap, pageAt(heap, block), HAS_ALIGNED), 'and is the start of its block');
     heap.free(block);
   }
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('aligned blocks of 0 bytes are blocks: apart from each other and from all others', (t) => {
@@ -136,9 +136,9 @@ test('aligned blocks of 0 bytes are blocks: apart from each other and from all o
     t.is(new Set(blocks).size, 3, `${align}`);
     t.true(blocks.every((block) => block !== 0));
     heap.memory.u8.fill(0xff, blocks[2], blocks[2] + 100_000);
-    heap.validate();
+    heap.validate({ quiet: true });
     for (const block of blocks) heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.is(heap.usedBytes(), 0);
 });
@@ -167,7 +167,7 @@ test('address plus offset is aligned for every offset (a multiple of 8) of align
         heap.free(block);
       }
     }
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.deepEqual(errors, []);
   heap.collect(true);
@@ -192,7 +192,7 @@ test('offsets at random with alignments up to 4 MiB, many blocks alive', (t) => 
       }
       live.push({ block, size });
     } else if (live.length > 0) heap.free(takeAt(live, random(live.length)).block);
-    if (step % 50 === 0) heap.validate();
+    if (step % 50 === 0) heap.validate({ quiet: true });
   }
   t.deepEqual(errors, []);
   emptyOut(
@@ -213,7 +213,7 @@ test('an offset beyond the alignment counts modulo it', (t) => {
     const { block, wrong } = atOffset(heap, size, align, offset);
     t.is(wrong, '', `${size}, ${align}, ${offset}`);
     heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -229,7 +229,7 @@ test('an interior address is freed, resized and measured as the block that it li
     t.true(heap.usableSize(address) >= size && heap.usableSize(address) < size + 100);
     heap.memory.u8.fill(index, address, address + size);
   }
-  heap.validate();
+  heap.validate({ quiet: true });
   for (const [index, address] of inside.entries()) {
     if (index % 3 === 0) {
       const moved = heap.realloc(address, 5000);
@@ -241,7 +241,7 @@ test('an interior address is freed, resized and measured as the block that it li
       t.true(heap.memory.u8.subarray(address, address + size - 20).every((byte) => byte === index));
       heap.free(address);
     } else heap.free(address);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.deepEqual(errors, []);
   t.is(heap.usedBytes(), 0);
@@ -253,7 +253,7 @@ test('in a page with interior addresses a block is freed twice: reported, and no
   heap.free(blocks[1]);
   heap.free(blocks[1]);
   t.is(errors.length, 1);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.true(heap.usableSize(blocks[0]) >= 100);
   emptyOut(t, heap, [blocks[0], blocks[2]]);
 });
@@ -264,7 +264,7 @@ test('a page forgets its interior addresses when it is given back', (t) => {
   const page = pageAt(heap, address);
   t.true(hasFlag(heap, page, HAS_ALIGNED));
   heap.free(address);
-  heap.validate();
+  heap.validate({ quiet: true });
   const block = heap.malloc(100);
   t.is(pageAt(heap, block), page);
   t.false(hasFlag(heap, page, HAS_ALIGNED));
@@ -278,6 +278,6 @@ test('an aligned request that finds no memory costs one forced collection', (t) 
   t.is(counted(heap, 'collections'), before + 1);
   t.is(heap.alignedAlloc(2 ** 31, 2 ** 40), 0);
   t.is(counted(heap, 'collections'), before + 1);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, blocks);
 });

@@ -31,6 +31,7 @@ for (const [name, sentence, plant] of FAULTS) {
     const where = scene();
     plant(where);
     t.throws(() => where.heap.validate(), { message: sentence });
+    t.throws(() => where.heap.validate({ quiet: true }), { message: sentence });
   });
 }
 

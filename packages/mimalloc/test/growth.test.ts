@@ -31,7 +31,7 @@ for (const backing of ['wasm', 'sab'] as const) {
         if (block === 0) break;
         blocks.push(block);
         if (heap.memory.byteLength !== length) {
-          heap.validate();
+          heap.validate({ quiet: true });
           length = heap.memory.byteLength;
           lengths++;
         }
@@ -43,7 +43,7 @@ for (const backing of ['wasm', 'sab'] as const) {
       t.true(blocks.length * size > 0.8 * 8 * MIB, `${blocks.length} blocks of ${size}`);
       t.is(new Set(blocks).size, blocks.length);
       t.is(heap.malloc(size), 0);
-      heap.validate();
+      heap.validate({ quiet: true });
       emptyOut(t, heap, blocks);
     }
   });
@@ -54,12 +54,12 @@ for (const backing of ['wasm', 'sab'] as const) {
       const block = heap.malloc(size);
       t.not(block, 0, `${size}`);
       heap.memory.u8.fill(0x66, block, block + size);
-      heap.validate();
+      heap.validate({ quiet: true });
       const behind = heap.memory.byteLength - MIB;
       t.true(behind < 2 * size + 4 * segmentBytes(heap), `${size}: grew by ${behind}`);
       const second = heap.malloc(size);
       t.not(second, 0, `${size}, the second`);
-      heap.validate();
+      heap.validate({ quiet: true });
       t.true(heap.memory.u8.subarray(block, block + size).every((byte) => byte === 0x66));
       emptyOut(t, heap, [block, second]);
       t.is(counted(heap, 'failures'), 0);
@@ -71,14 +71,14 @@ for (const backing of ['wasm', 'sab'] as const) {
     const held = fill(heap, 5000, 150);
     const zeroed = heap.calloc(3, 300_000);
     t.true(zeroed !== 0 && heap.memory.u8.subarray(zeroed, zeroed + 900_000).every((byte) => byte === 0));
-    heap.validate();
+    heap.validate({ quiet: true });
     const aligned = heap.alignedAlloc(MIB, 100_000);
     t.true(aligned !== 0 && aligned % MIB === 0);
-    heap.validate();
+    heap.validate({ quiet: true });
     heap.memory.u8.fill(0x31, held[0], held[0] + 5000);
     const grown = heap.realloc(held[0], 2 * MIB);
     t.true(grown !== 0 && heap.memory.u8.subarray(grown, grown + 5000).every((byte) => byte === 0x31));
-    heap.validate();
+    heap.validate({ quiet: true });
     emptyOut(t, heap, [...held.slice(1), zeroed, aligned, grown]);
   });
 }
@@ -90,7 +90,7 @@ test('grow: false keeps the memory as it is, and so does memory that is the prog
     const blocks = fill(heap, 1000);
     t.is(heap.malloc(3 * MIB), 0);
     t.is(heap.memory.byteLength, MIB);
-    heap.validate();
+    heap.validate({ quiet: true });
     emptyOut(t, heap, blocks);
   }
   const willing = MiMalloc.create({
@@ -98,7 +98,7 @@ test('grow: false keeps the memory as it is, and so does memory that is the prog
     grow: true,
   });
   t.not(willing.malloc(3 * MIB), 0);
-  willing.validate();
+  willing.validate({ quiet: true });
 });
 
 test('what create was told about growing holds for the threads that attach', (t) => {
@@ -138,7 +138,7 @@ test('growth that is refused gives 0, once by once, and changes nothing', (t) =>
       `${asked.length - before} requests for ${size}`,
     );
     t.true(asked.slice(before).every((bytes) => bytes >= Math.min(size, segmentBytes(heap))));
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.is(heap.memory.byteLength, MIB);
   emptyOut(t, heap, blocks);
@@ -161,7 +161,7 @@ test('memory that the layer below gives in a wrong or useless place is left alon
     const heap = small({ memory: new SharedArrayBuffer(4 * MIB), end: MIB, os });
     const blocks = fill(heap, 1000, 2000);
     t.is(heap.malloc(MIB), 0);
-    heap.validate();
+    heap.validate({ quiet: true });
     emptyOut(t, heap, blocks);
   }
 });
@@ -175,9 +175,9 @@ test('memory grown by one thread serves blocks that another one frees, resizes a
   // The first thread has not allocated since.
   t.is(heap.usedBytes(), other.usedBytes());
   t.is(heap.totalBytes(), other.totalBytes());
-  heap.validate();
+  heap.validate({ quiet: true });
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usableSize(blocks[149]), other.usableSize(blocks[149]));
   const moved = heap.realloc(blocks[149], 100);
   t.not(moved, 0);
@@ -185,7 +185,7 @@ test('memory grown by one thread serves blocks that another one frees, resizes a
   heap.free(moved);
   other.collect(true);
   heap.collect(true);
-  for (const each of [heap, other]) each.validate();
+  for (const each of [heap, other]) each.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });
 
@@ -218,7 +218,7 @@ function livesIn(
   size: number,
 ): void {
   const blocks = fill(heap, 900);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.true(
     blocks.some((block) => block >= start && block < start + size),
     `no block in [${start}, ${start + size})`,
@@ -240,7 +240,7 @@ test('memory may come from below, from above, from the same chunk and from far a
     const heap = inTheMiddle();
     const before = heap.totalBytes();
     heap.addMemory(start, MIB / 2);
-    heap.validate();
+    heap.validate({ quiet: true });
     const table = tableWords(heap.slicesPerSegment) * 4;
     const gained = heap.totalBytes() - before;
     t.true(gained > MIB / 2 - 2 * table - 4 * sliceBytes(heap), `${gained} of ${MIB / 2} at ${start}`);
@@ -262,7 +262,7 @@ test('nothing outside a range that was added is written, whatever its edges are'
     const heap = small({ memory, end: MIB });
     heap.addMemory(from, to - from);
     for (const block of fill(heap, 500)) u8.fill(1, block, block + 500);
-    heap.validate();
+    heap.validate({ quiet: true });
     const outside = u8.findIndex((byte, at) => at >= MIB && (at < from || at >= to) && byte !== 0x5a);
     t.is(outside, -1, `[${from}, ${to})`);
   }
@@ -279,10 +279,10 @@ test('a heap may be made of many small ranges all over 4 GiB', (t) => {
     if (start + size > 4 * GIB || ranges.some(([from, to]) => start < to && from < start + size)) continue;
     heap.addMemory(start, size);
     ranges.push([start, start + size], [2 * GIB, 2 * GIB + MIB]);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   const blocks = fill(heap, 700);
-  heap.validate();
+  heap.validate({ quiet: true });
   for (const block of blocks) {
     if (!ranges.some(([from, to]) => block >= from && block + 700 <= to)) t.fail(`${block} lies in no range`);
   }
@@ -297,7 +297,7 @@ test('a range of a few slices next to what there is adds all of them', (t) => {
     const start = MIB / 2 + before - small({ memory: new SharedArrayBuffer(MIB / 2) }).totalBytes();
     heap.addMemory(start, slices * slice);
     t.is(heap.totalBytes() - before, slices * slice);
-    heap.validate();
+    heap.validate({ quiet: true });
     livesIn(t, heap, start, slices * slice);
   }
 });
@@ -310,7 +310,7 @@ test('a range that ends inside a chunk without a table is used as far as there a
     const before = heap.totalBytes();
     // So many slices on each side of the border.
     heap.addMemory(chunk - slices * slice, 2 * slices * slice);
-    heap.validate();
+    heap.validate({ quiet: true });
     const gained = heap.totalBytes() - before;
     const table = Math.ceil((tableWords(heap.slicesPerSegment) * 4) / slice);
     t.true(
@@ -329,10 +329,10 @@ test('slices that come to a segment in use are taken up by whoever has it', (t) 
   t.true(blocks.some((block) => block >= MIB));
   t.is(segmentField(heap, MIB, 'threadId'), heap.threadId);
   other.addMemory(MIB + half, half);
-  for (const each of [heap, other]) each.validate();
+  for (const each of [heap, other]) each.validate({ quiet: true });
   blocks.push(...fill(heap, 1000));
   t.true(blocks.some((block) => block >= MIB + half));
-  for (const each of [heap, other]) each.validate();
+  for (const each of [heap, other]) each.validate({ quiet: true });
   emptyOut(t, heap, blocks);
 });
 
@@ -344,10 +344,10 @@ test('slices that come to an abandoned segment are taken up by whoever adopts it
   const blocks = fill(heap, 1000);
   heap.detach();
   other.addMemory(MIB + half, half);
-  other.validate();
+  other.validate({ quiet: true });
   const more = fill(other, 1000);
   t.true(more.some((block) => block >= MIB + half));
-  other.validate();
+  other.validate({ quiet: true });
   emptyOut(t, other, [...blocks, ...more]);
 });
 
@@ -365,7 +365,7 @@ test('memory that the heap has is refused, whichever part of a range it is, its 
         `${size} at ${start}`,
       );
       t.is(error?.code, 'MemoryOverlap');
-      heap.validate();
+      heap.validate({ quiet: true });
     }
   }
   t.is(headerField(heap, 'chunkHigh') <= 9, true);
@@ -380,7 +380,7 @@ test('memory that comes while blocks are alive is used before anything is refuse
     for (const block of fill(heap, 64 + random(5000))) live.push(block);
     for (let times = 0; times < 20 && live.length > 0; times++) heap.free(takeAt(live, random(live.length)));
     heap.addMemory(part * 4 * MIB + random(10) * 4096, MIB / 4 + random(MIB));
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   emptyOut(t, heap, live);
 });

@@ -79,7 +79,7 @@ test('a region that is too small is refused before anything is written, and the 
       const needed = Number(/needs (\d+)/.exec(error.message)?.[1]);
       const heap = small({ memory, start, end: start + needed });
       t.not(heap.malloc(100), 0, `${needed} bytes from ${start}`);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
   }
 });
@@ -98,7 +98,7 @@ test('what attach refuses, it names: magic, algorithm, version, geometry', (t) =
   spoil('algorithm', 0x544c5346, /wrong algorithm 0x544c5346, expected 0x4d494d41/);
   spoil('version', 999, /wrong version 0x3e7, expected 0x/);
   spoil('segmentShift', 40, /a segment has 2\^16 to 2\^22 bytes, got 2\^40/);
-  MiMalloc.attach(heap.share()).validate();
+  MiMalloc.attach(heap.share()).validate({ quiet: true });
 });
 
 test('a handle that names another place, another algorithm or nothing is refused by name', (t) => {
@@ -136,7 +136,7 @@ test('as many threads attach as there are slots, the next one is told why not, a
   const again = MiMalloc.attach(heap.share());
   t.is(again.heap, others[2].heap, 'the record that came free');
   t.throws(() => MiMalloc.attach(heap.share()), { message: /see maxThreads/ });
-  for (const each of [heap, ...others, again]) if (!each.closed) each.validate();
+  for (const each of [heap, ...others, again]) if (!each.closed) each.validate({ quiet: true });
 });
 
 test('a region of 1 MiB has slots for at least 8 threads, one of 16 MiB for 64', (t) => {
@@ -156,7 +156,7 @@ test('thread ids are never 0, never the same and leave three bits for flags', (t
     other.detach();
   }
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('the secret is the seed that was asked for, or different for every heap', (t) => {
@@ -171,14 +171,14 @@ test('init forgets every block, takes another range, and the heap works as a new
   heap.registerError((error) => errors.push(error));
   const old = fill(heap, 1000, 500);
   heap.init(2 * MIB, MIB);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
   t.is(heap.totalBytes(), MIB);
   heap.free(old[0]);
   t.is(errors.length, 1, 'a block from before is none any more');
   const blocks = fill(heap, 1000);
   t.true(blocks.length > 900 && blocks.every((block) => block >= 2 * MIB && block < 3 * MIB));
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, blocks);
   t.is(headerField(heap, 'generation'), 2);
 });
@@ -188,7 +188,7 @@ test('init and addMemory refuse the heap’s own state, what does not fit and wh
   const block = heap.malloc(100);
   const refused = (call: () => void, code: AllocErrorCode, message: RegExp): void => {
     t.is(t.throws(call, { instanceOf: AllocError, message }).code, code);
-    heap.validate();
+    heap.validate({ quiet: true });
   };
   for (const call of ['init', 'addMemory'] as const) {
     refused(() => heap[call](0, 2 * MIB), 'MemoryOverlap', /overlaps the heap's own state \[0, \d+\)/);

@@ -62,7 +62,7 @@ test('blocks on the list of a heap that is deleted are freed with it', (t) => {
   t.is(i32[part.record + DELAYED_FREE] * 4, page[0]);
   part.delete();
   t.is(i32[part.record + DELAYED_FREE], 0);
-  owner.validate();
+  owner.validate({ quiet: true });
   for (const block of page) t.false(owner.containsBlock(block));
 });
 
@@ -85,7 +85,7 @@ for (const alsoDirect of [false, true]) {
       late,
       'the block waits in a record that nobody has',
     );
-    owner.validate();
+    owner.validate({ quiet: true });
     if (!alsoDirect) {
       // Nobody would hear of this one if the flag had not been set again.
       other.free(direct);
@@ -96,7 +96,7 @@ for (const alsoDirect of [false, true]) {
     t.false(again.includes(late));
     for (const block of [...others, ...again]) owner.free(block);
     owner.collect(true);
-    owner.validate();
+    owner.validate({ quiet: true });
     t.false(owner.containsBlock(late));
     t.is(owner.memory.i32[part.record + DELAYED_FREE], 0);
   });
@@ -121,11 +121,11 @@ for (const [step, moment] of Object.entries({ clearing: CLEARING, 'reading the h
           }
         },
       );
-      heap.validate();
+      heap.validate({ quiet: true });
       for (const block of others) heap.free(block);
       if (end !== 'detach') owner.collect(true);
       heap.collect(true);
-      heap.validate();
+      heap.validate({ quiet: true });
       for (const block of page) t.false(heap.containsBlock(block), `${block}`);
     });
   }
@@ -146,7 +146,7 @@ test('a late block in a record is freed by the record’s next owner, wherever i
     const next = heap.heapNew();
     t.is(next.record, record);
     t.is(heap.memory.i32[record + DELAYED_FREE] * 4, late);
-    heap.validate();
+    heap.validate({ quiet: true });
     next.malloc(5000);
     t.is(heap.memory.i32[record + DELAYED_FREE], 0);
     const page = heap
@@ -154,11 +154,11 @@ test('a late block in a record is freed by the record’s next owner, wherever i
       .segments.flatMap(({ pages }) => pages)
       .find(({ address, blockSize, capacity }) => address <= late && late < address + blockSize * capacity);
     t.is(page?.localFree, 0, 'this thread does not write to the owner’s list of a page that is not its own');
-    heap.validate();
+    heap.validate({ quiet: true });
     t.true(heap.containsBlock(others[0]));
     if (end === 'delete') owner.collect(true);
     heap.collect(true);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.false(heap.containsBlock(late));
     for (const block of others) {
       t.true(heap.containsBlock(block));
@@ -187,7 +187,7 @@ test('records that are claimed while their last owner detaches do not lead it as
   t.not(mine?.malloc(100), 0);
   heap.collect(true);
   for (const block of blocks) heap.free(block);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('heaps come and go while another thread frees their blocks', async (t) => {
@@ -221,7 +221,7 @@ test('heaps come and go while another thread frees their blocks', async (t) => {
     heap.visitBlocks((address) => heap.free(address));
     if (round % 100 === 0) {
       heap.collect(true);
-      heap.validate();
+      heap.validate({ quiet: true });
       t.is(heap.usedBytes(), 0, `after round ${round}`);
     }
   }
@@ -229,7 +229,7 @@ test('heaps come and go while another thread frees their blocks', async (t) => {
   Atomics.notify(mail, 0);
   await Promise.race([failed, new Promise((resolve) => worker.once('exit', resolve))]);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
   t.deepEqual(errors, []);
 });

@@ -233,7 +233,7 @@ test('several hundred heaps fit into 16 MiB, thousands into 256 MiB, and their r
       const parts = Array.from({ length: count }, (_, index) => heap.heapNew({ tag: index % 256 }));
       const blocks = parts.map((part) => part.malloc(64));
       t.false(blocks.includes(0));
-      heap.validate();
+      heap.validate({ quiet: true });
       t.is(heap.stats().heaps, count + 1);
       for (const [index, part] of parts.entries()) {
         if (index % 2 === 0) part.destroy();
@@ -243,7 +243,7 @@ test('several hundred heaps fit into 16 MiB, thousands into 256 MiB, and their r
         }
       }
       heap.collect(true);
-      heap.validate();
+      heap.validate({ quiet: true });
     };
     round();
     const total = heap.totalBytes();
@@ -286,13 +286,13 @@ test('when nobody gives memory for a record there is no heap, and nothing else i
   frames = 0;
   const before = heap.stats();
   t.throws(() => heap.heapNew(), { code: 'NoMemory' });
-  heap.validate();
+  heap.validate({ quiet: true });
   const after = heap.stats();
   t.is(after.totalBytes, before.totalBytes);
   t.is(after.pages, before.pages);
   frames = 100;
   t.not(heap.heapNew().malloc(8), 0);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('memory of heap records cannot be freed, cannot be added again, and is no block', (t) => {
@@ -367,12 +367,12 @@ test('heaps and their thread keep out of each other’s blocks under the oracle'
       members[0].blocks.push(...blocks);
       members[members.indexOf(who)] = member(heap.heapNew());
     }
-    if (turn % 50 === 0) heap.validate();
+    if (turn % 50 === 0) heap.validate({ quiet: true });
   }
   for (const { checked, blocks } of members)
     for (const [address, size] of blocks) checked.free(address, size);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(oracle.violations(), []);
   t.is(heap.usedBytes(), 0);
 });
@@ -391,7 +391,7 @@ test('an exclusive arena serves the heaps that are made for it and nobody else',
     for (let block = part.malloc(size); block !== 0; block = part.malloc(size)) mine.push(block);
   }
   t.true(mine.length > 0 && mine.every(inside), 'it takes nothing from elsewhere, and all that there is');
-  heap.validate();
+  heap.validate({ quiet: true });
   const plain = heap.heapNew();
   const others: number[] = [];
   for (let block = heap.malloc(5000); block !== 0; block = heap.malloc(5000)) others.push(block);
@@ -417,7 +417,7 @@ test('what a deleted heap of an arena leaves there stays there, and its memory c
   const part = heap.heapNew({ arena });
   const left = Array.from({ length: 100 }, () => part.malloc(500));
   part.delete();
-  heap.validate();
+  heap.validate({ quiet: true });
   // The thread's own heap must not have got the half-empty page of the arena.
   for (let index = 0; index < 200; index++) t.true(heap.malloc(500) < MIB);
   const next = heap.heapNew({ arena });
@@ -426,7 +426,7 @@ test('what a deleted heap of an arena leaves there stays there, and its memory c
   for (const block of left) t.true(heap.containsBlock(block), 'destroying another heap does not free them');
   for (const block of left) heap.free(block);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   const whole = heap.heapNew({ arena });
   t.not(whole.malloc(700 * KIB), 0);
 });
@@ -444,7 +444,7 @@ test('an arena takes whole segments, once', (t) => {
   t.throws(() => heap.addArena(MIB, MIB), { code: 'MemoryOverlap' });
   t.throws(() => heap.addMemory(MIB + segmentBytes, MIB), { code: 'MemoryOverlap' });
   t.is(heap.addArena(2 * MIB, MIB), 2);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('arena heaps of a thread that has ended are adopted by those of another, and only by those', (t) => {
@@ -458,7 +458,7 @@ test('arena heaps of a thread that has ended are adopted by those of another, an
   for (let index = 0; index < blocks.length; index += 3) other.free(blocks.splice(index, 1)[0]);
   other.detach();
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   for (let index = 0; index < 500; index++) {
     const block = heap.malloc(1000);
     t.true(block < MIB);
@@ -467,7 +467,7 @@ test('arena heaps of a thread that has ended are adopted by those of another, an
   const mine = heap.heapNew({ arena });
   t.true(mine.malloc(1000) >= MIB);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.not(mine.malloc(600 * KIB), 0, 'all of the arena is there again');
 });
 
@@ -485,11 +485,11 @@ test('a thread that detaches leaves the blocks of its heaps, and gives the recor
   for (let index = 0; index < 5; index++) heap.heapNew();
   t.is(heap.totalBytes(), total, 'the same records');
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   for (const block of blocks) heap.free(block);
   heap.collect(true);
   t.is(heap.usedBytes(), 0);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('init forgets heaps like blocks', (t) => {
@@ -499,7 +499,7 @@ test('init forgets heaps like blocks', (t) => {
   heap.init(MIB, MIB);
   t.throws(() => part.malloc(8), { message: 'this heap has been deleted' });
   part.destroy();
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.stats().heaps, 1);
   const next = heap.heapNew();
   next.malloc(8);
@@ -509,5 +509,5 @@ test('init forgets heaps like blocks', (t) => {
     heap.memory.i32.fill(block / 4, block / 4, block / 4 + 1024);
   }
   t.throws(() => next.malloc(8), { message: 'this heap has been deleted' });
-  heap.validate();
+  heap.validate({ quiet: true });
 });

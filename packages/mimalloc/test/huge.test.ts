@@ -48,9 +48,9 @@ test('a huge block takes contiguous segments: the first says how many, the other
       t.is(pageAt(heap, block + index * step), 0, 'only the block itself leads to its page');
     }
     t.is(heap.usableSize(block), (segments - 1) * step + 4096);
-    heap.validate();
+    heap.validate({ quiet: true });
     heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
     for (let index = 0; index < segments; index++) {
       t.is(segmentField(heap, block + index * step, 'threadId'), FREE_SEGMENT);
       t.is(segmentField(heap, block + index * step, 'kind'), KIND_PAGES);
@@ -67,7 +67,7 @@ test('every byte of a huge block can be written without a trace elsewhere', (t) 
   const block = heap.malloc(size);
   const above = heap.malloc(size >> 1);
   heap.memory.u8.fill(0xa5, block, block + heap.usableSize(block));
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [below, block, above]);
 });
 
@@ -79,9 +79,9 @@ test('all whole segments together are one block, and nothing is lost when it is 
       const block = heap.malloc(all);
       t.not(block, 0, `${all} of ${bytes}`);
       t.is(heap.malloc(segmentBytes(heap)), 0);
-      heap.validate();
+      heap.validate({ quiet: true });
       heap.free(block);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
     t.is(heap.malloc(all + 1), 0);
     t.is(heap.usedBytes(), 0);
@@ -94,13 +94,13 @@ test('a huge block goes into the gap that is long enough, and into no other', (t
   const blocks = fill(heap, step);
   const gaps = [blocks.slice(2, 4), blocks.slice(6, 9)];
   for (const gap of gaps) for (const block of gap) heap.free(block);
-  heap.validate();
+  heap.validate({ quiet: true });
   const three = heap.malloc(3 * step);
   t.is(three, gaps[1][0]);
   t.is(heap.malloc(3 * step), 0);
   const two = heap.malloc(2 * step);
   t.is(two, gaps[0][0]);
-  heap.validate();
+  heap.validate({ quiet: true });
   const freed = new Set(gaps.flat());
   emptyOut(t, heap, [three, two, ...blocks.filter((block) => !freed.has(block))]);
 });
@@ -111,10 +111,10 @@ test('a claim that fails half way gives back what it had claimed', (t) => {
   const other = fill(heap, step).slice(0, -1);
   const held = other[5];
   for (const block of other) if (block !== held) heap.free(block);
-  heap.validate();
+  heap.validate({ quiet: true });
   const total = wholeSegments(heap);
   t.is(heap.malloc((total - 2) * step), 0, 'a segment in the middle is in use');
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 2 * step);
 });
 
@@ -126,15 +126,15 @@ test('a huge block that grows takes the free segments behind it and stays where 
   t.is(heap.realloc(block, 3 * step), block);
   t.is(heap.usableSize(block), 3 * step);
   t.is(segmentField(heap, block, 'count'), 3);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.realloc(block, 6 * step - 4096), block);
   t.is(segmentField(heap, block, 'count'), 6);
   t.is(heap.realloc(block, 6 * step), block, 'its last segment is not used up');
   t.is(segmentField(heap, block, 'count'), 6);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.true(heap.memory.u8.subarray(block, block + 2 * step).every((byte) => byte === 0x77));
   heap.free(block);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
   t.is(heap.i32[heap.heap + Heap.segmentCount], 0);
 });
@@ -151,7 +151,7 @@ test('a huge block whose neighbour is in use moves when it grows, contents and a
   t.not(moved, 0);
   t.true(heap.memory.u8.subarray(moved, moved + 2 * step).every((byte) => byte === 0x77));
   t.is(pageAt(heap, block), 0, 'the old place is free');
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [moved, neighbour]);
 });
 
@@ -164,7 +164,7 @@ test('a huge block at the end of memory cannot grow in place, and what cannot gr
   t.is(heap.realloc(last, 2 * step), 0);
   t.is(heap.usableSize(last), step);
   t.true(heap.memory.u8.subarray(last, last + step).every((byte) => byte === 0x77));
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, blocks);
 });
 
@@ -180,11 +180,11 @@ test('a large block grows over the free slices behind it, up to the end of its s
     t.is(heap.realloc(block, slices * slice), block);
     t.is(slicesOf(heap, pageAt(heap, block)), slices);
     t.is(pageAt(heap, block + (slices - 1) * slice), pageAt(heap, block), 'its last slice leads to it');
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   const moved = heap.realloc(block, (most - place + 1) * slice);
   t.true(moved !== block && moved !== 0);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.not(segmentAt(heap, moved / 4), segment);
 });
 
@@ -198,11 +198,11 @@ test('a large block grows up to the end of its segment and not beyond, in segmen
   t.is(segmentAt(heap, above / 4), segmentAt(heap, below / 4));
   const end = segmentField(heap, above, 'base') * 4 + segmentBytes(heap);
   t.is(heap.realloc(above, end - above), above);
-  heap.validate();
+  heap.validate({ quiet: true });
   heap.free(below);
   const moved = heap.realloc(above, end - above + slice);
   t.true(moved !== 0 && moved !== above, 'free slices at the other end are of no use');
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [moved]);
 });
 
@@ -217,7 +217,7 @@ test('a huge block grows into a segment that is not wholly there as far as it is
   t.is(segmentField(heap, last + 2 * step, 'threadId'), FREE_SEGMENT);
   const most = bytes - last;
   t.is(heap.realloc(block, most + 1), 0, 'not beyond what there is');
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(segmentField(heap, last + 2 * step, 'kind'), KIND_PAGES);
   t.is(heap.realloc(block, 2 * step + 8192), block);
   t.is(heap.realloc(block, most + 1), 0, 'nor within the segment that it has now');
@@ -239,7 +239,7 @@ test('a large block does not grow over slices that are in a page', (t) => {
   t.is(second, first + 3 * slice);
   const moved = heap.realloc(first, 4 * slice);
   t.not(moved, first);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [moved, second]);
 });
 
@@ -250,7 +250,7 @@ test('within its last OS page a large block grows for nothing', (t) => {
   t.is(usable, Math.ceil(100_000 / 4096) * 4096);
   t.is(heap.realloc(block, usable), block);
   t.is(heap.usableSize(block), usable);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [block]);
 });
 
@@ -265,7 +265,7 @@ test('an address inside a large or huge block is none that was handed out', (t) 
       t.is(heap.usableSize(address), 0);
       t.is(heap.realloc(address, 10), 0);
       t.is(errors.length, before + 3, `${size}: ${address - block}`);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
     t.true(heap.usableSize(block) >= size);
     emptyOut(t, heap, [block]);
@@ -280,7 +280,7 @@ test('a large or huge block is freed twice: reported, and nothing else', (t) => 
     heap.free(block);
     t.is(errors.length, 1);
     t.regex(errors[0].message, new RegExp(`free\\(${block}\\)`));
-    heap.validate();
+    heap.validate({ quiet: true });
     t.is(heap.usedBytes(), 0);
   }
 });
@@ -300,19 +300,19 @@ test('memory that cannot be had from the layer below makes a large allocation fa
   willing = false;
   for (const size of [5000, 100_000, 1_000_000]) {
     t.is(heap.malloc(size), 0);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.is(heap.alignedAlloc(4096, size), 0);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   willing = true;
   const blocks = [5000, 100_000, 1_000_000].map((size) => heap.malloc(size));
   t.true(blocks.every((block) => block !== 0));
-  heap.validate();
+  heap.validate({ quiet: true });
   willing = false;
   const usable = heap.usableSize(blocks[1]);
   t.is(heap.realloc(blocks[1], 2_000_000), 0, 'nor can a block grow');
   t.is(heap.usableSize(blocks[1]), usable);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [held, ...blocks]);
 });
 
@@ -332,7 +332,7 @@ test('random large and huge blocks leave nothing behind', (t) => {
       const index = random(live.length);
       live[index] = heap.realloc(live[index], size) || live[index];
     } else heap.free(takeAt(live, random(live.length)));
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   emptyOut(t, heap, shuffle(live, random));
   const block = heap.malloc(all * step);

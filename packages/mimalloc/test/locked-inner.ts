@@ -109,7 +109,7 @@ export class LockedInner {
     return this.locked((inner) => inner.availableBytes());
   }
   validate(): void {
-    this.locked((inner) => inner.validate());
+    this.locked((inner) => inner.validate({ quiet: true }));
   }
   collect(force?: boolean): void {
     this.locked((inner) => inner.collect(force));

@@ -48,11 +48,11 @@ test('a page links its blocks in steps of at most 4 KiB, and only when they are 
       t.is(capacity, Math.min(reserved, Math.ceil(blocks / step) * step), `${size}: ${blocks} blocks`);
       const next = heap.malloc(size);
       t.is(pageAt(heap, next), pageAt(heap, first));
-      if (blocks % 97 === 0) heap.validate();
+      if (blocks % 97 === 0) heap.validate({ quiet: true });
     }
     t.is(pageField(heap, first, 'capacity'), reserved);
     t.not(pageAt(heap, heap.malloc(size)), pageAt(heap, first), 'then another page');
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -69,7 +69,7 @@ test('a page has one slice for blocks up to a quarter of it, and eight up to two
     const block = heap.malloc(size);
     t.is(slicesOf(heap, pageAt(heap, block)), slices, `${size}`);
     t.is(binOfPage(heap, pageAt(heap, block)), binOf(size));
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.is(heap.mediumMax, 2 * slice);
 });
@@ -84,13 +84,13 @@ test('an empty page that is alone in its queue is kept for 16 generic allocation
     tickClock(heap);
     t.is(retireOf(heap, page), left);
     t.is(firstPage(heap, heap.heap, binOf(48)), page);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   tickClock(heap);
   t.is(firstPage(heap, heap.heap, binOf(48)), 0);
   t.is(counted(heap, 'retired'), 1);
   t.is(pagesOf(heap), 0);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a retired page that serves again stays, and its clock starts anew when it empties the next time', (t) => {
@@ -108,7 +108,7 @@ test('a retired page that serves again stays, and its clock starts anew when it 
   for (let times = 0; times < 3; times++) tickClock(heap);
   heap.free(heap.malloc(48));
   t.is(retireOf(heap, page), 16, 'emptied again, 13 cycles before its time');
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('an empty page with others in its queue is given back at once', (t) => {
@@ -121,7 +121,7 @@ test('an empty page with others in its queue is given back at once', (t) => {
   for (const block of list) heap.free(block);
   t.is(pagesOf(heap), before - 1);
   t.is(heap.i32[page + Page.blockWords], 0);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('the page that malloc takes from is given back, too, when it empties and others are left', (t) => {
@@ -132,21 +132,21 @@ test('the page that malloc takes from is given back, too, when it empties and ot
   t.not(heap.i32[front + Page.next], 0);
   for (const block of blocks) if (pageAt(heap, block) === front) heap.free(block);
   t.is(heap.i32[front + Page.blockWords], 0);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('with retireCycles 0 every empty page is given back at once, with 31 it is kept for 31 allocations', (t) => {
   const never = small({ retireCycles: 0 });
   never.free(never.malloc(48));
   t.is(pagesOf(never), 0);
-  never.validate();
+  never.validate({ quiet: true });
   const long = small({ retireCycles: 31 });
   long.free(long.malloc(48));
   for (let times = 0; times < 30; times++) tickClock(long);
   t.is(pagesOf(long), 1);
   tickClock(long);
   t.is(pagesOf(long), 0);
-  long.validate();
+  long.validate({ quiet: true });
 });
 
 test('retired pages of many sizes are each given back, the smallest and the largest bin among them', (t) => {
@@ -157,7 +157,7 @@ test('retired pages of many sizes are each given back, the smallest and the larg
   for (let times = 0; times < 16 + sizes.length; times++) tickClock(heap);
   t.is(pagesOf(heap), 0);
   t.is(counted(heap, 'retired'), sizes.length);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a full page leaves its queue, and comes back with the first block that is freed', (t) => {
@@ -172,7 +172,7 @@ test('a full page leaves its queue, and comes back with the first block that is 
     heap.free(block);
     t.false(hasFlag(heap, page, IN_FULL));
     t.is(lastPage(heap, heap.heap, binOf(200)), page, 'at the end of its queue');
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.deepEqual(fullPages(heap), []);
   emptyOut(
@@ -199,7 +199,7 @@ test('a full page whose every block is freed goes back to its segment', (t) => {
   t.true(hasFlag(heap, page, IN_FULL));
   for (const block of list) {
     heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.is(heap.i32[page + Page.blockWords], 0);
 });
@@ -210,14 +210,14 @@ test('a page that serves one block at a time goes from full to empty and back', 
   const size = heap.mediumMax;
   for (let bytes = 16; bytes <= 112; bytes += 16) heap.malloc(bytes);
   const blocks = fill(heap, size);
-  heap.validate();
+  heap.validate({ quiet: true });
   const single = [...byPage(heap, blocks)].filter(([page]) => heap.i32[page + Page.reserved] === 1);
   t.true(single.length > 0);
   for (const [, [block]] of single) {
     heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.not(heap.malloc(size), 0);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -234,7 +234,7 @@ test('malloc takes freed blocks before it extends, and extends before it makes a
   t.is(heap.i32[page + Page.capacity], 128);
   t.is(counted(heap, 'extended'), 1);
   t.is(counted(heap, 'pages'), 1);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a block that was freed a moment ago is not the next one', (t) => {
@@ -242,7 +242,7 @@ test('a block that was freed a moment ago is not the next one', (t) => {
   const blocks = fill(heap, 64, 10);
   heap.free(blocks[3]);
   t.not(heap.malloc(64), blocks[3]);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a page that gets its blocks back serves in front of a new page', (t) => {
@@ -250,10 +250,10 @@ test('a page that gets its blocks back serves in front of a new page', (t) => {
   const blocks = fill(heap, 1000, 500);
   const pages = pagesOf(heap);
   for (let index = 0; index < blocks.length; index += 7) heap.free(blocks[index]);
-  heap.validate();
+  heap.validate({ quiet: true });
   fill(heap, 1000, Math.floor(blocks.length / 7));
   t.is(pagesOf(heap), pages);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('malloc finds the one free block of a full heap, in whichever page it is', (t) => {
@@ -278,9 +278,9 @@ test('malloc finds the one free block of a full heap, in whichever page it is', 
       for (const list of shuffle([...pages.values()], random).slice(0, 50)) {
         const block = takeAt(list, random(list.length));
         heap.free(block);
-        heap.validate();
+        heap.validate({ quiet: true });
         const again = heap.malloc(size);
-        heap.validate();
+        heap.validate({ quiet: true });
         if (again !== block)
           return t.fail(`the only free block of ${size} bytes is ${block}; malloc gave ${again}`);
         list.push(again);
@@ -300,7 +300,7 @@ test('any order of frees brings every page back', (t) => {
       if (count >= 0) t.is(blocks.length, count, `${size} bytes, round ${round}`);
       count = blocks.length;
       for (const block of blocks) heap.free(block);
-      heap.validate();
+      heap.validate({ quiet: true });
       t.is(heap.usedBytes(), 0);
     }
     heap.collect(true);
@@ -317,7 +317,7 @@ test('a heap of one page validates after each of its first thousand operations',
       const block = heap.malloc(1 + random(300));
       if (block !== 0) live.push(block);
     } else heap.free(takeAt(live, random(live.length)));
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   emptyOut(t, heap, live);
 });
@@ -337,7 +337,7 @@ test('the deferred-free hook runs at every generic allocation, with force when m
   t.true(calls.some(([force]) => force));
   t.is(reserve.length, 0, 'what the hook held served the heap');
   t.true(calls.every(([, heartbeat], index) => index === 0 || heartbeat > calls[index - 1][1]));
-  heap.validate();
+  heap.validate({ quiet: true });
   heap.registerDeferredFree(null);
   const before = calls.length;
   heap.malloc(heap.mediumMax + 1);
@@ -355,7 +355,7 @@ test('a hook that throws leaves the heap sound, and runs again the next time', (
   t.throws(() => heap.malloc(100), { message: 'not now' });
   t.throws(() => heap.malloc(5000), { message: 'not now' });
   t.is(calls, 2);
-  heap.validate();
+  heap.validate({ quiet: true });
   heap.registerDeferredFree(null);
   emptyOut(t, heap, fill(heap, 100, 10));
 });
@@ -370,6 +370,6 @@ test('an allocation that finds no memory costs one forced collection and one mor
   t.is(heap.malloc(2 ** 33), 0);
   t.is(counted(heap, 'failures'), failures + 2);
   t.is(counted(heap, 'collections'), collections + 1, 'what no memory has is not looked for');
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, blocks);
 });

@@ -11,12 +11,12 @@ test('malloc(0) is not NULL, and every one is another block', (t) => {
   const blocks = fill(heap, 0, 1000);
   t.is(new Set(blocks).size, 1000);
   t.false(blocks.includes(0));
-  heap.validate();
+  heap.validate({ quiet: true });
   t.not(heap.calloc(0, 100), 0);
   t.not(heap.calloc(100, 0), 0);
   t.not(heap.realloc(0, 0), 0);
   t.not(heap.alignedAlloc(64, 0), 0);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('free(0) does nothing, and usableSize(0) is 0', (t) => {
@@ -24,7 +24,7 @@ test('free(0) does nothing, and usableSize(0) is 0', (t) => {
   heap.free(0);
   t.is(heap.usableSize(0), 0);
   t.deepEqual(errors, []);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('sizes that no memory has give NULL: PTRDIFF_MAX, SIZE_MAX and everything above', (t) => {
@@ -47,7 +47,7 @@ test('sizes that no memory has give NULL: PTRDIFF_MAX, SIZE_MAX and everything a
     t.is(heap.realloc(block, size), 0);
     t.is(heap.alignedAlloc(16, size), 0);
     t.is(heap.alignedAlloc(65_536, size), 0);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.deepEqual(errors, []);
   t.is(heap.usedBytes(), 16);
@@ -66,7 +66,7 @@ test('a calloc whose product overflows gives NULL', (t) => {
     [3, 1431655766], // 3 × this is 2 more than 2^32
   ]) {
     t.is(heap.calloc(count, size), 0, `${count} × ${size}`);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.is(heap.usedBytes(), 0);
 });
@@ -84,7 +84,7 @@ test('calloc is zeroed, on memory that was used before', (t) => {
     const block = heap.calloc(count, Math.ceil(size / count));
     t.true(u8.subarray(block, block + size).every((byte) => byte === 0));
     heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -95,9 +95,9 @@ test('realloc(p, 0) is a block, realloc(0, n) is malloc(n)', (t) => {
     t.true(block !== 0 && heap.usableSize(block) >= size);
     const none = heap.realloc(block, 0);
     t.not(none, 0);
-    heap.validate();
+    heap.validate({ quiet: true });
     heap.free(none);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.deepEqual(errors, []);
   t.is(heap.usedBytes(), 0);
@@ -116,14 +116,14 @@ test('a block of 16 bytes or more is aligned to 16, a smaller one to 8, whatever
     t.is(block % 4096, 0);
     heap.free(block);
   }
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a power of two up to a slice is aligned to itself', (t) => {
   const heap = small({ bytes: 1 << 24 });
   for (let size = 8; size <= 4 << heap.sliceShift; size *= 2) {
     for (const block of fill(heap, size, 20)) t.is(block % size, 0, `${size}`);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -136,7 +136,7 @@ test('usableSize is at least what was asked for and at most an eighth or 16 byte
     heap.memory.u8.fill(0xee, block, block + usable);
     heap.free(block);
   }
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('requests beyond memory give 0 and lose nothing', (t) => {
@@ -144,16 +144,16 @@ test('requests beyond memory give 0 and lose nothing', (t) => {
     const heap = small();
     const blocks = fill(heap, size);
     t.true(blocks.length > 0);
-    heap.validate();
+    heap.validate({ quiet: true });
     const used = heap.usedBytes();
     for (const other of [size, size + 1, 1 << 20])
       t.is(heap.malloc(other), 0, `${other} in a heap full of ${size}`);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.is(heap.usedBytes(), used);
     emptyOut(t, heap, blocks);
     const again = fill(heap, size);
     t.true(again.length >= blocks.length, `${size}: ${again.length} instead of ${blocks.length}`);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -163,7 +163,7 @@ test('at least 90 % of a region of 16 MiB can be handed out, at every size up to
     const blocks = fill(heap, size);
     const share = (blocks.length * size) / (1 << 24);
     t.true(share > 0.9, `${size} bytes: ${(share * 100).toFixed(1)} %`);
-    heap.validate();
+    heap.validate({ quiet: true });
     emptyOut(t, heap, blocks);
   }
 });
@@ -174,7 +174,7 @@ test('malloc and free of small blocks make no page and no segment anew', (t) => 
   const pages = pagesOf(heap);
   for (let times = 0; times < 1000; times++) heap.free(heap.malloc(64));
   t.is(pagesOf(heap), pages);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('several hundred heaps live in one process and know nothing of each other', (t) => {
@@ -190,7 +190,7 @@ test('several hundred heaps live in one process and know nothing of each other',
     for (const block of blocks[index]) heap.memory.u8.fill(index, block, block + 40 + index);
   }
   for (const [index, heap] of heaps.entries()) {
-    heap.validate();
+    heap.validate({ quiet: true });
     for (const block of blocks[index]) {
       t.true(heap.memory.u8.subarray(block, block + 40 + index).every((byte) => byte === (index & 255)));
     }
@@ -229,7 +229,7 @@ test('wrong kinds of arguments are errors that name the value, and change nothin
       () => heap.dealloc(block, bad, 1),
     ]) {
       t.throws(call, { message }, `${call} with ${String(value)}`);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
   }
   t.deepEqual(errors, []);
@@ -256,7 +256,7 @@ test('a detached heap refuses every call by an AllocError', (t) => {
     () => heap.usedBytes(),
     () => heap.totalBytes(),
     () => heap.availableBytes(),
-    () => heap.validate(),
+    () => heap.validate({ quiet: true }),
     () => heap.collect(),
     () => heap.collect(true),
     () => heap.addMemory(0, 2 ** 30),
@@ -265,6 +265,6 @@ test('a detached heap refuses every call by an AllocError', (t) => {
   for (const call of calls) t.throws(call, { message: /detached/ }, String(call));
   other.free(block);
   other.collect(true);
-  other.validate();
+  other.validate({ quiet: true });
   t.is(other.usedBytes(), 0);
 });

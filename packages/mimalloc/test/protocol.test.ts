@@ -28,13 +28,13 @@ test('A allocates, B frees: the block lies on thread_free until A’s next gener
   b.free(block);
   t.is(threadFree(a, page), block / 4);
   t.is(a.i32[page + Page.used], 1, 'it counts as used');
-  for (const each of [a, b]) each.validate();
+  for (const each of [a, b]) each.validate({ quiet: true });
   const rest = fill(a, 128, 31);
   t.false(rest.includes(block));
   const again = a.malloc(128); // the linked blocks are used up: the page is collected
   t.is(again, block);
   t.is(threadFree(a, page), 0);
-  for (const each of [a, b]) each.validate();
+  for (const each of [a, b]) each.validate({ quiet: true });
   for (const each of [...rest, again]) b.free(each);
   allClear(t, a, b);
 });
@@ -44,7 +44,7 @@ test('B frees every block of A: A’s page is empty as soon as A looks', (t) => 
   const blocks = fill(a, 64, 64);
   for (const block of blocks) {
     b.free(block);
-    a.validate();
+    a.validate({ quiet: true });
   }
   t.is(pageField(a, blocks[0], 'used'), 64);
   a.collect();
@@ -57,7 +57,7 @@ test('A and B free the blocks of one page in turns', (t) => {
   const blocks = fill(a, 48, 85);
   for (const [index, block] of blocks.entries()) {
     (index % 2 === 0 ? a : b).free(block);
-    for (const each of [a, b]) each.validate();
+    for (const each of [a, b]) each.validate({ quiet: true });
   }
   allClear(t, a, b);
 });
@@ -68,7 +68,7 @@ test('B frees into A’s page, A frees the rest: the page is not taken for empty
   b.free(blocks[4]);
   for (const block of blocks) if (block !== blocks[4]) a.free(block);
   t.is(pageField(a, blocks[4], 'used'), 1);
-  a.validate();
+  a.validate({ quiet: true });
   a.collect();
   t.is(pageAt(a, blocks[4]), 0);
   allClear(t, a, b);
@@ -83,12 +83,12 @@ test('a full page is announced, and its first foreign block goes to the heap’s
   t.is(a.i32[page + Page.xthreadFree], 0, 'the news is on its way');
   b.free(blocks[1]);
   t.is(threadFree(a, page), blocks[1] / 4, 'the second goes to the page');
-  for (const each of [a, b]) each.validate();
+  for (const each of [a, b]) each.validate({ quiet: true });
   t.true(hasFlag(a, page, IN_FULL));
   const taken = a.malloc(3000); // generic
   t.is(a.i32[a.heap + Heap.delayedFree], 0);
   t.false(hasFlag(a, page, IN_FULL), 'the page is back');
-  for (const each of [a, b]) each.validate();
+  for (const each of [a, b]) each.validate({ quiet: true });
   for (const block of [...blocks.slice(2), ...others]) b.free(block);
   a.free(taken);
   allClear(t, a, b);
@@ -113,7 +113,7 @@ test('B frees all blocks of many full pages of A, and A goes on with the same pa
     const blocks = fill(a, 64, 3000);
     pages.push(pagesOf(a));
     for (const block of blocks) b.free(block);
-    for (const each of [a, b]) each.validate();
+    for (const each of [a, b]) each.validate({ quiet: true });
   }
   t.true(Math.max(...pages) <= pages[0] + 2, pages.join());
   allClear(t, a, b);
@@ -127,14 +127,14 @@ test('two full pages, one block each on the delayed list, and one more on each p
   for (const [, blocks] of full) {
     b.free(blocks[0]);
     b.free(blocks[1]);
-    a.validate();
+    a.validate({ quiet: true });
   }
   let delayed = 0;
   for (let at = a.i32[a.heap + Heap.delayedFree]; at !== 0; at = a.i32[at]) delayed++;
   t.is(delayed, full.length);
   const taken = a.malloc(5000);
   for (const [page] of full) t.false(hasFlag(a, page, IN_FULL));
-  a.validate();
+  a.validate({ quiet: true });
   const got = fill(a, 1000, 2 * full.length);
   t.true(
     got.every((block) => all.includes(block)),
@@ -152,11 +152,11 @@ test('A is alone when its page gets full, B comes later: the page is announced a
   const b = MiMalloc.attach(a.share());
   b.free(blocks[0]);
   t.is(threadFree(a, page), blocks[0] / 4);
-  a.validate();
+  a.validate({ quiet: true });
   a.free(a.malloc(3000));
   t.true(a.shared);
   t.false(hasFlag(a, page, IN_FULL), 'what was freed until then is found');
-  a.validate();
+  a.validate({ quiet: true });
   for (const block of [...blocks.slice(1), ...others]) b.free(block);
   allClear(t, a, b);
 });
@@ -173,7 +173,7 @@ test('B frees into a page that A has used up: A finds the block before it takes 
   b.free(mine[5]);
   t.is(a.malloc(200), mine[5]);
   t.false(hasFlag(a, page, IN_FULL));
-  a.validate();
+  a.validate({ quiet: true });
   for (const block of [...blocks, ...rest]) b.free(block);
   allClear(t, a, b);
 });
@@ -185,7 +185,7 @@ test('B clears the flag and pauses, A collects with force, B pushes: the block i
   t.is(b.i32[page + Page.xthreadFree], DELAYED);
   b.i32[page + Page.xthreadFree] &= ~DELAYED;
   a.collect(true);
-  a.validate();
+  a.validate({ quiet: true });
   t.true(hasFlag(a, page, IN_FULL));
   // Second half.
   b.i32[blocks[0] / 4] = b.i32[a.heap + Heap.delayedFree];
@@ -193,7 +193,7 @@ test('B clears the flag and pauses, A collects with force, B pushes: the block i
   a.malloc(3000);
   t.false(hasFlag(a, page, IN_FULL));
   for (const block of [...blocks.slice(1), ...others]) b.free(block);
-  a.validate();
+  a.validate({ quiet: true });
 });
 
 test('B clears the flag and dies: the block is lost, and the page comes back with the next forced collection', (t) => {
@@ -205,7 +205,7 @@ test('B clears the flag and dies: the block is lost, and the page comes back wit
   a.collect(true);
   t.false(hasFlag(a, page, IN_FULL));
   t.is(a.i32[page + Page.used], 1, 'the one block');
-  a.validate();
+  a.validate({ quiet: true });
   for (const block of others) a.free(block);
   a.free(blocks[0]);
   allClear(t, a, b);
@@ -223,7 +223,7 @@ test('B’s realloc of A’s block moves it into B’s heap', (t) => {
   const large = a.malloc(100_000);
   const other = b.realloc(large, 120_000);
   t.true(other !== large && other !== 0, 'a large block of another thread does not grow in place');
-  for (const each of [a, b]) each.validate();
+  for (const each of [a, b]) each.validate({ quiet: true });
   b.free(moved);
   b.free(other);
   allClear(t, a, b);
@@ -251,7 +251,7 @@ test('B’s interior pointer into A’s block is un-aligned before it goes on th
   const start = pageField(a, address, 'start');
   b.free(address);
   t.is((threadFree(a, page) - start) % a.i32[page + Page.blockWords], 0);
-  for (const each of [a, b]) each.validate();
+  for (const each of [a, b]) each.validate({ quiet: true });
   allClear(t, a, b);
 });
 
@@ -279,7 +279,7 @@ test('any interleaving of three threads on a small heap keeps it sound', (t) => 
         heap.detach();
         threads[index] = MiMalloc.attach(handle);
       }
-      for (const each of threads) each.validate();
+      for (const each of threads) each.validate({ quiet: true });
     }
     for (const block of live) threads[random(3)].free(block);
     for (let round = 0; round < 2; round++) for (const heap of threads) heap.collect(true);

@@ -100,11 +100,11 @@ test('every byte that is handed out has memory behind it, and nothing is committ
       held = held.filter((_, index) => index % 4 === 0);
       os.time += 5;
     }
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   for (const [address] of held) heap.free(address);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(os.faults, []);
   t.is(
     os.backed.size,
@@ -133,7 +133,7 @@ test('a page that stays empty is purged after the delay and not before; a page t
   os.time += 3;
   letItTick(heap);
   t.false(os.backs(again, OS_PAGE));
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(os.faults, []);
 });
 
@@ -167,7 +167,7 @@ test('purgeDelay 0 purges at once, -1 never, and a forced collect waits for no c
     heap.free(block);
     heap.collect(force);
     t.is(!os.backs(block, 200 * KIB), purged, `delay ${purgeDelay}, force ${force}`);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.deepEqual(os.faults, []);
   }
 });
@@ -226,13 +226,13 @@ test('no memory behind the address space is out of memory, and nothing else', (t
         t.true(os.backs(address, size));
         held.push(address);
       }
-      heap.validate();
+      heap.validate({ quiet: true });
     }
     t.true(held.length >= 5);
     t.is(os.frames, 0);
     for (const address of held) heap.free(address);
     heap.collect(true);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.is(os.frames, 90);
     t.true(heap.malloc(100_000) !== 0);
     t.deepEqual(os.faults, []);
@@ -267,7 +267,7 @@ test('the layer below reserves more address space when there is none left', (t) 
   os.reserved = { start: 32 * MIB, size: 32 * MIB };
   const block = heap.malloc(20 * MIB);
   t.true(block >= 32 * MIB && os.backs(block, 20 * MIB));
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(os.faults, []);
 });
 

@@ -16,12 +16,22 @@ import {
   rotatePages,
   unfillPage,
 } from '../dist/queue.js';
-import { headerField, randomOf, seedOf, small, takeAt } from './harness.ts';
+import { headerField, randomOf, seedOf, small, takeAt, watch } from './harness.ts';
 
 /** Descriptors of slices that are in no page: what a queue's links need. */
 function spareDescriptors(heap: MiMalloc, count: number): number[] {
   const tables = headerField(heap, 'homeTables');
   return Array.from({ length: count }, (_, index) => tables + (100 + index) * 16);
+}
+
+/** Gives spare descriptors what a walk looks for in a page of its thread, or takes it away again. */
+function letBePages(heap: MiMalloc, pages: readonly number[], are: boolean): void {
+  for (const page of pages) {
+    const index = (page - headerField(heap, 'homeTables')) / 16;
+    heap.i32[page + Page.start] = are ? index << heap.sliceShift : 0;
+    heap.i32[page + Page.blockWords] = are ? 2 : 0;
+    heap.i32[page + Page.xthreadId] = are ? heap.threadId : 0;
+  }
 }
 
 /** Pages of a queue, forwards; the links backwards are checked on the way. */
@@ -103,6 +113,7 @@ test('any sequence of pushes, appends, removals, rotations and fills is what it 
 test('forEachPage sees every page once, with its queue, also when each is removed as it is seen', (t) => {
   const heap = small();
   const pages = spareDescriptors(heap, 12);
+  letBePages(heap, pages, true);
   for (const [index, page] of pages.entries())
     appendPage(heap, heap.heap, [1, 5, 40, BIN_HUGE, BIN_FULL][index % 5], page);
   const seen: number[] = [];
@@ -117,7 +128,34 @@ test('forEachPage sees every page once, with its queue, also when each is remove
   );
   forEachPage(heap, heap.heap, () => t.fail('a page is left'));
   directIsRight(t, heap);
-  heap.validate();
+  letBePages(heap, pages, false);
+  heap.validate({ quiet: true });
+});
+
+test('forEachPage ends, and reports, where a queue goes in a circle, or leads to what is no page of its thread', (t) => {
+  const { heap, errors } = watch(small());
+  const pages = spareDescriptors(heap, 3);
+  letBePages(heap, pages, true);
+  for (const page of pages) appendPage(heap, heap.heap, 5, page);
+  for (const [link, seen] of [
+    [pages[0], heap.i32.length >>> heap.sliceShift],
+    [pages[1], heap.i32.length >>> heap.sliceShift],
+    [pages[2], 3],
+    [pages[1] + 1, 2],
+    [pages[0] + 48, 2],
+    [-1, 2],
+    [2 ** 31 - 1, 2],
+    [heap.i32.length, 2],
+  ]) {
+    let count = 0;
+    heap.i32[pages[1] + Page.next] = link;
+    forEachPage(heap, heap.heap, () => count++);
+    t.true(count === seen || count === seen + 1, `${link}: ${count} pages`);
+  }
+  t.deepEqual(
+    errors.map(({ code }) => code),
+    ['Corrupted'],
+  );
 });
 
 test('clearQueues leaves a heap without pages, whose every malloc takes the generic path', (t) => {
@@ -127,7 +165,7 @@ test('clearQueues leaves a heap without pages, whose every malloc takes the gene
   clearQueues(heap, heap.heap);
   for (let bin = 1; bin <= BIN_FULL; bin++) t.deepEqual(pagesIn(t, heap, bin), []);
   directIsRight(t, heap);
-  heap.validate();
+  heap.validate({ quiet: true });
   const before = heap.i32[heap.heap + Heap.heartbeat];
   t.not(heap.malloc(100), 0);
   t.is(heap.i32[heap.heap + Heap.heartbeat], before + 1);

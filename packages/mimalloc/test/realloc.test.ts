@@ -27,7 +27,7 @@ test('realloc keeps the contents between any two sizes', (t) => {
     }
   }
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });
 
@@ -38,12 +38,12 @@ test('a block stays where it is while the new size fits and wastes less than hal
     const usable = heap.usableSize(block);
     for (const fits of [usable, usable - 1, (usable * 3) >> 2, (usable >> 1) + 1, Math.ceil(usable / 2)]) {
       t.is(heap.realloc(block, fits), block, `${fits} of ${usable}`);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
     const moved = heap.realloc(block, (usable >> 1) - 1);
     t.not(moved, block, `${usable}: more than half would be wasted`);
     heap.free(moved);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.is(heap.usedBytes(), 0);
 });
@@ -55,7 +55,7 @@ test('a realloc that finds no memory gives 0 and leaves the block as it was', (t
   u8.fill(0x42, block, block + 1000);
   for (const size of [1 << 20, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53]) {
     t.is(heap.realloc(block, size), 0, `${size}`);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.true(u8.subarray(block, block + 1000).every((byte) => byte === 0x42));
   }
   heap.free(block);
@@ -71,7 +71,7 @@ test('realloc of an address that was not handed out is reported, and gives 0', (
     t.is(heap.realloc(address, 10), 0, `${address}`);
     t.is(errors.length, before + 1);
     t.regex(errors[before].message, new RegExp(`realloc\\(${address}\\)`));
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.true(heap.usableSize(block) >= 100);
 });
@@ -88,7 +88,7 @@ test('a block that is reallocated again and again is one block all the time', (t
     block = heap.realloc(block, size);
     if (block === 0) return t.fail(`step ${step}: ${size} bytes`);
     if (u8[block] !== 0x99) return t.fail(`step ${step}: its first byte has gone`);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.true(heap.usedBytes() >= size && heap.usedBytes() <= 2 * size + 16 + segmentBytes(heap));
   }
   heap.free(block);
@@ -117,7 +117,7 @@ test('random reallocs of many blocks, watched by the oracle', (t) => {
       const { block, size } = takeAt(live, random(live.length));
       checked.free(block, size);
     }
-    if (step % 100 === 0) heap.validate();
+    if (step % 100 === 0) heap.validate({ quiet: true });
   }
   for (const { block, size } of shuffle(live, random)) checked.free(block, size);
   t.deepEqual(
@@ -125,6 +125,6 @@ test('random reallocs of many blocks, watched by the oracle', (t) => {
     [],
   );
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });

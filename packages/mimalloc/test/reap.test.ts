@@ -73,8 +73,8 @@ test('reap does nothing to a thread that has detached, was reaped, or never was'
   const c = MiMalloc.attach(a.share()); // in the same slot
   const mine = c.malloc(100);
   for (const id of [name, name, 0, 4, 2 ** 30]) a.reap(id);
-  a.validate();
-  c.validate();
+  a.validate({ quiet: true });
+  c.validate({ quiet: true });
   t.true(c.containsBlock(mine));
   c.free(mine);
   c.free(block);
@@ -89,7 +89,7 @@ test('what a dead thread had is free where it had no live block, and abandoned w
   a.reap(b.threadId);
   for (const block of kept) t.is(segmentField(a, block, 'threadId'), ABANDONED_SEGMENT);
   t.is(segmentField(a, gone[4], 'threadId'), FREE_SEGMENT);
-  a.validate();
+  a.validate({ quiet: true });
   t.deepEqual(a.threadIds(), [a.threadId]);
   for (const block of kept) a.free(block);
   allClear(t, a);
@@ -139,7 +139,7 @@ test('a visitor that throws leaves everything as it was', (t) => {
       }),
     { message: 'enough' },
   );
-  a.validate();
+  a.validate({ quiet: true });
   for (const block of blocks) t.is(segmentField(a, block, 'threadId'), ABANDONED_SEGMENT);
   for (const block of blocks) a.free(block);
   allClear(t, a);
@@ -152,7 +152,7 @@ test('with reclaimOnFree, who frees into what nobody has adopts it; else it is l
     b.detach();
     a.free(first);
     t.is(ownerOf(a, pageAt(a, rest[0])), reclaimOnFree ? a.threadId : 0);
-    a.validate();
+    a.validate({ quiet: true });
     for (const block of rest) a.free(block);
     allClear(t, a);
   }
@@ -166,7 +166,7 @@ test('a large and a huge block that another thread has freed come back at the ne
     a.free(a.malloc(30_000));
     t.false(a.containsBlock(block), `${size}`);
   }
-  a.validate();
+  a.validate({ quiet: true });
   allClear(t, a, b);
 });
 
@@ -181,7 +181,7 @@ test('what waits on a heap’s list of delayed frees does not count as used, in 
     b.free(blocks[1]);
     a.collect(true);
     for (const block of blocks.slice(2)) a.free(block);
-    a.validate();
+    a.validate({ quiet: true });
   }
 });
 
@@ -197,7 +197,7 @@ test('after a death, threads look at their full pages: one whose mark the dead t
   c.reap(b.threadId);
   const again = fill(a, 500, 60);
   t.true(again.includes(blocks[1]));
-  a.validate();
+  a.validate({ quiet: true });
 });
 
 test('with reclaimOnFree, a thread that only frees gathers what it has adopted: memory does not grow with the generations', (t) => {
@@ -217,5 +217,5 @@ test('with reclaimOnFree, a thread that only frees gathers what it has adopted: 
   }
   main.collect(true);
   t.is(main.usedBytes(), 0);
-  main.validate();
+  main.validate({ quiet: true });
 });

@@ -48,7 +48,7 @@ function live(t: ExecutionContext, options: MiMallocOptions, steps = 1500, often
       held.push({ block, size, align });
       bytes += size;
     }
-    if (step % often === 0) heap.validate();
+    if (step % often === 0) heap.validate({ quiet: true });
   }
   for (const { block, size } of shuffle(held, random)) checked.free(block, size);
   t.deepEqual(
@@ -56,7 +56,7 @@ function live(t: ExecutionContext, options: MiMallocOptions, steps = 1500, often
     [],
   );
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
   t.log(`${bytes} bytes handed out`);
   return heap;
@@ -106,13 +106,13 @@ test('blocks of every size and alignment above 2 GiB are written, measured, move
     t.true(block > 2 * GIB && block % align === 0);
     blocks.push(block);
   }
-  heap.validate();
+  heap.validate({ quiet: true });
   const moved = blocks.map((block, index) => heap.realloc(block, 50 + index * 5000));
   t.true(moved.every((block) => block > 2 * GIB));
-  heap.validate();
+  heap.validate({ quiet: true });
   for (const block of moved) heap.free(block);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });
 
@@ -123,9 +123,9 @@ test('the last slice of 4 GiB is one like all others', (t) => {
   const last = Math.max(...blocks);
   t.true(last > 4 * GIB - 65 * KIB, `${4 * GIB - last} bytes below the end`);
   heap.memory.u8.fill(1, last, last + 1000);
-  heap.validate();
+  heap.validate({ quiet: true });
   for (const block of blocks) heap.free(block);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });
 
@@ -140,7 +140,7 @@ test('the same calls give the same addresses, relative to the start, at every pl
       trace.push(block - start);
       if (random(3) === 0) heap.free(block);
     }
-    heap.validate();
+    heap.validate({ quiet: true });
     return trace.join();
   });
   for (const trace of traces.slice(2)) t.is(trace, traces[1]);

@@ -22,7 +22,7 @@ function expectRefused(
   t.regex(errors[0].message, text);
   errors.length = 0;
   t.is(heap.usedBytes(), used);
-  heap.validate();
+  heap.validate({ quiet: true });
 }
 
 test('usableSize is what was asked for, to the byte', (t) => {
@@ -160,7 +160,7 @@ test('one byte written past the end is reported at free, with its place; the blo
       t.is(errors[0].code, 'InvalidParam');
       t.is(told()[0], `free(${block}): the block of ${size} bytes was written past its end at byte ${size}`);
       t.true(heap.usedBytes() < used);
-      heap.validate();
+      heap.validate({ quiet: true });
       t.true(areIntact(heap, blocks, size, [block]));
       heap.free(blocks[0]);
       heap.free(blocks[2]);
@@ -203,7 +203,7 @@ test('an end that is gone altogether is reported, and the block is freed by its 
   heap.free(blocks[2]);
   t.regex(told().join(), /past its end at byte 200 or before/);
   t.is(heap.usedBytes(), used - 208);
-  heap.validate();
+  heap.validate({ quiet: true });
   // Freed once, it is known as free.
   heap.free(blocks[2]);
   t.regex(told().join(), /freed twice/);
@@ -234,7 +234,7 @@ test('an end that is gone does not make a second free pass', (t) => {
   t.true(gone.every((block) => more.includes(block)));
   t.is(new Set(more).size, 60);
   t.is(told().filter((message) => /written to after it was freed/.test(message)).length, 4);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.true(areIntact(heap, blocks, 200, gone));
 });
 
@@ -258,7 +258,7 @@ test('one word of the end is enough to know that a block is free, or was never h
     // The damage itself is told when somebody looks at free blocks.
     heap.collect();
     t.is(watched.told().filter((message) => /was written to/.test(message)).length, 2);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -277,7 +277,7 @@ test('nor does it make one pass of a block that waits on the list of delayed fre
   heap.free(third);
   t.regex(told().join(), /past its end at byte 200 or before/);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 1997 * 208);
 });
 
@@ -297,7 +297,7 @@ test('what was written past its end and is freed by another thread is reported t
   t.is(heap.usedBytes(), 7 * 208);
   heap.free(blocks[3]);
   t.regex(told().join(), /past its end at byte 200 or before/);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a write in front of a block is found as far as it damages the block before', (t) => {
@@ -315,7 +315,7 @@ test('a write in front of a block is found as far as it damages the block before
     heap.free(before);
     const place = `the last bytes of the block were overwritten: probably by a write in front of what starts at ${block}`;
     t.deepEqual(told(), [`free(${before}): ${place}`]);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -337,7 +337,7 @@ test('an overflow of an aligned block, and of one with an address inside, is fou
     t.deepEqual(told(), [
       `free(${block}): the block of ${size} bytes was written past its end at byte ${size}`,
     ]);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   const inside = heap.mallocAlignedAt(100, 64, 24);
   heap.memory.u8[inside - 1]++;
@@ -360,7 +360,7 @@ test('the word that leads to an address inside a block may be lost', (t) => {
   t.is(told().length, 1);
   heap.free(inside);
   t.regex(told().join(), /in front of its start/);
-  heap.validate();
+  heap.validate({ quiet: true });
   heap.collect(true);
   t.is(heap.usedBytes(), 0);
 });
@@ -384,7 +384,7 @@ test('a block with an address inside it, of which the end is gone, is known by t
   heap.free(neighbour);
   t.regex(told().join(), /past its end at byte 136 or before/);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
 });
 
@@ -398,7 +398,7 @@ test('realloc keeps the end right, in place and moved, and tells of damage', (t)
     t.is(heap.usableSize(next), size);
     t.true(u8.subarray(next, next + Math.min(60, size)).every((byte) => byte === 1));
     block = next;
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   heap.free(block);
   t.deepEqual(told(), []);
@@ -429,7 +429,7 @@ test('calloc, zalloc and their kin zero to the byte', (t) => {
       heap.free(block);
     }
   }
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(told(), []);
 });
 
@@ -443,7 +443,7 @@ test('a link that leads to a block in use hands nothing out twice', (t) => {
   t.is(new Set([...blocks, ...more]).size, 58);
   t.regex(told().join(), new RegExp(`leads to the block in use at ${blocks[5]}`));
   t.true(areIntact(heap, blocks, 200));
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('the error hook may use the heap', (t) => {
@@ -454,7 +454,7 @@ test('the error hook may use the heap', (t) => {
       reports++;
       for (const block of blocksOf(heap, 30, 200)) heap.free(block);
       heap.collect(true);
-      heap.validate();
+      heap.validate({ quiet: true });
     });
     const blocks = blocksOf(heap, 8, 200);
     const page = pageOf(heap, blocks[0] >>> 2);
@@ -467,7 +467,7 @@ test('the error hook may use the heap', (t) => {
       heap.free(blocks[1]);
       t.is(reports, 3);
     }
-    heap.validate();
+    heap.validate({ quiet: true });
     t.is(new Set([...blocks, ...more]).size, 38);
     t.true(areIntact(heap, blocks, 200, [blocks[1]]));
   }

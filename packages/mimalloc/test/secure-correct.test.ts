@@ -79,7 +79,7 @@ function churn(options: MiMallocOptions, steps: number, seed: number): string[] 
       }
     }
     if (step % 1000 === 0) heap.collect(random(2) === 0);
-    if (step % 500 === 0) heap.validate();
+    if (step % 500 === 0) heap.validate({ quiet: true });
   }
   for (const { address, size, checked } of held) {
     const side = sides[random(2)];
@@ -87,7 +87,7 @@ function churn(options: MiMallocOptions, steps: number, seed: number): string[] 
     else side.heap.free(address);
   }
   for (const { heap } of sides) heap.collect(true);
-  for (const { heap } of sides) heap.validate();
+  for (const { heap } of sides) heap.validate({ quiet: true });
   if (first.heap.usedBytes() !== 0) wrong.push(`${first.heap.usedBytes()} bytes are left`);
   return [...wrong, ...oracle.violations().map(({ message }) => message), ...first.told(), ...second.told()];
 }
@@ -117,7 +117,7 @@ for (const options of LEVELS) {
         mine.delete();
         for (const block of blocks.slice(50)) (random(2) === 0 ? heap : other).free(block);
       }
-      heap.validate();
+      heap.validate({ quiet: true });
     }
     other.detach();
     heap.collect(true);
@@ -135,11 +135,11 @@ for (const options of LEVELS) {
       for (let step = 0; step < 60; step++) other.heap.free(blocks.splice(random(blocks.length), 1)[0]);
       other.heap.detach();
       t.deepEqual(other.told(), []);
-      heap.validate();
+      heap.validate({ quiet: true });
     }
     for (const block of blocks) heap.free(block);
     heap.collect(true);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.is(heap.usedBytes(), 0);
     t.deepEqual(told(), []);
   });

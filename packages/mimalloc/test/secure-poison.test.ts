@@ -38,7 +38,7 @@ test('a write after free is reported with its address when the block is handed o
       t.deepEqual(told(), [
         `malloc: the free block at ${block} was written to after it was freed, at ${block + offset}`,
       ]);
-      heap.validate();
+      heap.validate({ quiet: true });
       t.true(areIntact(heap, blocks, size, [block]));
       for (const each of [...blocks.filter((other) => other !== block), ...taken]) heap.free(each);
       heap.collect(true);
@@ -55,7 +55,7 @@ test('a write into memory that was never handed out is reported as well', (t) =>
   heap.memory.u8[free + 100] = 0;
   again(heap, free, SIZE);
   t.is(told().length, 1);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('collect finds a write after free, tells it once, and validate throws it', (t) => {
@@ -63,14 +63,17 @@ test('collect finds a write after free, tells it once, and validate throws it', 
   const blocks = blocksOf(heap, 8, SIZE);
   for (const block of [blocks[2], blocks[5]]) heap.free(block);
   for (const block of [blocks[2], blocks[5]]) heap.memory.u8[block + 50] = 0;
-  t.throws(() => heap.validate(), { instanceOf: AllocError, message: /written to after it was freed/ });
+  t.throws(() => heap.validate({ quiet: true }), {
+    instanceOf: AllocError,
+    message: /written to after it was freed/,
+  });
   heap.collect();
   const messages = told();
   t.is(messages.length, 2);
   t.true(
     messages.join().includes(`at ${blocks[2] + 50}`) && messages.join().includes(`at ${blocks[5] + 50}`),
   );
-  heap.validate();
+  heap.validate({ quiet: true });
   heap.collect(true);
   blocksOf(heap, 100, SIZE);
   t.deepEqual(told(), []);
@@ -93,7 +96,7 @@ test('a level below, a write after free goes unnoticed', (t) => {
   heap.memory.u8[blocks[3] + 100] ^= 1;
   again(heap, blocks[3], SIZE);
   heap.collect();
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(told(), []);
 });
 
@@ -113,7 +116,7 @@ test('a guarded block has 256 bytes in front and the rest of its OS page behind'
   t.is(large % 4096, 0);
   t.is(heap.usableSize(large), heap.mediumMax);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(told(), []);
 });
 
@@ -150,7 +153,7 @@ test('writes all around a guarded block are found when it is freed', (t) => {
     heap.free(block);
     t.is(errors[0].code, 'InvalidParam');
     t.deepEqual(told(), [`free(${block}): the block of 100 bytes was written ${place}`]);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.true(areIntact(heap, blocks, 100, [block]));
     heap.free(block);
     t.regex(told().join(), /freed twice/);
@@ -167,14 +170,14 @@ test('writes around a guarded block are found by collect, once, and by validate;
   const blocks = blocksOf(heap, 6, 100);
   other.heap.free(blocks[4]);
   heap.collect();
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(told(), []);
   heap.memory.u8[blocks[1] - 3] ^= 1;
   heap.memory.u8[blocks[3] + 1000] ^= 1;
   // Who does not have the page leaves it to who has.
   other.heap.collect();
   t.deepEqual(other.told(), []);
-  t.throws(() => heap.validate(), { instanceOf: AllocError, message: /was written/ });
+  t.throws(() => heap.validate({ quiet: true }), { instanceOf: AllocError, message: /was written/ });
   heap.collect();
   const messages = told().sort();
   t.is(messages.length, 2);
@@ -188,7 +191,7 @@ test('writes around a guarded block are found by collect, once, and by validate;
   heap.free(blocks[3]);
   t.regex(told().join(), /at byte 1000$/);
   heap.collect(true);
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 3 * 4096);
   t.true(areIntact(heap, blocks, 100, [blocks[1], blocks[3], blocks[4]]));
   // What says where the block lies, and the last word, are looked at as well.
@@ -222,7 +225,7 @@ test('guarded blocks are moved by realloc, and refuse wrong addresses', (t) => {
     t.is(heap.usableSize(block), size);
     t.true(heap.memory.u8.subarray(block, block + 50).every((byte) => byte === 3));
   }
-  heap.validate();
+  heap.validate({ quiet: true });
   t.deepEqual(told(), []);
   for (const wrong of [block - 256, block - 8, block + 8]) {
     heap.free(wrong);
@@ -243,7 +246,7 @@ test('when there is no room for guards, a block comes without', (t) => {
   t.true(blocks.some((block) => isZoned(heap, block)));
   t.false(blocks.slice(-10).some((block) => isZoned(heap, block)));
   t.deepEqual(told(), []);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a level below, nothing is guarded', (t) => {

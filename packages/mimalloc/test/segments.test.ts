@@ -78,13 +78,13 @@ test('slices of freed pages become one run, whatever the order, and a large bloc
     const rest = fill(heap, heap.mediumMax + 1);
     while (pages.length > 0) {
       heap.free(takeAt(pages, random(pages.length)));
-      heap.validate();
+      heap.validate({ quiet: true });
       segmentsAreRight(t, heap);
     }
     const large = heap.malloc(8 * slice);
     t.not(large, 0, 'eight slices in a row');
     t.is(segmentAt(heap, large / 4), segmentAt(heap, held / 4));
-    heap.validate();
+    heap.validate({ quiet: true });
     emptyOut(t, heap, [...rest, held, large]);
     segmentsAreRight(t, heap);
   }
@@ -96,7 +96,7 @@ test('a segment whose last page goes is nobody’s, and another size or a large 
   t.is(heap.malloc(5000), 0);
   const segment = segmentAt(heap, filled[200] / 4);
   for (const block of filled) if (segmentAt(heap, block / 4) === segment) heap.free(block);
-  heap.validate();
+  heap.validate({ quiet: true });
   segmentsAreRight(t, heap);
   t.is(heap.i32[segment + Segment.threadId], FREE_SEGMENT);
   const rest = filled.filter((block) => segmentAt(heap, block / 4) !== segment);
@@ -105,7 +105,7 @@ test('a segment whose last page goes is nobody’s, and another size or a large 
   heap.free(other);
   const large = heap.malloc(segmentBytes(heap));
   t.is(segmentAt(heap, large / 4), segment);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [...rest, large]);
 });
 
@@ -120,7 +120,7 @@ test('the bitmap of free segments follows every claim and release', (t) => {
   for (const block of blocks) heap.free(block);
   for (const block of blocks) t.is(bitOf(block), 1);
   t.is(counted(heap, 'segmentsClaimed'), counted(heap, 'segmentsReleased'));
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('a thread looks into its own segments first, and claims another only when none has room', (t) => {
@@ -133,7 +133,7 @@ test('a thread looks into its own segments first, and claims another only when n
   segmentsAreRight(t, heap);
   const [medium] = [heap.malloc(heap.mediumMax)];
   t.true(counted(heap, 'segmentsClaimed') <= 2);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [...blocks, medium]);
 });
 
@@ -168,7 +168,7 @@ test('when no eight slices in a row are left, a page of fewer serves, down to on
     free += countBits(heap.i32[segment + Segment.freeLow]) + countBits(heap.i32[segment + Segment.freeHigh]);
   });
   t.is(free, 0);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, blocks);
 });
 
@@ -179,10 +179,10 @@ test('a page of fewer slices than usual is one like others: it fills, comes back
   const little = blocks.filter((block) => slicesOf(heap, pageAt(heap, block)) < 8);
   for (const block of little) {
     heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
     const again = heap.malloc(size);
     t.not(again, 0);
-    heap.validate();
+    heap.validate({ quiet: true });
   }
 });
 
@@ -197,9 +197,9 @@ test('large blocks take exactly the slices they need, first fit, and give them b
     t.is(heap.usableSize(block), slices * slice);
     if (segmentAt(heap, block / 4) !== segmentAt(heap, home / 4))
       t.is(freeSlicesOf(heap, block), most - slices);
-    heap.validate();
+    heap.validate({ quiet: true });
     heap.free(block);
-    heap.validate();
+    heap.validate({ quiet: true });
     segmentsAreRight(t, heap);
   }
   t.is(heap.usedBytes(), 8);
@@ -216,7 +216,7 @@ test('a large block ends where its OS pages do, and the rest of its last slice c
   t.is(heap.usableSize(block), 3 * slice + 4096);
   t.is(headerField(heap, 'committed') - before, (3 * slice) / 4096 + 1);
   heap.free(block);
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('random pages of every kind keep the lists and bitmaps of segments right', (t) => {
@@ -231,7 +231,7 @@ test('random pages of every kind keep the lists and bitmaps of segments right', 
       const block = heap.malloc(size);
       if (block !== 0) live.push(block);
     } else heap.free(takeAt(live, random(live.length)));
-    heap.validate();
+    heap.validate({ quiet: true });
     if (step % 8 === 0) segmentsAreRight(t, heap);
   }
   t.log(`${counted(heap, 'segmentsClaimed')} segments claimed, ${counted(heap, 'failures')} answers of 0`);

@@ -269,7 +269,7 @@ function delayedPages(heap: MiMalloc, record: number): Set<number> {
 export function checkQuiet({ threads, live }: Stage): void {
   const there = threads.filter((heap) => !heap.closed);
   for (const heap of there) {
-    heap.validate();
+    heap.validate({ quiet: true });
     forEachHeap(heap, (record) => {
       const announced = delayedPages(heap, record);
       for (const bin of [BIN_FULL, BIN_HUGE]) {
@@ -309,7 +309,7 @@ function checkEmpty({ threads, live }: Stage): void {
   for (const [index, block] of [...live].entries()) there[index % there.length].free(block);
   for (let round = 0; round < 2; round++) for (const heap of there) heap.collect(true);
   for (const heap of there) {
-    heap.validate();
+    heap.validate({ quiet: true });
     demand(heap.usedBytes() === 0, `${heap.usedBytes()} bytes are in use with everything freed`);
     demand(heap.i32[heap.heap + Heap.segmentCount] === 0, 'a thread keeps a segment');
   }

@@ -14,7 +14,7 @@ function validated<T extends MiMalloc | MiHeap>(object: T, root: MiMalloc): T {
       if (typeof value !== 'function' || name === 'constructor') return value;
       return (...values: unknown[]) => {
         const result: unknown = value.apply(target, values);
-        if (!root.closed) root.validate();
+        if (!root.closed) root.validate({ quiet: true });
         return result instanceof MiHeap ? validated(result, root) : result;
       };
     },

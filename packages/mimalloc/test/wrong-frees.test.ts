@@ -47,7 +47,7 @@ function refusesEverywhere(
   const thrown = t.throws(() => heap.dealloc(address, 1, 1)) as AllocError;
   t.is(thrown.code, 'NotAllocated');
   t.is(heap.usedBytes(), used, where);
-  heap.validate();
+  heap.validate({ quiet: true });
 }
 
 test('addresses all over the region that no block has are reported by every operation', (t) => {
@@ -98,7 +98,7 @@ test('every address of an empty region is refused', (t) => {
     heap.free(address);
     if (errors.length !== before + 1) return t.fail(`free(${address}) was not reported`);
   }
-  heap.validate();
+  heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
   emptyOut(t, heap, fill(heap, 100));
 });
@@ -115,9 +115,9 @@ test('random addresses of 4 GiB are refused, with other blocks alive and memory 
     heap.free((base + random(1 << 20)) % 2 ** 32 || 8);
   }
   t.is(errors.length, 20_000);
-  heap.validate();
+  heap.validate({ quiet: true });
   const block = heap.malloc(100);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [block]);
 });
 
@@ -131,11 +131,11 @@ test('a block that is freed twice in a row is reported, in a page in use, in a f
       const { heap, errors } = watch(small({ bytes: 1 << 22 }));
       const blocks = fill(heap, size, count);
       heap.free(blocks[0]);
-      heap.validate();
+      heap.validate({ quiet: true });
       heap.free(blocks[0]);
       t.is(errors.length, 1, `${size}: ${what}`);
       t.regex(errors[0].message, new RegExp(`free\\(${blocks[0]}\\)`));
-      heap.validate();
+      heap.validate({ quiet: true });
       emptyOut(t, heap, blocks.slice(1));
     }
   }
@@ -148,7 +148,7 @@ test('what is freed into a page whose blocks are all free is reported, the empty
     for (const block of blocks) heap.free(block);
     for (const block of blocks) heap.free(block);
     t.is(errors.length, 10);
-    heap.validate();
+    heap.validate({ quiet: true });
     t.is(heap.usedBytes(), 0);
     for (const block of blocks) t.is(heap.usableSize(block), 0);
     emptyOut(t, heap, fill(heap, 100, 50));
@@ -163,7 +163,7 @@ test('a page that was given back and serves another size refuses the old blocks 
   t.is(large, old[0], 'the same slices');
   for (const block of old.slice(1)) heap.free(block);
   t.is(errors.length, old.length - 1);
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [large]);
 });
 
@@ -195,14 +195,14 @@ test('dealloc with a size or an alignment that the block cannot have is refused 
   ] as const) {
     const error = t.throws(() => heap.dealloc(block, size, align), { message }) as AllocError;
     t.is(error.code, 'InvalidParam');
-    heap.validate();
+    heap.validate({ quiet: true });
   }
   t.throws(() => heap.dealloc(block, 100, 3), { message: /align.*3/ });
   heap.dealloc(block, 100, 64);
   t.throws(() => heap.dealloc(block, 100, 64), { message: /dealloc\(\d+\): no such block is handed out/ });
   t.throws(() => heap.alloc(2 ** 33, 64), { message: /no 8589934592 bytes aligned to 64 are free/ });
   t.deepEqual(errors, [], 'what is thrown is not reported besides');
-  heap.validate();
+  heap.validate({ quiet: true });
 });
 
 test('without a hook of its own a wrong free is printed where the output goes', (t) => {
@@ -233,7 +233,7 @@ test('the error hook may use the heap, and may throw', (t) => {
   let block = 0;
   heap.registerError(() => {
     block = heap.malloc(10);
-    heap.validate();
+    heap.validate({ quiet: true });
   });
   heap.free(4096);
   t.not(block, 0);
@@ -242,7 +242,7 @@ test('the error hook may use the heap, and may throw', (t) => {
   });
   t.throws(() => heap.free(4096), { message: /free\(4096\)/ });
   t.throws(() => heap.realloc(4096, 1), { message: /realloc\(4096\)/ });
-  heap.validate();
+  heap.validate({ quiet: true });
   emptyOut(t, heap, [block]);
 });
 
@@ -260,7 +260,7 @@ test('a second thread refuses the same addresses, and frees of it change nothing
   ] as const) {
     refusesEverywhere(t, b, errors, address, where);
   }
-  a.validate();
+  a.validate({ quiet: true });
   t.is(a.i32[a.heap + Heap.delayedFree], 0);
   emptyOut(t, a, [block, large]);
 });

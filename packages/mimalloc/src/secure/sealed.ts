@@ -225,14 +225,15 @@ function leadsToTable(tld: Tld, chunk: number): boolean {
   const entry = i32[root + chunk];
   if (entry === NO_TABLE) return true;
   const table = entry + ((chunk << (chunkShift - tld.sliceShift)) << PAGE_SHIFT);
-  if ((table & 15) !== 0 || table < header || table * 4 >= tld.memory.maxByteLength) return false;
+  if ((table & 15) !== 0 || table <= 0 || table * 4 >= tld.memory.maxByteLength) return false;
   const words = tableWords(tld.slicesPerSegment);
   const index = chunk - i32[header + Field.homeFirst];
   if (index >= 0 && index < i32[header + Field.homeCount])
     return table === i32[header + Field.homeTables] + index * words;
   if (table + words > i32.length) return true; // memory that this thread has not seen yet
   // All others lie in memory that was added, and in no slice of it.
-  if (table < i32[header + Field.end] || isPresent(tld, table)) return false;
+  const isInState = table < i32[header + Field.end] && table + words > header;
+  if (isInState || isPresent(tld, table)) return false;
   const first = chunk << chunkShift;
   for (let segment = 0; segment < SEGMENTS_PER_CHUNK; segment++) {
     const base = first + (segment << tld.segmentShift);
