@@ -1,6 +1,8 @@
 /** Damage in the region: it is reported, and no call hangs. */
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { small, watch } from './harness.ts';
+import { CALLS, type DamageAnswer, type DamageJob } from './damage-worker.ts';
+import { seedOf, small, watch } from './harness.ts';
 
 test('damage is reported as Corrupted, each kind once, and the hook may use the heap', (t) => {
   const { heap, errors } = watch(small());
@@ -16,3 +18,43 @@ test('damage is reported as Corrupted, each kind once, and the hook may use the 
   );
   t.is(heap.stats().errors, 2);
 });
+
+const ROUNDS = 150;
+const PATIENCE_SECONDS = 60;
+
+/** Runs the rounds in a worker. Rejects when a call does not come back. */
+function damaged(job: DamageJob): Promise<DamageAnswer> {
+  const worker = new Worker(new URL('./damage-worker.js', import.meta.url), { workerData: job });
+  return new Promise((resolve, reject) => {
+    let calls = -1;
+    const watchdog = setInterval(() => {
+      const [now, seed, call, word, value] = job.progress;
+      if (now === calls && now > 0) {
+        reject(
+          new Error(
+            `seed ${seed}, word ${word} = ${value}: ${CALLS[call][0]} has not come back in ${PATIENCE_SECONDS} seconds`,
+          ),
+        );
+        void worker.terminate();
+      }
+      calls = now;
+    }, PATIENCE_SECONDS * 1000);
+    worker.on('message', resolve);
+    worker.on('error', reject);
+    worker.on('exit', () => clearInterval(watchdog));
+  });
+}
+
+for (const secure of [0, 1, 2, 3, 4]) {
+  for (const backing of ['wasm', 'sab'] as const) {
+    test.serial(`secure ${secure}, ${backing}: ${ROUNDS} heaps with damaged words: every call comes back, with an answer or an AllocError`, async (t) => {
+      t.timeout(600_000);
+      const progress = new Int32Array(new SharedArrayBuffer(32));
+      const seed = seedOf(t);
+      const { calls, corrupted, wrong } = await damaged({ progress, seed, rounds: ROUNDS, secure, backing });
+      t.log(`${calls} calls, ${corrupted} reports of damage`);
+      t.deepEqual(wrong.slice(0, 3), []);
+      t.true(corrupted > 0, 'some of the damage was met');
+    });
+  }
+}
