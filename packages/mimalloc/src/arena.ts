@@ -14,13 +14,12 @@
  * has set it.
  */
 
-import { highChunk, isSegment, lowChunk, mostSegments } from './bounds.ts';
+import { highChunk, isSegment, lowChunk, mostSegments, tableOf } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
-import { CHUNK_WORDS, Chunk, chunkAt, SEGMENT_WORDS, segmentAt } from './page-map.ts';
-import { reach } from './reach.ts';
+import { Chunk, chunkAt, segmentAt } from './page-map.ts';
 import {
   countCommitted,
   FREE_SEGMENT,

@@ -12,11 +12,19 @@
  */
 
 import { BIN_HUGE } from './bins.ts';
-import type { Word } from './geometry.ts';
+import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { binOfPage, isRecordSlice, ownerOf, Page, slicesOf } from './page.ts';
-import { rootWords, segmentAt, sliceAt } from './page-map.ts';
+import {
+  CHUNK_WORDS,
+  chunkAt,
+  rootWords,
+  SEGMENT_WORDS,
+  segmentAt,
+  sliceAt,
+  tableWords,
+} from './page-map.ts';
 import { reach } from './reach.ts';
 import { Segment } from './segment.ts';
 import type { Tld } from './tld.ts';

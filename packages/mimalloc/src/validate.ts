@@ -14,7 +14,7 @@
  */
 
 import { BIN_COUNT, BIN_DIRECT_FIRST, BIN_FULL, BIN_WORDS, DIRECT_COUNT } from './bins.ts';
-import { highChunk, isPage, isSegment, lowChunk, mostSegments } from './bounds.ts';
+import { highChunk, isPage, isSegment, lowChunk, mostSegments, tableOf } from './bounds.ts';
 import { demand } from './demand.ts';
 import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { demandIntact } from './guard.ts';
@@ -27,7 +27,7 @@ import { FREE_SEGMENT, KIND_HUGE_TAIL, Segment } from './segment.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 import { validateSegment } from './validate-segment.ts';
-import { forEachHeap, forEachRecord, forEachSegment, tableOf } from './walk.ts';
+import { forEachHeap, forEachRecord, forEachSegment } from './walk.ts';
 
 /**
  * How {@link MiMalloc.validate} looks.

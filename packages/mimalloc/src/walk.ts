@@ -3,11 +3,11 @@
  */
 
 import { highChunk, isOwnRecord, isRecord, isSegment, lowChunk, mostRecords, tableOf } from './bounds.ts';
-import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
+import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { Page } from './page.ts';
-import { Chunk, chunkAt, SEGMENT_WORDS, segmentAt, sliceAt, tableWords } from './page-map.ts';
+import { Chunk, segmentAt, sliceAt } from './page-map.ts';
 import { KIND_HUGE_TAIL, Segment } from './segment.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';

@@ -98,7 +98,8 @@ export class DamagedHeap {
 
   readonly block = (): number => (this.blocks.length === 0 ? 0 : this.take());
 
-  readonly part = (): ReturnType<MiMalloc['heapNew']> | undefined => this.parts[this.below(this.parts.length)];
+  readonly part = (): ReturnType<MiMalloc['heapNew']> | undefined =>
+    this.parts[this.below(this.parts.length)];
 
   private take(): number {
     const index = this.below(this.blocks.length);
@@ -129,7 +130,9 @@ export class DamagedHeap {
         // Words of chunks and segments lie at the end of a table.
         return headerField(heap, 'end') - 1 - below(16 * 32 + 16);
       case 6:
-        return headerField(heap, 'homeTables') + below(headerField(heap, 'end') - headerField(heap, 'homeTables'));
+        return (
+          headerField(heap, 'homeTables') + below(headerField(heap, 'end') - headerField(heap, 'homeTables'))
+        );
       default:
         return block >>> 2;
     }

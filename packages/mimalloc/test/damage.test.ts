@@ -47,14 +47,23 @@ function damaged(job: DamageJob): Promise<DamageAnswer> {
 
 for (const secure of [0, 1, 2, 3, 4]) {
   for (const backing of ['wasm', 'sab'] as const) {
-    test.serial(`secure ${secure}, ${backing}: ${ROUNDS} heaps with damaged words: every call comes back, with an answer or an AllocError`, async (t) => {
-      t.timeout(600_000);
-      const progress = new Int32Array(new SharedArrayBuffer(32));
-      const seed = seedOf(t);
-      const { calls, corrupted, wrong } = await damaged({ progress, seed, rounds: ROUNDS, secure, backing });
-      t.log(`${calls} calls, ${corrupted} reports of damage`);
-      t.deepEqual(wrong.slice(0, 3), []);
-      t.true(corrupted > 0, 'some of the damage was met');
-    });
+    test.serial(
+      `secure ${secure}, ${backing}: ${ROUNDS} heaps with damaged words: every call comes back, with an answer or an AllocError`,
+      async (t) => {
+        t.timeout(600_000);
+        const progress = new Int32Array(new SharedArrayBuffer(32));
+        const seed = seedOf(t);
+        const { calls, corrupted, wrong } = await damaged({
+          progress,
+          seed,
+          rounds: ROUNDS,
+          secure,
+          backing,
+        });
+        t.log(`${calls} calls, ${corrupted} reports of damage`);
+        t.deepEqual(wrong.slice(0, 3), []);
+        t.true(corrupted > 0, 'some of the damage was met');
+      },
+    );
   }
 }

@@ -62,7 +62,7 @@ export const MOMENTS: readonly Moment[] = [
   ['page: its slices are taken, and it is not made', 'segment.js', 'initPage(tld, page, base, plan)'],
   ['page: made, and nobody’s', 'page.js', 'i32[page + XTHREAD_ID] = tld.threadId'],
   ['page: nobody’s, and still there', 'page.js', 'i32[page + BLOCK_WORDS] = 0'],
-  ['huge block: some of its segments are claimed', 'huge.js', 'i32[segment + Segment.kind] = at === base'],
+  ['huge block: some of its segments are claimed', 'huge.js', 'i32[segment + Segment.kind] = base === first'],
   [
     'huge block: its page is gone, and its segments are not let go',
     'huge.js',
@@ -86,7 +86,11 @@ export const MOMENTS: readonly Moment[] = [
   ],
   ['reap: a page’s lists are half mended', 'mend.js', 'cutThreadFree(tld, page, marks)'],
   ['reap: all is abandoned, and the dead thread’s slot is still taken', 'reap.js', 'finishRange(tld, heap)'],
-  ['memory: it has grown, and nothing of it is managed', 'memory.js', 'layRange(tld, from, to, arena)'],
+  [
+    'memory: it has grown, and nothing of it is managed',
+    'memory.js',
+    'layRange(tld, from, to, arena, tables)',
+  ],
   ['memory: tables are laid, and no slice is there', 'memory.js', 'widen(tld, from >>> chunkShift'],
   [
     'attach: the slot is taken, and the thread not there',
