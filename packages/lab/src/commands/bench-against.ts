@@ -18,8 +18,8 @@ const REGION_BYTES = 256 * 1024 * 1024;
 
 /** How much is done, at leisure and in a hurry. */
 const SCALES = {
-  full: { rounds: 15, turnSeconds: 0.05, settleSeconds: 2 },
-  quick: { rounds: 9, turnSeconds: 0.02, settleSeconds: 0.3 },
+  full: { rounds: 15, turnSeconds: 0.01, settleSeconds: 2 },
+  quick: { rounds: 9, turnSeconds: 0.005, settleSeconds: 0.3 },
 } as const;
 
 /** A few minutes in all. */

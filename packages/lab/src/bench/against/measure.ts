@@ -2,16 +2,16 @@
  * Two builds of the same allocators, measured against each other.
  *
  * ```
- *   round 1   both builds open a heap each, in workers of their own, and settle;   here there  there here  here there  there here
- *   round 2   fresh workers and heaps, the other build first;                      there here  here there  there here  here there
+ *   round 1   both builds open a heap each, in workers of their own, and settle;   here there  there here  here there  …
+ *   round 2   fresh workers and heaps, the other build first;                      there here  here there  there here  …
  *   …
  * ```
  *
  * What V8 inlines, and where a heap's memory lies, differs from one isolate to the next by more than the loop differs from one turn to the next.
- * So a round begins with fresh ones, and gives one ratio: what a run says is that of all its rounds.
+ * So a round begins with fresh ones, and gives one ratio: what a run says is that of all its rounds. Of a build's turns in a round the quickest counts:
+ * whatever else the machine does only ever makes one slower.
  */
 
-import { median } from 'simple-statistics';
 import { CONTESTANTS, type IsolateContestant, type Seat, type SeatOrder } from '../contestant.ts';
 import { isolateSeat } from '../isolate.ts';
 import { type Absence, measure } from '../measure.ts';
@@ -21,7 +21,9 @@ import { THREAD_WORKLOADS, type ThreadWorkload } from '../threads/workload.ts';
 import { WORKLOADS } from '../workload.ts';
 
 /** Turns that each build has in a round; even, so that each is first as often as the other. */
-const TURNS = 4;
+const TURNS = 12;
+/** A turn of two threads is so many times as long: they have to come to work, and to fill the queue between them. */
+const LONGER = 5;
 
 /** Operations after which a thread ends, in workloads where they do. */
 const LIFE = 100_000;
@@ -61,7 +63,7 @@ export interface Row {
 export interface AgainstSample {
   readonly allocator: string;
   readonly workload: string;
-  /** Nanoseconds an operation, round by round: the median of each build's turns. */
+  /** Nanoseconds an operation, round by round: the quickest of each build's turns. */
   readonly here: number[];
   readonly there: number[];
 }
@@ -116,8 +118,8 @@ async function crewSeat(
   let seconds = 0;
   return {
     async settle(turnSeconds, limitSeconds) {
-      seconds = turnSeconds;
-      await crew.round(workers, Math.min(2 * turnSeconds, limitSeconds));
+      seconds = LONGER * turnSeconds;
+      await crew.round(workers, Math.min(2 * seconds, limitSeconds));
       return 1;
     },
     async round() {
@@ -171,7 +173,7 @@ export async function measureAgainst(
       );
       if (one.absences.length > 0) break;
       for (const build of ['here', 'there'] as const) {
-        sample[build].push(median(one.samples.find(({ contestant }) => contestant === build)!.rounds));
+        sample[build].push(Math.min(...one.samples.find(({ contestant }) => contestant === build)!.rounds));
       }
     }
     if (sample.here.length === rounds) samples.push(sample);

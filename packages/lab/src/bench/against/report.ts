@@ -61,7 +61,7 @@ function notes({ machine, plan, absences }: AgainstReport): string {
   const outliers = outliersOf(rounds);
   const lines = [
     `There: ${there}.`,
-    `Medians of ${rounds} rounds, each with fresh heaps and workers for both builds, which take turns; ratio: here ÷ there in the same round.`,
+    `Medians of ${rounds} rounds, each with fresh heaps and workers for both builds, which take turns, of which the quickest counts; ratio: here ÷ there in the same round.`,
     outliers === undefined
       ? `A verdict needs ${ENOUGH_ROUNDS} rounds; spread: all ratios.`
       : `Spread: the ratios${outliers === 0 ? '' : ` but the ${outliers} lowest and the ${outliers} highest`}. The same: 1 lies within it; two equal builds leave it once in ${formatCount(Math.floor(1 / chanceOf(rounds, outliers)))} rows.`,
