@@ -156,7 +156,7 @@ for (const backing of ['wasm', 'sab'] as const) {
   test.serial(
     `all workers let the memory grow in small steps while they allocate, and swap (${backing})`,
     async (t) => {
-      t.timeout(120_000);
+      t.timeout(15 * 60_000);
       const adds = 15 << 20;
       const result = await crew(
         t,
@@ -195,7 +195,7 @@ for (const backing of ['wasm', 'sab'] as const) {
 }
 
 test.serial('validate and stats while four workers allocate, swap and grow: no false alarm', async (t) => {
-  t.timeout(120_000);
+  t.timeout(15 * 60_000);
   let looks = 0;
   const alarms: string[] = [];
   // The heaps behind a lock are exact at any time; what the others say of themselves has tests of its own.
