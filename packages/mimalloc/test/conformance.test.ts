@@ -12,5 +12,5 @@ conformance(
     options: { grow: false, maxThreads: 24 },
   },
   // 1, 2 and 8 workers in `conformance.long.test.ts`.
-  { workers: [4], locks: false },
+  { workers: [4], locks: false, grows: true },
 );

@@ -101,7 +101,9 @@ async function playRound(
     seed: own,
   };
   if (isKillRound(round)) {
-    await killMany(STRICT, kills, { ...options, ...GROWING }, own);
+    // From level 3 on a block that a death loses may be marked as free, and then its page stays: nothing could be demanded at the end.
+    const secure = Math.min(options.secure ?? 0, 2);
+    await killMany(STRICT, kills, { ...options, ...GROWING, secure }, own);
     return kills * KILL_COSTS;
   }
   // One round in eight on memory that was there from the start.

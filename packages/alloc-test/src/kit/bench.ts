@@ -49,6 +49,7 @@ export class Bench {
   readonly amounts: Amounts;
   readonly workers: readonly number[];
   readonly locks: readonly string[] | false;
+  readonly grows: boolean;
   readonly maxAlign: number;
   readonly heapBytes: number;
   readonly largestShare: number;
@@ -63,6 +64,7 @@ export class Bench {
     this.amounts = SCALES[this.scale];
     this.workers = options.workers ?? [1, 4];
     this.locks = options.locks ?? ['spin', 'mutex'];
+    this.grows = options.grows ?? false;
     this.maxAlign = checkAlign('maxAlign', options.maxAlign ?? 4096);
     this.heapBytes = checkInteger('heapBytes', options.heapBytes ?? 1024 * 1024);
     this.largestShare = options.largestShare ?? 0.8;

@@ -31,6 +31,8 @@ export interface RandomJob extends JobBase {
   readonly seed: number;
   /** A word; while it is 0, work goes on and is not counted. */
   readonly hold?: SharedArrayBuffer | undefined;
+  /** Whether a block in so many is large: for memory that grows. */
+  readonly large?: boolean | undefined;
 }
 
 /** One thread of multi_thread_test: of the first ten, or of those that come after them. */
@@ -115,8 +117,9 @@ export function work(checked: CheckedAllocator, job: Job): number {
   return job.kind === 'random' ? randomWork(checked, job) : multiThreadWork(checked, job);
 }
 
-/** Small blocks mostly; now and then some KiB. */
-function randomSize(random: ArceosRandom): number {
+/** Small blocks mostly; now and then some KiB; or, seldom, some hundreds of KiB. */
+function randomSize(random: ArceosRandom, large: boolean): number {
+  if (large && random.below(1024) === 0) return 65_536 + random.below(300_000);
   const kind = random.below(64);
   return kind === 0 ? random.below(8192) : kind < 8 ? random.below(600) : random.below(120);
 }
@@ -136,7 +139,7 @@ function randomWork(checked: CheckedAllocator, job: RandomJob): number {
   for (let done = 0; done < job.operations; ) {
     if (hold === undefined || Atomics.load(hold, 0) !== 0) done++;
     const slot = random.below(table.length);
-    const size = randomSize(random);
+    const size = randomSize(random, job.large ?? false);
     const block = table.take(slot);
     const choice = random.below(16);
     if (block === undefined) {

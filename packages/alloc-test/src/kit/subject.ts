@@ -20,6 +20,8 @@ export interface CreateOptions extends RegionOptions {
   lock?: string | undefined;
   /** Whether every wrong free must be reported, and not only those that are cheap to see. Default false. */
   debug?: boolean | undefined;
+  /** Whether the heap may grow its memory by itself: given to algorithms that can. */
+  grow?: boolean | undefined;
 }
 
 /**
@@ -106,6 +108,8 @@ export interface ConformanceOptions {
    * is expected to go wrong between them. Default spin and mutex.
    */
   locks?: readonly string[] | false | undefined;
+  /** Whether a heap with `maxBytes` above `bytes` grows by itself, by any thread: then the workers share one that does, too. Default false. */
+  grows?: boolean | undefined;
   /** The largest alignment that the algorithm offers, in bytes. Below 4096 the rest shows as skipped. */
   maxAlign?: number | undefined;
   /** Bytes of the small heaps that most checks work on; a 64th of it is the smallest range that `addMemory` is given. Default 1 MiB. */

@@ -52,11 +52,21 @@ export function threadChecks(bench: Bench): Check[] {
       title: `multi_thread_test: ${threads} threads × ${rounds} rounds × ${slots} slots${lock}`,
       run: (at) => multiThreadTest(at, options),
     });
+    // A heap that grows shares the operations of one that does not: the checks take no longer.
+    const part = Math.ceil(operations / (bench.grows ? 2 : 1));
     for (const workers of bench.workers) {
+      const them = `${workers} worker${workers === 1 ? '' : 's'}`;
       checks.push({
-        title: `${workers} worker${workers === 1 ? '' : 's'}, ${operations} operations, blocks freed by any of them${lock}`,
-        run: (at) => randomCrew(at, options, workers, operations),
+        title: `${them}, ${part} operations, blocks freed by any of them${lock}`,
+        run: (at) => randomCrew(at, options, workers, part),
       });
+      for (const backing of bench.grows ? (['wasm', 'sab'] as const) : []) {
+        const fewer = Math.ceil(part / 2);
+        checks.push({
+          title: `${them}, ${fewer} operations in ${backing} memory that grows while they are at work${lock}`,
+          run: (at) => selfGrowingCrew(at, { ...options, backing }, workers, fewer),
+        });
+      }
     }
     if (bench.omit.bytes === undefined) {
       const workers = Math.max(...bench.workers);
@@ -133,6 +143,13 @@ export async function multiThreadTest(bench: Bench, options: CreateOptions): Pro
   expectEmpty(watched, before);
 }
 
+/** What not every random work has. */
+interface RandomMore {
+  readonly hold?: SharedArrayBuffer;
+  readonly large?: boolean;
+  readonly slots?: number;
+}
+
 /** One job of random work for each worker. */
 function randomJobs(
   bench: Bench,
@@ -140,11 +157,19 @@ function randomJobs(
   workers: number,
   operations: number,
   seed: number,
-  hold?: SharedArrayBuffer,
+  { hold, large, slots = SLOTS }: RandomMore = {},
 ): RandomJob[] {
-  const shared = jobsOn(bench, watched, workers, SLOTS);
+  const shared = jobsOn(bench, watched, workers, slots);
   return Array.from({ length: workers }, (_, thread) => {
-    return { kind: 'random', ...shared, thread, seed, operations: Math.ceil(operations / workers), hold };
+    return {
+      kind: 'random',
+      ...shared,
+      thread,
+      seed,
+      operations: Math.ceil(operations / workers),
+      hold,
+      large,
+    };
   });
 }
 
@@ -176,6 +201,31 @@ function blocksOf(table: SharedArrayBuffer): HeldBlock[] {
 }
 
 /**
+ * A heap that is far too small for what the workers hold: all of them make it grow, and what one gets may lie beyond what another has seen of the memory.
+ */
+export async function selfGrowingCrew(
+  bench: Bench,
+  options: CreateOptions,
+  workers: number,
+  operations: number,
+): Promise<void> {
+  bench.log(`seed ${bench.seed}`);
+  const end = 64 * bench.heapBytes;
+  const heap = bench.create({ bytes: bench.heapBytes, maxBytes: end, grow: true, ...options });
+  const watched = bench.watch(heap, { end });
+  const before = heap.usedBytes();
+  const jobs = randomJobs(bench, watched, workers, operations, bench.seed, { large: true, slots: 4 * SLOTS });
+  const outcomes = await runCrew(jobs, { seconds: PATIENCE.crew });
+  expectNoViolations(watched.oracle);
+  expectDone(outcomes, PATIENCE.crew);
+  heap.memory.refresh();
+  expect(heap.memory.byteLength > bench.heapBytes, 'the memory has not grown');
+  bench.log(`${heap.memory.byteLength / bench.heapBytes} times the memory`);
+  heap.validate();
+  freeAll(watched, blocksOf(jobs[0].table), before);
+}
+
+/**
  * The main thread takes all memory there is; what the workers get, they get out of memory that is added after they have attached.
  */
 export async function growingCrew(
@@ -192,7 +242,7 @@ export async function growingCrew(
   const before = heap.usedBytes();
   const held = fill(watched, 1000);
   const hold = new Int32Array(new SharedArrayBuffer(4));
-  const jobs = randomJobs(bench, watched, workers, operations, bench.seed, hold.buffer);
+  const jobs = randomJobs(bench, watched, workers, operations, bench.seed, { hold: hold.buffer });
   const crew = runCrew(jobs, { seconds: PATIENCE.crew });
   try {
     for (let times = 0; times < GROWTH.times; times++) {
