@@ -10,7 +10,13 @@ import * as contract from '../dist/kit/contract.js';
 import * as exhaustion from '../dist/kit/exhaustion.js';
 import { anySequence, play } from '../dist/kit/property.js';
 import * as regions from '../dist/kit/regions.js';
-import { growingCrew, multiThreadTest, raceWithoutLock, randomCrew } from '../dist/kit/threads.js';
+import {
+  growingCrew,
+  multiThreadTest,
+  raceWithoutLock,
+  randomCrew,
+  selfGrowingCrew,
+} from '../dist/kit/threads.js';
 import { FAULTS } from './faults.js';
 import { Reference } from './reference.js';
 
@@ -142,6 +148,13 @@ test.serial('a worker that exits without an answer fails the test, with its code
 test.serial('memory that never reaches the workers is found out', async (t) => {
   await t.throwsAsync(growingCrew(benchFor('Selfish'), { lock: 'spin' }, 2, 1000), {
     message: /no worker got a block in memory that was added/,
+  });
+});
+
+test.serial('a heap that is said to grow and does not is found out', async (t) => {
+  const bench = new Bench({ name: 'reference', allocator: Reference, module: referenceModule });
+  await t.throwsAsync(selfGrowingCrew(bench, { lock: 'spin' }, 2, 1000), {
+    message: /the memory has not grown/,
   });
 });
 
