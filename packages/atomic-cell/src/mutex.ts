@@ -26,7 +26,7 @@
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
 import { backOff } from './back-off.ts';
-import type { Lock } from './lock.ts';
+import { type Lock, overwritten } from './lock.ts';
 import { MAY_BLOCK } from './may-block.ts';
 import { ReleaseError } from './release-error.ts';
 import { wordIndex } from './word.ts';
@@ -71,9 +71,11 @@ export class Mutex implements Lock {
    *
    * Progress: blocking, without order: a thread that comes late can overtake one that sleeps. Cost: one `compareExchange` when it
    * is free (17–27 ns); otherwise up to 2 µs of back-off, and then a sleep, which costs no CPU and 5 µs or more to wake from (measured).
+   * @throws AllocError `Corrupted` when the word names no possible holder, which no wait would end
    */
   lock(): void {
     for (let round = 0; !this.tryLock(); ) {
+      let seen: number;
       do {
         if (MAY_BLOCK && round === ROUNDS_BEFORE_SLEEP) {
           this.#sleep();
@@ -81,7 +83,9 @@ export class Mutex implements Lock {
         }
         round = backOff(round);
         // Orders nothing: it only says whether a try is worth it, and leaves the holder its cache line.
-      } while (Atomics.load(this.#words, this.#index) !== FREE);
+        seen = Atomics.load(this.#words, this.#index);
+        if (!isState(seen)) throw overwritten('mutex', this.#index, seen);
+      } while (seen !== FREE);
     }
   }
 
@@ -101,7 +105,8 @@ export class Mutex implements Lock {
    *
    * Progress: wait-free apart from the engine's own lock around its wait queue. Cost: one `exchange`, and a `notify`
    * only if a thread waited since it was taken.
-   * @throws ReleaseError when it is free; it stays free
+   * @throws ReleaseError when it is free; it stays free. AllocError `Corrupted` when something was written over it; it is free then,
+   *   since the caller held it
    */
   unlock(): void {
     // Release: pairs with the exchanges in tryLock and #sleep, and publishes everything written while the mutex was held.
@@ -110,16 +115,33 @@ export class Mutex implements Lock {
     // because its wait looks at the word again and returns at once.
     if (state === HELD_WITH_WAITERS) Atomics.notify(this.#words, this.#index, 1);
     else if (state === FREE)
-      throw new ReleaseError(`the mutex at ${this.#index * 4} is unlocked, but nobody holds it`);
+      throw new ReleaseError(`the mutex at ${this.#index * 4} is unlocked, but no thread holds it`);
+    else if (state !== HELD) {
+      // What was written over may have said that threads sleep.
+      Atomics.notify(this.#words, this.#index);
+      throw overwritten('mutex', this.#index, state);
+    }
   }
 
   /** Sleeps until the mutex is this thread's. */
   #sleep(): void {
     // Acquire as in tryLock; as a store it says that somebody waits, and pairs with the exchange in unlock, which reads it.
-    while (Atomics.exchange(this.#words, this.#index, HELD_WITH_WAITERS) !== FREE) {
+    for (;;) {
+      const seen = Atomics.exchange(this.#words, this.#index, HELD_WITH_WAITERS);
+      if (seen === FREE) return;
+      if (!isState(seen)) {
+        // Put back for the next thread to see; one that has gone to sleep meanwhile looks again within a second.
+        Atomics.compareExchange(this.#words, this.#index, HELD_WITH_WAITERS, seen);
+        throw overwritten('mutex', this.#index, seen);
+      }
       // Returns at once unless the word still says so: no wake-up between the exchange and the wait is lost.
       // Pairs with the notify in unlock.
       Atomics.wait(this.#words, this.#index, HELD_WITH_WAITERS, LOOK_AGAIN_MS);
     }
   }
+}
+
+/** Whether a mutex can hold this. */
+function isState(word: number): boolean {
+  return word === FREE || word === HELD || word === HELD_WITH_WAITERS;
 }

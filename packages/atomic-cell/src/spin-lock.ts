@@ -15,7 +15,7 @@
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
 import { backOff } from './back-off.ts';
-import type { Lock } from './lock.ts';
+import { type Lock, overwritten } from './lock.ts';
 import { ReleaseError } from './release-error.ts';
 import { wordIndex } from './word.ts';
 
@@ -52,13 +52,18 @@ export class SpinLock implements Lock {
    *
    * Progress: blocking, without sleep and without order: a thread can starve. Cost: one `compareExchange` when it is free
    * (17–27 ns); while it waits, a CPU.
+   * @throws AllocError `Corrupted` when the word names no possible holder, which no wait would end
    */
   lock(): void {
     let round = 0;
     while (!this.tryLock()) {
-      // Orders nothing: it only says whether a try is worth it, and leaves the holder its cache line.
-      do round = backOff(round);
-      while (Atomics.load(this.#words, this.#index) !== FREE);
+      let seen: number;
+      do {
+        round = backOff(round);
+        // Orders nothing: it only says whether a try is worth it, and leaves the holder its cache line.
+        seen = Atomics.load(this.#words, this.#index);
+        if (seen !== FREE && seen !== HELD) throw overwritten('spin lock', this.#index, seen);
+      } while (seen !== FREE);
     }
   }
 
@@ -77,13 +82,18 @@ export class SpinLock implements Lock {
    * Gives the lock back.
    *
    * Progress: wait-free. Cost: one `compareExchange`.
-   * @throws ReleaseError when it is free; it stays free
+   * @throws ReleaseError when it is free; it stays free. AllocError `Corrupted` when something was written over it; it is free then,
+   *   since the caller held it
    */
   unlock(): void {
     // Release: pairs with the exchange in tryLock, and publishes everything written while the lock was held. An exchange and not
     // a store, so that the check and the write are one: a free lock is never written to.
-    if (Atomics.compareExchange(this.#words, this.#index, HELD, FREE) !== HELD) {
-      throw new ReleaseError(`the spin lock at ${this.#index * 4} is unlocked, but nobody holds it`);
-    }
+    const seen = Atomics.compareExchange(this.#words, this.#index, HELD, FREE);
+    if (seen === HELD) return;
+    if (seen === FREE)
+      throw new ReleaseError(`the spin lock at ${this.#index * 4} is unlocked, but no thread holds it`);
+    // No other thread can have it meanwhile: they take FREE alone. If it changes once more, it is as it was found: damaged.
+    Atomics.compareExchange(this.#words, this.#index, seen, FREE);
+    throw overwritten('spin lock', this.#index, seen);
   }
 }

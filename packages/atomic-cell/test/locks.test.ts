@@ -95,7 +95,7 @@ for (const [name, Kind] of KINDS) {
   test(`${name}: unlock of a free lock is an error and leaves it free`, (t) => {
     const memory = SharedMemory.create({ bytes: 65536 });
     const lock = new Kind(memory, CELL);
-    t.throws(() => lock.unlock(), { instanceOf: ReleaseError, message: /at 64 .* nobody holds it/ });
+    t.throws(() => lock.unlock(), { instanceOf: ReleaseError, message: /at 64 .* no thread holds it/ });
     t.is(memory.i32[CELL / 4], 0);
     t.true(lock.tryLock());
     lock.unlock();
@@ -143,3 +143,54 @@ for (const [name, Kind] of KINDS) {
     });
   }
 }
+
+/** What no lock writes: it names no possible holder. */
+const GARBAGE = [3, -1, 2 ** 31 - 1, 0x41414141, -(2 ** 31)];
+
+for (const [name, Kind] of KINDS) {
+  test(`${name}: a wait for a lock that something was written over ends with a report, and the word stays`, (t) => {
+    const memory = SharedMemory.create({ bytes: 65536 });
+    const lock = new Kind(memory, CELL);
+    for (const word of GARBAGE) {
+      memory.i32[CELL / 4] = word;
+      t.false(lock.tryLock());
+      const error = t.throws(() => lock.lock(), { instanceOf: AllocError });
+      t.is((error as AllocError).code, 'Corrupted');
+      t.regex(error?.message ?? '', new RegExp(`at 64 holds 0x${(word >>> 0).toString(16)}`));
+      t.is(memory.i32[CELL / 4], word);
+    }
+  });
+
+  test(`${name}: a lock that was written over while it was held is free after its unlock, which reports`, (t) => {
+    const memory = SharedMemory.create({ bytes: 65536 });
+    const lock = new Kind(memory, CELL);
+    for (const word of GARBAGE) {
+      lock.lock();
+      memory.i32[CELL / 4] = word;
+      const error = t.throws(() => lock.unlock(), { instanceOf: AllocError });
+      t.is((error as AllocError).code, 'Corrupted');
+      t.true(lock.tryLock());
+      lock.unlock();
+    }
+  });
+}
+
+test('Mutex: a sleeper finds what was written over the word, and puts it back', (t) => {
+  const memory = SharedMemory.create({ bytes: 65536 });
+  const lock = new Mutex(memory, CELL);
+  lock.lock();
+  // The back-off before the first sleep sees a holder, and the sleep's first look something else: the word changes in between.
+  const { exchange } = Atomics;
+  let looks = 0;
+  Atomics.exchange = ((words: Int32Array, index: number, value: number) => {
+    if (looks++ === 0) words[index] = 0x41414141;
+    return exchange(words, index, value);
+  }) as typeof exchange;
+  try {
+    t.throws(() => lock.lock(), { instanceOf: AllocError, message: /0x41414141/ });
+  } finally {
+    Atomics.exchange = exchange;
+  }
+  t.is(looks, 1);
+  t.is(memory.i32[CELL / 4], 0x41414141);
+});

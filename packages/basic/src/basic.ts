@@ -11,7 +11,8 @@
  *           └─ free blocks
  * ```
  *
- * Invariant: the list holds every free block once, and its addresses rise.
+ * Invariant: the list holds every free block once, and its addresses rise. Whatever a program has written over a link, a walk ends: each step
+ * demands a free block at a higher address than the last.
  *
  * A block that enters the list looks for its place in two ways at once: along the list from the head, and along memory to the next
  * free block behind it. One of them is short: while blocks in use are many the list is short, and with many free
@@ -20,6 +21,7 @@
 
 import { checkChoice, type Handle, type SharedMemory } from '@shmalloc/allocator-api';
 import {
+  type AttachOptions,
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
   BoundaryTagHeap,
@@ -89,7 +91,7 @@ export class Basic extends BoundaryTagHeap {
    */
   static create(options: BasicOptions = {}): Basic {
     const policy = POLICIES.indexOf(checkChoice('policy', options.policy ?? 'first', POLICIES));
-    const heap = createHeap(Basic, options);
+    const heap = createHeap(Basic, options, ['policy']);
     heap.i32[heap.state + POLICY] = policy;
     return heap;
   }
@@ -97,10 +99,11 @@ export class Basic extends BoundaryTagHeap {
   /**
    * Attaches to a heap that another thread has made.
    * @param handle - what its `share()` returned
-   * @throws TypeError or AllocError `InvalidParam` when no basic heap of this version lies there
+   * @param options - has to say `lock: 'outside'` for a heap that was made with it
+   * @throws TypeError or AllocError `InvalidParam` when no basic heap of this version lies there, or one with another lock
    */
-  static attach(handle: Handle): Basic {
-    return attachHeap(Basic, handle);
+  static attach(handle: Handle, options: AttachOptions = {}): Basic {
+    return attachHeap(Basic, handle, options);
   }
 
   /** Which free block a request takes. */
@@ -123,7 +126,9 @@ export class Basic extends BoundaryTagHeap {
 
   protected override takeAligned(size: number, align: number): Word {
     const block = this.#find(size, align);
-    if (block !== 0) this.remove(block);
+    if (block === 0) return 0;
+    this.freeBlock(block);
+    this.remove(block);
     return block;
   }
 
@@ -142,7 +147,7 @@ export class Basic extends BoundaryTagHeap {
   #firstFit(size: number, align: number): Word {
     const { i32 } = this;
     let block = i32[this.#head];
-    while (block !== 0 && this.freeSize(block) - gapOf(block, align) < size) block = i32[block + NEXT_FREE];
+    while (block !== 0 && this.#size(block) - gapOf(block, align) < size) block = this.#next(block);
     return block;
   }
 
@@ -150,8 +155,8 @@ export class Basic extends BoundaryTagHeap {
     const { i32 } = this;
     let best = 0;
     let bestSize = 2 ** 30;
-    for (let block = i32[this.#head]; block !== 0; block = i32[block + NEXT_FREE]) {
-      const blockSize = this.freeSize(block);
+    for (let block = i32[this.#head]; block !== 0; block = this.#next(block)) {
+      const blockSize = this.#size(block);
       if (blockSize >= bestSize || blockSize - gapOf(block, align) < size) continue;
       best = block;
       bestSize = blockSize;
@@ -164,8 +169,8 @@ export class Basic extends BoundaryTagHeap {
     const { i32 } = this;
     let worst = 0;
     let worstSize = 0;
-    for (let block = i32[this.#head]; block !== 0; block = i32[block + NEXT_FREE]) {
-      const blockSize = this.freeSize(block);
+    for (let block = i32[this.#head]; block !== 0; block = this.#next(block)) {
+      const blockSize = this.#size(block);
       if (blockSize <= worstSize || blockSize - gapOf(block, align) < size) continue;
       worst = block;
       worstSize = blockSize;
@@ -175,10 +180,27 @@ export class Basic extends BoundaryTagHeap {
     return topFits && this.topSize() > worstSize ? 0 : worst;
   }
 
+  /** The block behind this one in the list, or 0. Addresses rise, so that every walk ends. */
+  #next(block: Word): Word {
+    const next = this.i32[block + NEXT_FREE];
+    if (next !== 0 && !(next > block)) this.wrongLink(block);
+    return next;
+  }
+
+  /** The size of a block of the list. What lies outside the memory is no free block. */
+  #size(block: Word): number {
+    const size = this.freeSize(block);
+    if (size === 0) this.notFree(block);
+    return size;
+  }
+
   protected override insert(block: Word, size: number): void {
     const { i32 } = this;
     const before = this.#placeOf(block, block + size);
     const next = before === 0 ? i32[this.#head] : i32[before + NEXT_FREE];
+    // What the two say of each other, before this one comes between them.
+    if (before !== 0 && (before >= block || this.freeSize(before) === 0)) this.wrongLink(before);
+    if (next !== 0 && (!(next > block) || i32[next + PREV_LINK] !== before)) this.wrongLink(next);
     this.#join(before, block);
     this.#join(block, next);
   }
@@ -192,6 +214,7 @@ export class Basic extends BoundaryTagHeap {
       // One step along the list …
       const follower = before === 0 ? i32[this.#head] : i32[before + NEXT_FREE];
       if (follower === 0 || follower > block) return before;
+      if (!(follower > before)) this.wrongLink(before);
       before = follower;
       // … and one along memory. Where a pool's blocks end (the size is 0) this side stays, and the list decides.
       if (this.freeSize(next) !== 0) return i32[next + PREV_LINK];
@@ -201,7 +224,11 @@ export class Basic extends BoundaryTagHeap {
 
   protected override remove(block: Word): void {
     const { i32 } = this;
-    this.#join(i32[block + PREV_LINK], i32[block + NEXT_FREE]);
+    const before = i32[block + PREV_LINK];
+    const next = i32[block + NEXT_FREE];
+    const link = before === 0 ? this.#head : before + NEXT_FREE;
+    if (i32[link] !== block || (next !== 0 && i32[next + PREV_LINK] !== block)) this.wrongLink(block);
+    this.#join(before, next);
   }
 
   /** Makes two neighbours in the list know each other; 0 on the left is the head, on the right the end. */
@@ -216,6 +243,7 @@ export class Basic extends BoundaryTagHeap {
     let seen = 0;
     let seenWords = 0;
     let prev = 0;
+    demand(this.policy !== undefined, 'the policy is none');
     for (let block = i32[this.#head]; block !== 0; block = i32[block + NEXT_FREE]) {
       const size = this.freeSize(block);
       demand(size !== 0, `the list holds word ${block}, which is no free block`);

@@ -5,8 +5,10 @@
 
 import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
 import {
+  type AttachOptions,
   attachHeap,
   createHeap,
+  demand,
   Field,
   type HeapLayout,
   type HeapOptions,
@@ -129,7 +131,7 @@ export class Buddy extends OrderLists {
   static create(options: BuddyOptions = {}): Buddy {
     const { rescue } = options;
     if (rescue !== undefined) checkRescue(rescue);
-    const heap = createHeap(Buddy, options);
+    const heap = createHeap(Buddy, options, ['rescue']);
     if (rescue !== undefined) heap.registerRescue(rescue);
     return heap;
   }
@@ -137,10 +139,11 @@ export class Buddy extends OrderLists {
   /**
    * Attaches to a heap that another thread has made.
    * @param handle - what its `share()` returned
-   * @throws TypeError or AllocError `InvalidParam` when no buddy heap of this version lies there
+   * @param options - has to say `lock: 'outside'` for a heap that was made with it
+   * @throws TypeError or AllocError `InvalidParam` when no buddy heap of this version lies there, or one with another lock
    */
-  static attach(handle: Handle): Buddy {
-    return attachHeap(Buddy, handle);
+  static attach(handle: Handle, options: AttachOptions = {}): Buddy {
+    return attachHeap(Buddy, handle, options);
   }
 
   /**
@@ -199,6 +202,7 @@ export class Buddy extends OrderLists {
     // block of the right size may happen to be aligned as well; one look.
     let block = this.first(order);
     if (block !== 0 && (block & ((align >>> 2) - 1)) === 0) {
+      this.demandFree(block, order);
       this.remove(block, order);
     } else {
       block = this.take(wider);
@@ -235,9 +239,14 @@ export class Buddy extends OrderLists {
     if (code === CUT_UP) {
       const tag = pool.tag(block);
       if (tag >= SMALL) order = tag >= TINY ? LEAST : tag - SMALL;
+      if (tag > SMALL && (order < LEAST || order >= PAGE)) this.wrongTag(block);
     } else if (code > LARGE && (block & (PAGE_WORDS - 1)) === 0) {
       order = code - LARGE;
+      if (order < PAGE) this.wrongTag(block);
     }
+    // A block lies at a multiple of its size, and in its pool.
+    if (order !== 0 && ((block & ((1 << (order - 2)) - 1)) !== 0 || block + (1 << (order - 2)) > pool.hi))
+      this.wrongTag(block);
     return this.debug && order !== 0 && !this.isSealed(pool, block, order) ? 0 : order;
   }
 
@@ -329,17 +338,21 @@ export class Buddy extends OrderLists {
   private cutFrames(count: number, align: number): Word {
     const order = Math.max(PAGE, 32 - clz32(count * 4096 - 1), 31 - clz32(align));
     if (count > 2 ** (MOST - PAGE) || order > MOST) return 0;
-    this.enter();
-    const block = this.take(order);
-    if (block !== 0) {
-      // What is behind the last frame is not needed.
-      const pool = this.poolOf(block);
-      const end = block + count * PAGE_WORDS;
-      this.useFrames(pool, block, end);
-      this.mergeRange(pool, end, block + (1 << (order - 2)));
+    try {
+      this.enter();
+      const block = this.take(order);
+      if (block !== 0) {
+        // What is behind the last frame is not needed.
+        const pool = this.poolOf(block);
+        const end = block + count * PAGE_WORDS;
+        this.useFrames(pool, block, end);
+        this.mergeRange(pool, end, block + (1 << (order - 2)));
+      }
+      this.leave();
+      return block;
+    } catch (error) {
+      return this.damaged('allocPages', error);
     }
-    this.leave();
-    return block;
   }
 
   /** Pages that are in no list become frames in use. */
@@ -359,23 +372,28 @@ export class Buddy extends OrderLists {
   takeFramesAt(address: number, count: number): boolean {
     const from = Math.floor(address / 4);
     const to = from + count * PAGE_WORDS;
-    this.enter();
-    const pool = this.poolOf(from);
-    const behind = this.freeUntil(pool, from, to);
-    if (behind !== 0) {
-      const first = from & -(1 << (this.freeOrderAround(pool, from) - 2));
-      for (let block = first; block < behind; ) {
-        const order = pool.code(block);
-        this.remove(block, order);
-        pool.setCode(block, INSIDE);
-        block += 1 << (order - 2);
+    try {
+      this.enter();
+      const pool = this.poolOf(from);
+      const behind = this.freeUntil(pool, from, to);
+      if (behind !== 0) {
+        const first = from & -(1 << (this.freeOrderAround(pool, from) - 2));
+        for (let block = first; block < behind; ) {
+          const order = pool.code(block);
+          this.demandFree(block, order);
+          this.remove(block, order);
+          pool.setCode(block, INSIDE);
+          block += 1 << (order - 2);
+        }
+        this.useFrames(pool, from, to);
+        this.mergeRange(pool, first, from);
+        this.mergeRange(pool, to, behind);
       }
-      this.useFrames(pool, from, to);
-      this.mergeRange(pool, first, from);
-      this.mergeRange(pool, to, behind);
+      this.leave();
+      return behind !== 0;
+    } catch (error) {
+      return this.damaged('allocPagesAt', error) !== 0;
     }
-    this.leave();
-    return behind !== 0;
   }
 
   /** Where the last of the free blocks ends in which these pages lie; 0 when one page lies in none. */
@@ -407,31 +425,39 @@ export class Buddy extends OrderLists {
   giveFrames(address: number, count: number): boolean {
     const from = Math.floor(address / 4);
     const to = from + count * PAGE_WORDS;
-    this.enter();
-    const { i32 } = this;
-    const pool = this.poolOf(from);
-    let used = address % 4096 === 0 && pool.has(from) && to <= pool.hi;
-    for (let page = from; used && page < to; page += PAGE_WORDS) used = pool.code(page) === FRAME;
-    if (used) {
-      for (let page = from; page < to; page += PAGE_WORDS) pool.setCode(page, INSIDE);
-      i32[this.listed] += to - from;
-      i32[this.asked] -= (to - from) * 4;
-      this.mergeRange(pool, from, to);
+    try {
+      this.enter();
+      const { i32 } = this;
+      const pool = this.poolOf(from);
+      let used = address % 4096 === 0 && pool.has(from) && to <= pool.hi;
+      for (let page = from; used && page < to; page += PAGE_WORDS) used = pool.code(page) === FRAME;
+      if (used) {
+        for (let page = from; page < to; page += PAGE_WORDS) pool.setCode(page, INSIDE);
+        i32[this.listed] += to - from;
+        i32[this.asked] -= (to - from) * 4;
+        this.mergeRange(pool, from, to);
+      }
+      this.leave();
+      return used;
+    } catch (error) {
+      throw this.corrupted('deallocPages', error);
     }
-    this.leave();
-    return used;
   }
 
   // ── Looking ──
 
-  /** Figures about the heap; cheap, and as of one moment when no other thread is at work. */
+  /** Figures about the heap; cheap, and as of one moment. */
   override stats(): BuddyStats {
-    const stats = super.stats();
+    return this.atRest(() => this.figures());
+  }
+
+  protected override figures(): BuddyStats {
+    const figures = super.figures();
     const requestedBytes = this.i32[this.asked] >>> 0;
     return {
-      ...stats,
+      ...figures,
       requestedBytes,
-      wastedBytes: stats.usedBytes - requestedBytes,
+      wastedBytes: figures.usedBytes - requestedBytes,
       frames: this.i32[this.state + FRAMES],
       freeFrames: this.i32[this.state + FREE_FRAMES],
     };
@@ -439,28 +465,13 @@ export class Buddy extends OrderLists {
 
   /**
    * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may not use the heap).
+   * @throws AllocError `Corrupted` where the tags do not lead on to a next block
    */
   walk(visit: BuddyVisitor): void {
-    this.enter();
-    try {
+    this.locked(() => {
       for (const pool of this.pools)
         walkPool(pool, ({ block, order, used }) => visit(block * 4, 2 ** order, used));
-    } finally {
-      this.leave();
-    }
-  }
-
-  /**
-   * Whether every invariant holds: `validate` as a question.
-   * @returns null, or what is broken first
-   */
-  check(): string | null {
-    try {
-      this.validate();
-      return null;
-    } catch (error) {
-      return (error as Error).message;
-    }
+    });
   }
 
   protected override checkAll(): void {
@@ -468,8 +479,8 @@ export class Buddy extends OrderLists {
     if (!this.debug) return;
     for (const pool of this.pools) {
       walkPool(pool, ({ block, order, used, frame }) => {
-        if (used && !frame && !this.isSealed(pool, block, order))
-          throw new Error(`heap invariant broken: block ${block * 4} was written past its end`);
+        const sealed = !used || frame || this.isSealed(pool, block, order);
+        demand(sealed, `block ${block * 4} was written past its end`);
       });
     }
   }

@@ -31,7 +31,7 @@ export interface BlockFound {
 
 /**
  * Calls `visit` for each block of a pool in the order of addresses.
- * @throws Error where the tags do not lead on to a next block
+ * @throws AllocError `Corrupted` where the tags do not lead on to a next block
  */
 export function walkPool(pool: Pool, visit: (found: BlockFound) => void): void {
   for (let block = pool.lo; block < pool.hi; ) {
@@ -73,13 +73,14 @@ interface Sums {
   readonly blocks: number[];
 }
 
-/** @throws Error with the first broken invariant */
+/** @throws AllocError `Corrupted` with the first broken invariant */
 export function checkPools(i32: Int32Array, header: Word, pools: readonly Pool[]): void {
   const state = header + Field.own;
   const sums: Sums = { words: 0, free: 0, asked: 0, freeFrames: 0, frames: 0, blocks: new Array(32).fill(0) };
   let listed = 0;
   for (let pool = i32[state + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
     demand(++listed <= pools.length, 'the list of pools is longer than it was');
+    demand(pools.some(({ from }) => from === pool), `the list of pools holds word ${pool}, where no pool lies`);
   }
   const counted = i32[header + Field.pools];
   demand(listed === pools.length && counted === listed, `${listed} pools are listed, ${counted} were added`);

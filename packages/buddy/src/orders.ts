@@ -29,11 +29,14 @@
  *
  * Invariants: bit k of the map is set if and only if list k has a block; the blocks of list k are free and of order k; no two buddies
  * are free; a free block smaller than a page lies on a page that was touched, a larger one has touched its first page (its links).
+ *
+ * What is read from the region is checked before anything is written: the first block of a list by its tag, a link by the link back.
  */
 
 import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
-import { Field, LockedHeap, type Word } from '@shmalloc/heap-base';
+import { brokenHeap, demand, Field, LockedHeap, type Word } from '@shmalloc/heap-base';
 import {
+  CUT,
   FREE_TAG,
   INSIDE,
   layOutPool,
@@ -117,13 +120,38 @@ export abstract class OrderLists extends LockedHeap {
 
   protected override poolsChanged(): void {
     const { i32, memory } = this;
-    this.pools = [];
-    for (let from = i32[this.state + FIRST_POOL]; from !== 0; from = i32[from + NEXT_POOL]) {
+    const pools: Pool[] = [];
+    for (const from of this.listPools()) {
       const layout = layOutPool(from, i32[from + POOL_END]);
-      if (layout !== null) this.pools.push(new Pool(memory, from, layout));
+      if (layout !== null) pools.push(new Pool(memory, from, layout));
     }
-    this.pools.sort((a, b) => a.lo - b.lo);
-    this.pool = this.pools[0] ?? NO_POOL;
+    pools.sort((a, b) => a.lo - b.lo);
+    this.pools = pools;
+    this.pool = pools[0] ?? NO_POOL;
+  }
+
+  /**
+   * The first words of all pools, in the order of the list. Bounded: a list that damage has made endless covers more than the memory has before long.
+   * @throws AllocError `Corrupted` where no pool can lie, or when their number is not that which was added
+   */
+  private listPools(): Word[] {
+    const { i32, header } = this;
+    const counted = i32[header + Field.pools];
+    const own = this.state + STATE_WORDS;
+    const found: Word[] = [];
+    let covered = 0;
+    for (let pool = i32[this.state + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+      const end = i32[pool + POOL_END];
+      const ordered = pool % 4 === 0 && end % 4 === 0 && end > pool + 4;
+      const placed = pool > 0 && end <= i32.length && (pool >= own || end <= header);
+      demand(ordered && placed, `the list of pools holds word ${pool}, where no pool lies`);
+      covered += end - pool;
+      demand(found.length < counted, `the list of pools is longer than the ${counted} that were added`);
+      demand(covered <= i32.length, 'the list of pools is longer than the memory: it goes round in circles');
+      found.push(pool);
+    }
+    demand(found.length === counted, `${found.length} pools are listed, ${counted} were added`);
+    return found;
   }
 
   /**
@@ -161,7 +189,7 @@ export abstract class OrderLists extends LockedHeap {
   protected override addPool(first: Word, end: Word): AllocError | null {
     const { i32, header, state, memory } = this;
     const [from, to] = poolIn(first, end);
-    for (let pool = i32[state + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+    for (const pool of this.listPools()) {
       if (pool >= to || i32[pool + POOL_END] <= from) continue;
       const range = `[${first * 4}, ${end * 4}) overlaps the pool [${pool * 4}, ${i32[pool + POOL_END] * 4})`;
       return new AllocError('MemoryOverlap', range);
@@ -199,13 +227,14 @@ export abstract class OrderLists extends LockedHeap {
   private insert(pool: Pool, block: Word, order: number): void {
     const { i32 } = this;
     const head = this.heads + order;
+    const next = i32[head];
+    if (next !== 0 && i32[next + PREV] !== 0) this.wrongLink(next);
     if (order < PAGE) pool.setTag(block, TAG + order);
     else {
       pool.setCode(block, order);
       i32[this.freeFrames] += 1 << (order - PAGE);
       this.touch(pool, block, 2);
     }
-    const next = i32[head];
     i32[block + NEXT] = next;
     i32[block + PREV] = 0;
     i32[head] = block;
@@ -221,14 +250,37 @@ export abstract class OrderLists extends LockedHeap {
     const { i32 } = this;
     const next = i32[block + NEXT];
     const prev = i32[block + PREV];
+    const link = prev !== 0 ? prev + NEXT : this.heads + order;
+    if (i32[link] !== block || (next !== 0 && i32[next + PREV] !== block)) this.wrongLink(block);
     if (order >= PAGE) i32[this.freeFrames] -= 1 << (order - PAGE);
     if (next !== 0) i32[next + PREV] = prev;
-    if (prev !== 0) {
-      i32[prev + NEXT] = next;
-      return;
-    }
-    i32[this.heads + order] = next;
-    if (next === 0) i32[this.map] &= ~(1 << order);
+    i32[link] = next;
+    if (next === 0 && prev === 0) i32[this.map] &= ~(1 << order);
+  }
+
+  /**
+   * Demands a free block of this order, before it is taken.
+   * @throws AllocError `Corrupted`
+   * @internal
+   */
+  protected demandFree(block: Word, order: number): void {
+    const pool = this.poolOf(block);
+    const placed = (block & ((1 << (order - 2)) - 1)) === 0 && pool.has(block);
+    if (!placed || (order < PAGE && pool.code(block) !== CUT) || !this.isFree(pool, block, order))
+      throw brokenHeap(`word ${block}, which should be a free block of order ${order}, is none`);
+  }
+
+  /** @throws AllocError `Corrupted` */
+  private wrongLink(block: Word): never {
+    throw brokenHeap(`the links of the free block ${block * 4} lead nowhere: it was written to`);
+  }
+
+  /**
+   * @throws AllocError `Corrupted`
+   * @internal
+   */
+  protected wrongTag(block: Word): never {
+    throw brokenHeap(`the tag of the block ${block * 4} is that of no block`);
   }
 
   /**
@@ -251,7 +303,9 @@ export abstract class OrderLists extends LockedHeap {
     const found = 31 - clz32(fits & -fits);
     const head = this.heads + found;
     const block = i32[head];
+    this.demandFree(block, found);
     const next = i32[block + NEXT];
+    if (next !== 0 && i32[next + PREV] !== block) this.wrongLink(block);
     i32[head] = next;
     if (next !== 0) i32[next + PREV] = 0;
     else i32[this.map] &= ~(1 << found);
@@ -296,6 +350,7 @@ export abstract class OrderLists extends LockedHeap {
       const half = 1 << (order - 2);
       const buddy = block ^ half;
       if (!pool.has(buddy) || pool.code(buddy) !== order) break;
+      if (Math.max(block, buddy) + half > pool.hi) this.wrongTag(buddy);
       this.remove(buddy, order);
       pool.setCode(block | half, INSIDE);
       block &= ~half;

@@ -5,11 +5,14 @@ import test from 'ava';
 import { ASKED, FREE_FRAMES, HEADS, MAP } from '../dist/orders.js';
 import { layOutPool } from '../dist/pool.js';
 
-/** First word of the state: behind the header of 48 words. */
-const STATE = 48;
+/** Words of the header, in front of the state. */
+const HEADER_WORDS = 48;
 
 interface Anatomy {
   readonly words: Int32Array;
+  /** First word of the header and of the state. */
+  readonly header: number;
+  readonly state: number;
   readonly bytes: Uint8Array;
   /** Where the tag of the granule, and the code of the page, at an address lie. */
   tag(address: number): number;
@@ -26,13 +29,17 @@ function anatomy(): Anatomy {
   const large = heap.malloc(16_384);
   const used = heap.alignedAlloc(128, 64);
   const { i32: words, u8: bytes } = heap.memory;
-  const from = words[STATE];
+  const header = heap.share().start / 4;
+  const state = header + HEADER_WORDS;
+  const from = words[state];
   const layout = layOutPool(from, words[from + 1]);
   if (layout === null) throw new Error('no pool');
   const page = layout.lo >>> 10;
   return {
     heap,
     words,
+    header,
+    state,
     bytes,
     used,
     free: used + 64,
@@ -65,27 +72,27 @@ const FAULTS: readonly [message: RegExp, plant: (on: Anatomy) => void][] = [
   [/row was never cleared/, ({ bytes, code, used }) => (bytes[code(used)] &= ~64)],
   [/and its buddy are both free/, ({ bytes, tag, used }) => (bytes[tag(used)] = 128 + 6)],
   [/words are free, counted are/, ({ bytes, tag, free }) => (bytes[tag(free)] = 192 + 6)],
-  [/bytes were asked for, counted are/, ({ words }) => words[STATE + ASKED]++],
+  [/bytes were asked for, counted are/, ({ words, state }) => words[state + ASKED]++],
   [/bytes were asked for, counted are/, ({ bytes, tag, used }) => (bytes[tag(used) + 1] = 5)],
-  [/whole pages are free, counted are/, ({ words }) => words[STATE + FREE_FRAMES]--],
-  [/the map and the head of list 6 differ/, ({ words }) => (words[STATE + MAP] &= ~64)],
-  [/the map and the head of list 5 differ/, ({ words }) => (words[STATE + MAP] |= 32)],
+  [/whole pages are free, counted are/, ({ words, state }) => words[state + FREE_FRAMES]--],
+  [/the map and the head of list 6 differ/, ({ words, state }) => (words[state + MAP] &= ~64)],
+  [/the map and the head of list 5 differ/, ({ words, state }) => (words[state + MAP] |= 32)],
   [
     /list 6 holds word .*, which is no free block of it/,
-    ({ words, used }) => (words[STATE + HEADS + 6] = used / 4),
+    ({ words, state, used }) => (words[state + HEADS + 6] = used / 4),
   ],
   [/links of list 6 differ/, ({ words, free }) => (words[free / 4 + 1] = 99)],
   [/list 6 holds more than|links of list 6 differ/, ({ words, free }) => (words[free / 4] = free / 4)],
   [
     /list 6 holds 0 of/,
-    ({ words }) => {
-      words[STATE + HEADS + 6] = 0;
-      words[STATE + MAP] &= ~64;
+    ({ words, state }) => {
+      words[state + HEADS + 6] = 0;
+      words[state + MAP] &= ~64;
     },
   ],
-  [/list of pools is longer/, ({ words }) => (words[words[STATE]] = words[STATE])],
-  [/pools are listed, .* were added/, ({ words }) => words[36]++],
-  [/words in pools, counted are/, ({ words }) => words[33]++],
+  [/list of pools is longer/, ({ words, state }) => (words[words[state]] = words[state])],
+  [/pools are listed, .* were added/, ({ words, header }) => words[header + 36]++],
+  [/words in pools, counted are/, ({ words, header }) => words[header + 33]++],
 ];
 
 for (const [nth, [message, plant]] of FAULTS.entries()) {
@@ -98,8 +105,8 @@ for (const [nth, [message, plant]] of FAULTS.entries()) {
 }
 
 test('a page in use that does not count as touched is found', (t) => {
-  const { heap, words, large } = anatomy();
-  const from = words[STATE];
+  const { heap, words, state, large } = anatomy();
+  const from = words[state];
   const layout = layOutPool(from, words[from + 1]);
   if (layout === null) return t.fail();
   const page = (large >>> 12) - (layout.lo >>> 10);

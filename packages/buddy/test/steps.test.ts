@@ -8,7 +8,7 @@ const orders = (bytes: number): number => Math.log2(bytes) - 4;
 
 /** Accesses to the region's words by one call, the most that there were: counted from outside. */
 function worst(bytes: number): number {
-  const handle = Buddy.create({ memory: new SharedArrayBuffer(bytes) }).share();
+  const handle = Buddy.create({ memory: new SharedArrayBuffer(bytes), lock: 'outside' }).share();
   const memory = SharedMemory.from(handle.memory);
   let steps = 0;
   memory.i32 = new Proxy(memory.i32, {

@@ -46,6 +46,8 @@
  * is handed out again (so that a second free is seen).
  */
 
+import { AllocError } from '@shmalloc/allocator-api';
+
 /** Flags in a block's header, and the mask of its size. */
 export const FREE = 1;
 export const PREV_FREE = 2;
@@ -79,10 +81,19 @@ export function sealOf(block: number, size: number): number {
 }
 
 /**
- * For walkers that check invariants.
- * @throws Error with `broken` unless `holds`
+ * For all that follows what lies in the region: walkers that check invariants, and operations before they write.
+ * @throws AllocError `Corrupted` with `broken` unless `holds`
  * @public
  */
 export function demand(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw new Error(`heap invariant broken: ${broken}`);
+  if (!holds) throw brokenHeap(broken);
+}
+
+/**
+ * The error of an invariant that does not hold, for places where the message is not to be composed unless it is needed.
+ * @param broken - which
+ * @public
+ */
+export function brokenHeap(broken: string): AllocError {
+  return new AllocError('Corrupted', `heap invariant broken: ${broken}`);
 }

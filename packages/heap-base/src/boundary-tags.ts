@@ -2,11 +2,13 @@
  * Handing out, taking back and resizing blocks with boundary tags (`block.ts` has the picture). What is left to the algorithm is one
  * question: in which structure are the free blocks kept, and which of them does a request take?
  *
- * Everything here is constant time; only the algorithm's search is its own.
+ * Everything here is constant time; only the algorithm's search is its own. What is read from the region is checked where it is read
+ * anyway, before anything is written: a free block by its footer, a link by the link back, the top by its place.
  */
 
 import type { SharedMemory } from '@shmalloc/allocator-api';
 import * as block_ from './block.ts';
+import { brokenHeap } from './block.ts';
 import { Field, type Word } from './header.ts';
 import { PoolHeap } from './pools.ts';
 
@@ -33,7 +35,10 @@ export abstract class BoundaryTagHeap extends PoolHeap {
 
   // ── What an algorithm gives: the set of free blocks ──
 
-  /** Takes a free block of at least `size` words out of the set; 0 when it has none, and then the request is cut from the top. */
+  /**
+   * Takes a free block of at least `size` words out of the set, after {@link PoolHeap.freeBlock}; 0 when it has none, and then the request is cut from
+   * the top.
+   */
   protected abstract take(size: number): Word;
   /** The same when the top cannot meet the request either: a block that `take` passed over, or 0. */
   protected abstract takeTight(size: number): Word;
@@ -83,12 +88,19 @@ export abstract class BoundaryTagHeap extends PoolHeap {
       const tight = this.takeTight(size);
       return tight === 0 ? 0 : this.cut(tight, size);
     }
+    this.demandTop(block, end);
     i32[this.top] = end;
     i32[end] = 0;
     if (end > i32[this.topMark]) this.mark(end);
     i32[block] = size;
     if (this.debug) this.seal(block, size);
     return block + 1;
+  }
+
+  /** Demands that the top begins here and may rise to `end`, which is not beyond TOP_END. */
+  private demandTop(top: Word, end: Word): void {
+    if (top < this.lowest || end >= this.highest || (top & 3) !== 3 || this.i32[top] !== 0)
+      throw brokenHeap(`word ${top} is not where the top can begin`);
   }
 
   /** The top has risen to where it never was: what lies below counts as touched. */
@@ -111,6 +123,7 @@ export abstract class BoundaryTagHeap extends PoolHeap {
       i32[this.listed] -= size;
     } else {
       if (block + size > i32[this.topEnd]) return 0;
+      this.demandTop(hole, block + size);
       this.raiseTop(block + size);
       i32[this.listed] += gap;
     }
@@ -172,9 +185,10 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     let whole = size;
     if (i32[block] & PREV_FREE) {
       start = i32[block - 1];
-      i32[block] = 0; // this header is inside a free stretch now and must not look like one in use
-      const prevSize = i32[start] & SIZE;
+      const prevSize = this.freeSize(start);
+      if (prevSize === 0 || start + prevSize !== block) this.notFree(start);
       this.remove(start, prevSize);
+      i32[block] = 0; // this header is inside a free stretch now and must not look like one in use
       whole += prevSize;
     }
     if (next === i32[this.top]) {
@@ -185,8 +199,9 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     }
     const nextHeader = i32[next];
     if (nextHeader & FREE) {
-      this.remove(next, nextHeader & SIZE);
-      whole += nextHeader & SIZE;
+      const nextSize = this.freeBlock(next);
+      this.remove(next, nextSize);
+      whole += nextSize;
     }
     const behind = start + whole;
     i32[start] = whole | FREE;
@@ -207,9 +222,10 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     const next = block + old;
     if (size > old && next === i32[this.top]) {
       if (block + size > i32[this.topEnd]) return false;
+      this.demandTop(next, block + size);
       this.raiseTop(block + size);
     } else if (size > old) {
-      const nextSize = this.freeSize(next);
+      const nextSize = (i32[next] & FREE) === 0 ? 0 : this.freeBlock(next);
       if (old + nextSize < size) return false;
       this.remove(next, nextSize);
       this.freeRest(block + size, old + nextSize - size);

@@ -1,7 +1,9 @@
 /** Making a heap and attaching to one: the same for every algorithm, which gives its class. */
 
 import {
+  AllocError,
   checkChoice,
+  checkOptions,
   type Handle,
   openRegion,
   publishHeader,
@@ -13,6 +15,7 @@ import {
   type HeapLayout,
   LOCK_KINDS,
   type LockKind,
+  notShared,
   openHeader,
   type Word,
   writeHeader,
@@ -24,13 +27,25 @@ import type { LockedHeap } from './locked-heap.ts';
  * @public
  */
 export interface HeapOptions extends RegionOptions {
-  /** Default `'none'`: one thread. */
+  /**
+   * Default `'spin'`: any number of threads. `'none'` is for one thread, without a lock, and cannot be shared; `'outside'` is the same for a heap that
+   * something else guards.
+   */
   lock?: LockKind | undefined;
   /**
    * Detect every wrong free exactly and every write past a block's end, for 4 bytes a block. Clears, and so touches, all memory that the heap
    * is given. Default false.
    */
   debug?: boolean | undefined;
+}
+
+/**
+ * What an attaching thread may say.
+ * @public
+ */
+export interface AttachOptions {
+  /** `'outside'` for a heap that was made with it, and has to be said then: this thread knows what guards the heap. Any other kind has to be the heap's. */
+  lock?: LockKind | undefined;
 }
 
 /**
@@ -44,11 +59,19 @@ export interface HeapClass<H extends LockedHeap> {
 
 /**
  * Makes a heap of this class: a region, its header, and all of the rest as the first pool.
+ * @param heapClass - the algorithm
+ * @param options - what the caller was given
+ * @param own - names of the options that the algorithm has besides {@link HeapOptions}
  * @throws TypeError, RangeError or AllocError, naming the option
  * @public
  */
-export function createHeap<H extends LockedHeap>(heapClass: HeapClass<H>, options: HeapOptions): H {
-  const lock = checkChoice('lock', options.lock ?? 'none', LOCK_KINDS);
+export function createHeap<H extends LockedHeap>(
+  heapClass: HeapClass<H>,
+  options: HeapOptions,
+  own: readonly string[] = [],
+): H {
+  checkOptions(options, own);
+  const lock = checkChoice('lock', options.lock ?? 'spin', LOCK_KINDS);
   const { debug = false } = options;
   if (typeof debug !== 'boolean') throw new TypeError(`debug must be true or false, got ${debug}`);
   const memory = openRegion(options);
@@ -62,10 +85,29 @@ export function createHeap<H extends LockedHeap>(heapClass: HeapClass<H>, option
 
 /**
  * Attaches to the heap that a handle names, in any thread.
- * @throws TypeError or AllocError `InvalidParam` when no such heap lies there
+ * @throws TypeError or AllocError `InvalidParam` when no such heap lies there, or when it has another lock than `options` say
  * @public
  */
-export function attachHeap<H extends LockedHeap>(heapClass: HeapClass<H>, handle: Handle): H {
+export function attachHeap<H extends LockedHeap>(
+  heapClass: HeapClass<H>,
+  handle: Handle,
+  options: AttachOptions = {},
+): H {
+  checkOptions(options, []);
+  const asked = options.lock === undefined ? undefined : checkChoice('lock', options.lock, LOCK_KINDS);
   const { memory, header } = openHeader(handle, heapClass.layout);
-  return new heapClass(memory, header);
+  const heap = new heapClass(memory, header);
+  checkLock(heapClass.layout.algorithm, LOCK_KINDS[memory.i32[header + Field.lockKind]], asked);
+  return heap;
+}
+
+/** Demands that a thread that attaches knows what guards the heap. */
+function checkLock(algorithm: string, found: LockKind, asked: LockKind | undefined): void {
+  if (found === 'none') throw notShared(algorithm);
+  if (asked === found || (asked === undefined && found !== 'outside')) return;
+  const message =
+    found === 'outside'
+      ? `this ${algorithm} heap has lock: 'outside': something else has to guard it. attach(handle, { lock: 'outside' }) says that it does`
+      : `this ${algorithm} heap has lock: '${found}', not '${asked}'`;
+  throw new AllocError('InvalidParam', message);
 }

@@ -8,7 +8,7 @@
  *   1  ALGORITHM  four letters, e.g. "TLSF"
  *   2  VERSION    of this header and of the algorithm's own layout
  *   3  STATE      words of the algorithm's own state: its geometry
- *   4  LOCK_KIND  0 none · 1 spin · 2 mutex
+ *   4  LOCK_KIND  0 none · 1 spin · 2 mutex · 3 outside
  *   5  DEBUG      0 or 1
  *   6  END        first word behind the header and the algorithm's state
  *   7  NULL_WORDS words from address 0 on that have the pattern of NULL; 0 in a region that starts elsewhere
@@ -50,6 +50,9 @@ export type Word = number;
 /** Lines of cache and header alike, in bytes. */
 const HEADER_ALIGN = 64;
 
+/** Words of the largest zone of NULL. */
+const LARGEST_ZONE = 256;
+
 /** What a region must have room for behind the header and the state, in bytes: a pool with a few blocks, of most algorithms. */
 const SMALLEST_POOL = 64;
 
@@ -82,13 +85,23 @@ export const Field = {
  * What a lock-based algorithm can put around its operations; the position is what the header records.
  * @public
  */
-export const LOCK_KINDS = ['none', 'spin', 'mutex'] as const;
+export const LOCK_KINDS = ['none', 'spin', 'mutex', 'outside'] as const;
 
 /**
- * What stands around every operation: nothing (for one thread), a spin lock, or a futex.
+ * What stands around every operation: a spin lock, a futex, or nothing. With `'none'` the heap is for one thread and cannot be shared. `'outside'` is
+ * the same code for a heap that something else guards, or that is handed on from one thread to another: it can be shared, and `attach` has to
+ * ask for it too.
  * @public
  */
 export type LockKind = (typeof LOCK_KINDS)[number];
+
+/** The error of sharing a heap that is for one thread. */
+export function notShared(algorithm: string): AllocError {
+  return new AllocError(
+    'Unsupported',
+    `this ${algorithm} heap was made with lock: 'none', for one thread. To share it make it with lock: 'spin' or 'mutex'; with lock: 'outside' when something else guards it`,
+  );
+}
 
 /**
  * What an algorithm's header says of it.
@@ -112,7 +125,7 @@ function codeWord(code: string): number {
   return [...code].reduce((word, letter) => (word << 8) | letter.charCodeAt(0), 0);
 }
 
-/** Bytes from the region's start to its first pool. */
+/** Bytes from the header to the first pool. */
 export function headerBytes(layout: HeapLayout): number {
   return alignUp((Field.own + layout.stateWords) * 4, HEADER_ALIGN);
 }
@@ -125,7 +138,7 @@ export function headerBytes(layout: HeapLayout): number {
 export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: LockKind, debug: boolean): Word {
   const start = headerStart(memory, HEADER_ALIGN);
   const end = start + headerBytes(layout);
-  // Refused before anything is written: the memory may be somebody's.
+  // Refused before anything is written: the memory may be in use.
   const needed = end + (layout.smallestPool ?? SMALLEST_POOL) - memory.start;
   if (memory.start + needed > memory.end) {
     throw new AllocError(
@@ -148,7 +161,7 @@ export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: Lock
 export function lockOf(memory: SharedMemory, header: Word): Lock | null {
   const kind = LOCK_KINDS[memory.i32[header + Field.lockKind]];
   const address = (header + Field.lock) * 4;
-  if (kind === 'none') return null;
+  if (kind === 'none' || kind === 'outside') return null;
   return kind === 'spin' ? new SpinLock(memory, address) : new Mutex(memory, address);
 }
 
@@ -160,8 +173,21 @@ export function openHeader(handle: Handle, layout: HeapLayout): { memory: Shared
   const kind = kindOf(layout);
   const opened = openAny(handle, kind);
   const { memory, header } = opened;
-  demandWord(kind, header, 'geometry', memory.i32[header + Field.state], layout.stateWords);
+  const { i32 } = memory;
+  const demand = (what: string, field: Word, expected: number): void =>
+    demandWord(kind, header, what, i32[header + field], expected);
+  demand('geometry', Field.state, layout.stateWords);
+  demand('end of the state', Field.end, header + headerBytes(layout) / 4);
+  // The header lies directly behind the zone of NULL, or there is none.
+  demand('zone of NULL', Field.nullWords, isNullZone(i32[header + Field.nullWords], header) ? i32[header + Field.nullWords] : 0);
+  demand('lock kind', Field.lockKind, i32[header + Field.lockKind] & 3);
+  demand('debug', Field.debug, i32[header + Field.debug] & 1);
   return opened;
+}
+
+/** Whether a zone of NULL of so many words can lie in front of this header. */
+function isNullZone(words: number, header: Word): boolean {
+  return words === header && words > 0 && words <= LARGEST_ZONE;
 }
 
 function kindOf({ algorithm, code, version }: HeapLayout): HeaderKind {

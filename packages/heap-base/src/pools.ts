@@ -12,8 +12,8 @@
  */
 
 import { AllocError, alignUp, type SharedMemory } from '@shmalloc/allocator-api';
-import { demand, FIRST_BLOCK, FREE, GRANULE, NEXT_POOL, POOL_END, PREV_FREE, SIZE, sealOf } from './block.ts';
-import { Field, type Word } from './header.ts';
+import { brokenHeap, demand, FIRST_BLOCK, FREE, GRANULE, NEXT_POOL, POOL_END, PREV_FREE, SIZE, sealOf } from './block.ts';
+import { Field, headerBytes, type Word } from './header.ts';
 import { LockedHeap } from './locked-heap.ts';
 
 /** Offsets in the state, in words. */
@@ -111,7 +111,7 @@ export abstract class PoolHeap extends LockedHeap {
     const { i32 } = this;
     let lowest = 0x3fffffff;
     let highest = 0;
-    for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+    for (const pool of this.#list()) {
       lowest = Math.min(lowest, pool + FIRST_BLOCK);
       highest = Math.max(highest, i32[pool + POOL_END] + 1);
     }
@@ -131,7 +131,9 @@ export abstract class PoolHeap extends LockedHeap {
     const [first, end] = poolIn(from, to);
     let before = 0; // the pool that ends where this one starts
     let after = 0; //  the pool that starts where this one ends
-    for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+    const pools = this.#list();
+    this.#demandTop(pools);
+    for (const pool of pools) {
       const poolEnd = i32[pool + POOL_END] + 1;
       if (pool < end && poolEnd > first) {
         const range = `[${from * 4}, ${to * 4}) overlaps the pool [${pool * 4}, ${poolEnd * 4})`;
@@ -181,7 +183,66 @@ export abstract class PoolHeap extends LockedHeap {
   /** Words of the free block at the end of a pool. */
   #tailSize(end: Word): number {
     const { i32 } = this;
-    return end !== 0 && (i32[end] & PREV_FREE) !== 0 ? i32[i32[end - 1]] & SIZE : 0;
+    if (end === 0 || (i32[end] & PREV_FREE) === 0) return 0;
+    const size = this.freeBlock(i32[end - 1]);
+    demand(i32[end - 1] + size === end, `the free block before word ${end} does not end there`);
+    return size;
+  }
+
+  /**
+   * All pools, in the order of the list. Bounded: a list that damage has made endless covers more than the memory has before long.
+   * @throws AllocError `Corrupted` where no pool can lie, or when their number is not that which was added
+   */
+  #list(): Word[] {
+    const { i32, header } = this;
+    const counted = i32[header + Field.pools];
+    const state = header + headerBytes(this.layout) / 4;
+    const pools: Word[] = [];
+    let covered = 0;
+    for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+      const end = i32[pool + POOL_END];
+      const ordered = pool % GRANULE === 0 && end % GRANULE === GRANULE - 1 && end > pool + FIRST_BLOCK;
+      const placed = pool > 0 && end < i32.length && (pool >= state || end < header);
+      demand(ordered && placed, `the pool list holds word ${pool}, where no pool lies`);
+      covered += end + 1 - pool;
+      demand(pools.length < counted, 'the pool list holds more pools than were added');
+      demand(covered <= i32.length, 'the pool list goes round in circles');
+      pools.push(pool);
+    }
+    demand(pools.length === counted, 'the pool list holds fewer pools than were added');
+    return pools;
+  }
+
+  /** Demands that the top is the tail of one of these pools, or that there is none. */
+  #demandTop(pools: readonly Word[]): void {
+    const { i32 } = this;
+    const top = i32[this.top];
+    const end = i32[this.topEnd];
+    if (top === 0 && end === 0) return;
+    const pool = pools.find((each) => i32[each + POOL_END] === end) ?? 0;
+    const tail = pool !== 0 && top >= pool + FIRST_BLOCK && top <= end && top % GRANULE === GRANULE - 1;
+    demand(tail && (i32[top] & SIZE) === 0, 'the top lies in no pool');
+  }
+
+  /**
+   * The size in words of what has to be a free block: its footer names it, which words of a program, or of nothing, do not.
+   * @throws AllocError `Corrupted` when it is none
+   */
+  protected freeBlock(block: Word): number {
+    const header = this.i32[block];
+    const size = header & SIZE;
+    if ((header & FREE) === 0 || this.i32[block + size - 1] !== block) this.notFree(block);
+    return size;
+  }
+
+  /** @throws AllocError `Corrupted` */
+  protected notFree(block: Word): never {
+    throw brokenHeap(`word ${block}, which should be a free block of the set, is none`);
+  }
+
+  /** @throws AllocError `Corrupted` */
+  protected wrongLink(block: Word): never {
+    throw brokenHeap(`the links of the free block at word ${block} lead nowhere: it was written to`);
   }
 
   /**
@@ -232,44 +293,28 @@ export abstract class PoolHeap extends LockedHeap {
   /**
    * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may not use the heap). The top,
    * when there is any, is visited as a free block.
+   * @throws AllocError `Corrupted` where the blocks do not lead on to a next one
    */
   walk(visit: BlockVisitor): void {
-    this.enter();
-    try {
+    this.locked(() => {
       const { i32 } = this;
-      for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+      for (const pool of this.#list()) {
+        const end = i32[pool + POOL_END];
         let block = pool + FIRST_BLOCK;
-        for (; (i32[block] & SIZE) !== 0; block += i32[block] & SIZE) {
-          visit((block + 1) * 4, ((i32[block] & SIZE) - 1) * 4, (i32[block] & FREE) === 0);
+        for (let size = i32[block] & SIZE; size !== 0; size = i32[block] & SIZE) {
+          demand(size > 0 && block + size <= end, `the block at word ${block} has a size of ${size} words`);
+          visit((block + 1) * 4, (size - 1) * 4, (i32[block] & FREE) === 0);
+          block += size;
         }
-        if (block < i32[pool + POOL_END]) visit((block + 1) * 4, (this.topSize() - 1) * 4, false);
+        if (block < end) visit((block + 1) * 4, (this.topSize() - 1) * 4, false);
       }
-    } finally {
-      this.leave();
-    }
-  }
-
-  /**
-   * Whether every invariant holds: `validate` as a question.
-   * @returns null, or what is broken first
-   */
-  check(): string | null {
-    try {
-      this.validate();
-      return null;
-    } catch (error) {
-      return (error as Error).message;
-    }
+    });
   }
 
   protected override checkAll(): void {
     const { i32, header } = this;
-    const found = { blocks: 0, free: 0, used: 0, pools: 0, top: 0 };
-    for (let pool = i32[this.pools]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
-      demand(++found.pools <= i32[header + Field.pools], 'the pool list holds more pools than were added');
-      this.#checkPool(pool, found);
-    }
-    demand(found.pools === i32[header + Field.pools], 'the pool list holds fewer pools than were added');
+    const found = { blocks: 0, free: 0, used: 0, top: 0 };
+    for (const pool of this.#list()) this.#checkPool(pool, found);
     demand(found.top === this.topSize(), 'the top lies in no pool');
     const { used, free } = found;
     demand(free === i32[this.listed], `${free} words are free, counted are ${i32[this.listed]}`);

@@ -95,7 +95,10 @@ test('memory that is managed already, that is the state, that is outside or too 
     heap.validate();
   };
   refused(60 * KIB, 64 * KIB, 'MemoryOverlap', /overlaps the pool/);
-  refused(0, 64, 'MemoryOverlap', /overlaps the heap's own state/);
+  // The zone of NULL belongs to the state; so does each byte of it, and of the header behind it.
+  refused(0, 64, 'MemoryOverlap', /overlaps the heap's own state \[0, 320\)/);
+  refused(16, 48, 'MemoryOverlap', /overlaps the heap's own state \[0, 320\)/);
+  refused(128, 64, 'MemoryOverlap', /overlaps the heap's own state \[0, 320\)/);
   refused(
     1000 * KIB,
     64 * KIB,
@@ -108,7 +111,8 @@ test('memory that is managed already, that is the state, that is outside or too 
 });
 
 test('a region that is too small is refused by name, and nothing in it has changed', (t) => {
-  for (const bytes of [128, 276, 300]) {
+  // 64 bytes of NULL, 256 of header and state, and the smallest pool.
+  for (const bytes of [64, 128, 320, 380]) {
     const memory = new SharedArrayBuffer(bytes);
     new Uint8Array(memory).fill(0xaa);
     t.throws(() => StackHeap.create({ memory }), {
@@ -120,7 +124,9 @@ test('a region that is too small is refused by name, and nothing in it has chang
       `${bytes}`,
     );
   }
-  StackHeap.create({ bytes: 320, backing: 'sab' }).validate();
+  StackHeap.create({ bytes: 384, backing: 'sab' }).validate();
+  // A region that starts elsewhere has no NULL in front.
+  StackHeap.create({ memory: new SharedArrayBuffer(384), start: 64 }).validate();
 });
 
 test('init forgets everything and manages the new range alone', (t) => {

@@ -1,5 +1,6 @@
 import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
 import {
+  type AttachOptions,
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
   BoundaryTagHeap,
@@ -38,8 +39,8 @@ export class StackHeap extends BoundaryTagHeap {
     return createHeap(StackHeap, options);
   }
 
-  static attach(handle: Handle): StackHeap {
-    return attachHeap(StackHeap, handle);
+  static attach(handle: Handle, options: AttachOptions = {}): StackHeap {
+    return attachHeap(StackHeap, handle, options);
   }
 
   protected override clear(): void {

@@ -21,6 +21,7 @@
 
 import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
 import {
+  type AttachOptions,
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
   BoundaryTagHeap,
@@ -98,10 +99,11 @@ export class Tlsf extends BoundaryTagHeap {
   /**
    * Attaches to a heap that another thread has made.
    * @param handle - what its `share()` returned
-   * @throws TypeError or AllocError `InvalidParam` when no TLSF heap of this version lies there
+   * @param options - has to say `lock: 'outside'` for a heap that was made with it
+   * @throws TypeError or AllocError `InvalidParam` when no TLSF heap of this version lies there, or one with another lock
    */
-  static attach(handle: Handle): Tlsf {
-    return attachHeap(Tlsf, handle);
+  static attach(handle: Handle, options: AttachOptions = {}): Tlsf {
+    return attachHeap(Tlsf, handle, options);
   }
 
   protected override clear(): void {
@@ -123,7 +125,9 @@ export class Tlsf extends BoundaryTagHeap {
     }
     const head = this.heads + (first << SECOND) + 31 - clz32(seconds & -seconds);
     const block = i32[head];
+    if (this.freeBlock(block) < size) this.notFree(block);
     const next = i32[block + NEXT];
+    if (next !== 0 && i32[next + PREV] !== block) this.wrongLink(block);
     i32[head] = next;
     if (next !== 0) i32[next + PREV] = 0;
     else this.clearBits(head - this.heads);
@@ -136,8 +140,10 @@ export class Tlsf extends BoundaryTagHeap {
    */
   protected override takeTight(size: number): Word {
     const block = this.i32[this.heads + floor(size)];
-    if (block === 0 || this.freeSize(block) < size) return 0;
-    this.remove(block, this.freeSize(block));
+    if (block === 0) return 0;
+    const found = this.freeBlock(block);
+    if (found < size) return 0;
+    this.remove(block, found);
     return block;
   }
 
@@ -151,6 +157,7 @@ export class Tlsf extends BoundaryTagHeap {
     const list = floor(size);
     const head = this.heads + list;
     const next = i32[head];
+    if (next !== 0 && (i32[next + PREV] !== 0 || this.freeSize(next) === 0)) this.wrongLink(next);
     i32[block + NEXT] = next;
     i32[block + PREV] = 0;
     i32[head] = block;
@@ -162,14 +169,13 @@ export class Tlsf extends BoundaryTagHeap {
     const { i32 } = this;
     const next = i32[block + NEXT];
     const prev = i32[block + PREV];
+    if (next !== 0 && i32[next + PREV] !== block) this.wrongLink(block);
+    const list = prev !== 0 ? 0 : floor(size);
+    const link = prev !== 0 ? prev + NEXT : this.heads + list;
+    if (i32[link] !== block) this.wrongLink(block);
     if (next !== 0) i32[next + PREV] = prev;
-    if (prev !== 0) {
-      i32[prev + NEXT] = next;
-      return;
-    }
-    const list = floor(size);
-    i32[this.heads + list] = next;
-    if (next === 0) this.clearBits(list);
+    i32[link] = next;
+    if (next === 0 && prev === 0) this.clearBits(list);
   }
 
   /** A list has got its first block. */
