@@ -127,8 +127,9 @@ function reapRecord(slab: SlabCore, cpu: Word, name: number): void {
   const dead = Atomics.load(i32, cpu + Cpu.thread);
   // 0: it was expected, and has not come.
   if (dead !== 0 && dead !== threadId) {
-    reapClaims(slab, dead);
+    // The lock first: all that follows takes it.
     repairAfter(slab, dead);
+    reapClaims(slab, dead);
     slab.lookAround();
     forEachPage(slab, (page) => {
       if ((slab.i32[page + Page.owner] & ~IN_FULL) === dead) adopt(slab, page);

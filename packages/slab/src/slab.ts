@@ -181,9 +181,13 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
       const page = i32[this.direct + 29 - clz32((size - 1) | 7)];
       const block = i32[page + FREE];
       if (block > 0) {
-        i32[page + FREE] = i32[block];
-        i32[page + USED]++;
-        return (block << 2) >>> 0;
+        const next = i32[block];
+        // A link that was written over and leads out of memory gives undefined. Costs nothing while none has: the engine's compiler knows it for a number.
+        if (next !== undefined) {
+          i32[page + FREE] = next;
+          i32[page + USED]++;
+          return (block << 2) >>> 0;
+        }
       }
     }
     return this.mallocEdge(size, 1);
@@ -413,9 +417,12 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
       const page = i32[cache.current];
       const node = i32[page + FREE];
       if (node > 0) {
-        i32[page + FREE] = i32[node];
-        i32[page + USED]++;
-        return ((node - cache.shape.node) << 2) >>> 0;
+        const next = i32[node];
+        if (next !== undefined) {
+          i32[page + FREE] = next;
+          i32[page + USED]++;
+          return ((node - cache.shape.node) << 2) >>> 0;
+        }
       }
     }
     return (cacheAllocSlow(this, this.checkCache(cache)) << 2) >>> 0;

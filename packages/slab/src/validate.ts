@@ -36,7 +36,7 @@ import {
 } from './page-map.ts';
 import { repairList } from './page-repair.ts';
 import { planFields } from './plan.ts';
-import { isNode } from './shape.ts';
+import { isNode, isSound } from './shape.ts';
 
 /** @throws AllocError `Corrupted` with `broken` unless `holds` */
 function demand(holds: boolean, broken: string): asserts holds {
@@ -170,8 +170,11 @@ function checkPages(slab: SlabCore, quiet: boolean): void {
       demand(bit || owner !== NOBODY || index < taken, `${at} is nobody's, and not in the page list`);
       demand(owner === NOBODY || index >= taken, `${at} has an owner, and is in a large block`);
       if (owner === LARGE) {
-        demand(i32[page + Page.count] > 0, `${at} is a large block of ${i32[page + Page.count]} pages`);
-        taken = index + i32[page + Page.count];
+        const count = i32[page + Page.count];
+        const fits = count > 0 && (index + count) * 2 ** slab.pageShift <= i32.length;
+        demand(fits, `${at} is a large block of ${count} pages`);
+        demand(i32[page + Page.index] === index, `${at} is called number ${i32[page + Page.index]}`);
+        taken = index + count;
         if (slab.debug) checkLarge(slab, page, at);
       } else if (owner === ORPHAN || owner >= FIRST_NAME) checkPage(slab, page, index, at, quiet);
       else demand(owner === NOBODY || owner === STATE, `${at} has the owner ${owner}`);
@@ -213,6 +216,7 @@ function checkPage(slab: SlabCore, page: Word, index: number, at: string, quiet:
     `${at} has room for ${i32[page + Page.reserved]} blocks instead of ${reserved}`,
   );
   demand(capacity <= reserved, `${at} has linked ${capacity} of ${reserved} blocks`);
+  demand(isSound(slab, page), `${at} is laid out as no page of class ${kind} is`);
   const free = checkFreeList(slab, page, at);
   demand(used + free === capacity, `${at}: ${used} used + ${free} free ≠ ${capacity}`);
   demand(

@@ -7,7 +7,7 @@ import { randomOf } from './harness.ts';
 
 const { handle, what, seed, table } = workerData as {
   handle: Handle;
-  what: 'one' | 'churn';
+  what: 'one' | 'named' | 'churn';
   seed: number;
   table: Int32Array;
 };
@@ -18,6 +18,10 @@ if (what === 'one') {
   heap.free(block);
   heap.detach();
   parentPort?.postMessage([block]);
+} else if (what === 'named') {
+  parentPort?.postMessage(heap.threadId);
+  heap.free(heap.malloc(100));
+  heap.detach();
 } else {
   parentPort?.postMessage(heap.threadId);
   const random = randomOf(seed);

@@ -81,19 +81,6 @@ test('everybody detaches, and whoever attaches next finds what they left', (t) =
   allClear(t, c);
 });
 
-test('reap refuses whom it cannot mean', (t) => {
-  const { a, b } = pair();
-  const message = /reap\(\d+\): no such thread is attached/;
-  t.throws(() => a.reap(0), { name: 'AllocError', message });
-  t.throws(() => a.reap(7), { message });
-  t.throws(() => a.reap(2 ** 29), { message });
-  t.throws(() => a.reap(b.threadId + 1), { message });
-  t.throws(() => a.reap(a.threadId), { message: /the one that calls/ });
-  t.throws(() => a.reap(-1), { name: 'RangeError' });
-  b.detach();
-  t.throws(() => a.reap(b.threadId), { message });
-});
-
 test('reap of a thread that did nothing wrong takes over all it has', (t) => {
   const { a, b } = pair();
   const blocks = [...fill(a, 100, 200), ...fill(a, 1000, 30), a.malloc(50_000)];

@@ -65,7 +65,8 @@ test('blocks of one size come from one page until it is full, pages from the sta
 
 test('large blocks come from the end of memory, and never lie among pages', (t) => {
   const random = randomOf(seedOf(t));
-  const heap = Slab.create({ bytes: 64 << 20 });
+  // More than all steps can take.
+  const heap = Slab.create({ bytes: 512 << 20 });
   const large: number[] = [];
   const little: number[] = [];
   for (let step = 0; step < 3000; step++) {
@@ -199,12 +200,13 @@ test('alignments above a page', (t) => {
 
 test('options that cannot be are refused by name', (t) => {
   const wrong: [object, RegExp][] = [
-    [{ lock: 'flock' }, /lock must be one of none, spin, mutex; got "flock"/],
+    [{ lock: 'flock' }, /lock must be one of none, spin, mutex, outside; got "flock"/],
     [{ debug: 1 }, /debug must be true or false, got 1/],
     [{ maxCpus: 0 }, /maxCpus must lie between 1 and \d+, got 0/],
     [{ maxCpus: 2000 }, /maxCpus .* got 2000/],
     [{ pageBytes: 4096 }, /pageBytes must be 8, 16, 32 or 64 KiB, got 4096/],
     [{ pageBytes: 12_000 }, /pageBytes .* got 12000/],
+    [{ lokc: 'spin' }, /unknown option lokc; known are .*lock.*maxCpus, pageBytes/],
     [{ bytes: 65_536, pageBytes: 65_536 }, /too small: slab needs \d+ bytes at least/],
   ];
   for (const [options, message] of wrong)

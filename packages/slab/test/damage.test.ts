@@ -1,0 +1,37 @@
+/** Words of the region that were written over: whatever stands there, every call comes back, and so do the later ones. */
+import { Worker } from 'node:worker_threads';
+import test from 'ava';
+import { seedOf } from './harness.ts';
+
+/** So long a trial takes only when a call does not come back; one takes milliseconds. */
+const PATIENCE_MS = 60_000;
+
+/** Runs trials in a worker. @returns what went wrong, or '' */
+async function damage(seed: number, trials: number): Promise<string> {
+  const at = new Int32Array(new SharedArrayBuffer(4));
+  const workerData = { seed, trials, at };
+  const worker = new Worker(new URL('./damage-worker.js', import.meta.url), { workerData, stdout: true, stderr: true });
+  let answer = '';
+  const ended = new Promise<void>((resolve) => {
+    worker.on('message', (message: string) => (answer = message));
+    worker.on('error', (error) => (answer ||= `${error.stack}`));
+    worker.on('exit', () => resolve());
+  });
+  let seen = -1;
+  const watch = setInterval(() => {
+    const trial = Atomics.load(at, 0);
+    if (trial === seen && trial < trials) {
+      answer = `seed ${seed}, trial ${trial}: a call does not come back`;
+      void worker.terminate();
+    }
+    seen = trial;
+  }, PATIENCE_MS);
+  await ended;
+  clearInterval(watch);
+  return answer;
+}
+
+test('words of header, tables, CPU records and blocks are written over: every call comes back, and the lock is open', async (t) => {
+  t.timeout(600_000);
+  t.is(await damage(seedOf(t), Number(process.env.TRIALS ?? 400)), '');
+});
