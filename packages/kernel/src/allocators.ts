@@ -8,6 +8,7 @@
 import {
   AllocError,
   checkChoice,
+  checkOptions,
   type GlobalAllocator,
   type Handle,
   type RegionOptions,
@@ -25,8 +26,10 @@ export interface KernelAllocator extends GlobalAllocator {
   share(): Handle;
   /** This thread is done with it. */
   detach(): void;
-  /** Walks everything; throws with the first broken invariant. */
-  validate(): void;
+  /** Walks everything; throws with the first broken invariant. With `quiet` no other thread is at work. */
+  validate(options?: { readonly quiet?: boolean | undefined }): void;
+  /** Says where wrong frees go, and damage that a call finds, in this thread. */
+  registerError?(hook: (error: AllocError) => void): void;
   /** Gives back what an algorithm has put off giving back; `force` all of it. Absent where nothing is put off. */
   collect?(force?: boolean): void;
   /** Figures about it; which ones is the algorithm's affair. */
@@ -196,6 +199,7 @@ export function usualLock(allocator: AllocatorName | AllocatorModule, cpus: numb
 /** What the registry, or an allocator of one's own, says of itself. */
 export function entryOf(allocator: AllocatorName | AllocatorModule): AllocatorEntry {
   if (typeof allocator === 'object' && allocator !== null) {
+    checkOptions(allocator, ['module', 'exportName', 'locks', 'options'], []);
     const { module, exportName, locks = LOCKED, options = {} } = allocator;
     if ((typeof module !== 'string' && !(module instanceof URL)) || typeof exportName !== 'string')
       throw new TypeError(

@@ -21,7 +21,7 @@ const RUNNING = 0;
 const HALTED = 1;
 const PANICKED = 2;
 
-/** The claim of the main thread; CPU n claims as n + 1, and 0 is no claim. */
+/** The claim of the main thread, and of its timer, which may find that the machine has to panic; CPU n claims as n + 1, and 0 is no claim. */
 export const MAIN: number = -1;
 
 // Word indices. What different threads write lies on different cache lines.
@@ -32,6 +32,7 @@ const CLAIM = 3;
 const EXIT_CODE = 4;
 const MESSAGE_BYTES = 5;
 const STACK_BYTES = 6;
+const NULL_WORDS = 7;
 /** 1 when somebody has news for the main thread. */
 export const BELL = 16;
 /** CPUs that wait at the barrier. */
@@ -68,16 +69,23 @@ export class Board {
    * Makes the board of a new machine.
    * @param cpus - how many
    * @param ringBytes - data bytes of one console ring, a power of two
+   * @param nullWords - words from address 0 of the memory on that have the pattern of NULL
    */
-  static create(cpus: number, ringBytes: number): Board {
+  static create(cpus: number, ringBytes: number, nullWords = 0): Board {
     const board = new Board(new SharedArrayBuffer(RINGS_AT + cpus * (RING_HEADER + ringBytes)));
     board.words[CPUS] = cpus;
     board.words[RING_BYTES] = ringBytes;
+    board.words[NULL_WORDS] = nullWords;
     return board;
   }
 
   get cpus(): number {
     return this.words[CPUS];
+  }
+
+  /** Words from address 0 of the memory on that have the pattern of NULL; 0 when nobody keeps them clear. */
+  get nullWords(): number {
+    return this.words[NULL_WORDS];
   }
 
   get ringBytes(): number {
@@ -128,10 +136,10 @@ export class Board {
     this.#publish(PANICKED);
   }
 
-  /** What the CPU that panicked has to say. The state is PANICKED. */
+  /** What the CPU that panicked has to say; its number is −1 for the timer. The state is PANICKED. */
   panicRecord(): { cpu: number; message: string; stack: string } {
     return {
-      cpu: this.claimant - 1,
+      cpu: Math.max(this.claimant, 0) - 1,
       message: this.#readText(MESSAGE_AT, this.words[MESSAGE_BYTES]),
       stack: this.#readText(STACK_AT, this.words[STACK_BYTES]),
     };

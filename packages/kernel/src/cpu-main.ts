@@ -2,15 +2,17 @@
  * The main module of a CPU's thread: comes up, loads programs, runs them, leaves.
  */
 
+import type { AllocError } from '@shmalloc/allocator-api';
 import type { AxHandle } from '@shmalloc/axalloc';
 import { attachAllocator, type KernelAllocator } from './allocators.ts';
 import { Board } from './board.ts';
 import { ConsoleWriter } from './console.ts';
-import { type Cpu, endRun, heapOfCpu, occupy, type Program, settle } from './cpu.ts';
+import { type Cpu, endRun, heapOfCpu, lookAtNullAtEnd, occupy, type Program, settle } from './cpu.ts';
 import { MachineStopped } from './errors.ts';
 import { KernelHeap } from './heap/kernel-heap.ts';
 import { PhysicalMemory } from './memory/physical-memory.ts';
 import { type BootMessage, describeError, type Message } from './messages.ts';
+import { nullWrite } from './null-watch.ts';
 import { declarePanic, unwind } from './panic.ts';
 import { connectToMain } from './platform.ts';
 
@@ -60,14 +62,25 @@ async function boot(message: BootMessage): Promise<void> {
 
 /** The machine's allocator: over the whole region, or over pages of it. */
 async function attach({ allocator, handle, full, cpu: id }: BootMessage): Promise<KernelAllocator> {
-  if (full === null) return attachAllocator(allocator, handle);
-  const physical = PhysicalMemory.attach(full.physical);
-  return KernelHeap.attach(physical, handle as AxHandle, full.choice, (error) => {
-    // A block freed twice, or one that never was: the program's account of its memory is wrong, and nothing that it does can be trusted.
+  const fail = (error: AllocError): void => {
+    // While the CPU leaves there is no program to unwind.
+    if (!board.running) return;
     console.flush();
     declarePanic(board, id, error.message, String(error.stack));
     unwind();
-  });
+  };
+  if (full === null) {
+    const bare = await attachAllocator(allocator, handle);
+    bare.registerError?.((error) => {
+      // Damage, a write through NULL included: nothing can be trusted any more. A wrong free is the program's affair here.
+      if (error.code === 'Corrupted') fail(error);
+      else globalThis.console.error(`${error.name} ${error.code}: ${error.message}`);
+    });
+    return bare;
+  }
+  const physical = PhysicalMemory.attach(full.physical);
+  // A block freed twice, or one that never was: the program's account of its memory is wrong, and nothing that it does can be trusted.
+  return KernelHeap.attach(physical, handle as AxHandle, full.choice, fail);
 }
 
 async function load(url: string): Promise<void> {
@@ -81,6 +94,7 @@ async function start(argument: unknown): Promise<void> {
   try {
     const value = await program(cpu, argument);
     console.flush();
+    lookAtNullAtEnd();
     // Before others hear that this CPU is done: from now on it allocates nothing, and must not keep heaps that were swapped out.
     settle();
     port.post({ type: 'done', value });
@@ -89,7 +103,8 @@ async function start(argument: unknown): Promise<void> {
     // A program that is unwound has nothing to add: the board says who stopped the machine.
     if (!(error instanceof MachineStopped)) {
       const { message, stack } = describeError(error);
-      declarePanic(board, cpu.id, `uncaught ${message}`, stack);
+      const written = nullWrite(cpu.memory, board.nullWords, `cpu ${cpu.id}`);
+      declarePanic(board, cpu.id, written ?? `uncaught ${message}`, stack);
     }
   } finally {
     endRun();

@@ -17,6 +17,7 @@ import type { ConsoleWriter } from './console.ts';
 import { KernelError } from './errors.ts';
 import { KernelHeap } from './heap/kernel-heap.ts';
 import { Klib } from './klib/klib.ts';
+import { nullWrite } from './null-watch.ts';
 import { declareHalt, declarePanic, unwind } from './panic.ts';
 
 /**
@@ -79,6 +80,17 @@ export function occupy(cpu: Cpu, board: Board, console: ConsoleWriter): void {
   seat = { cpu, board, console, klib: new Klib(cpu.memory), run: 0 };
 }
 
+/** Looks for a write through NULL. In calls that are not on the fast path. */
+function lookAtNull({ cpu, board }: Seat): void {
+  const found = nullWrite(cpu.memory, board.nullWords, `cpu ${cpu.id}`);
+  if (found !== null) panic(found);
+}
+
+/** The same for a program that has ended. @throws MachineStopped */
+export function lookAtNullAtEnd(): void {
+  lookAtNull(mySeat('the end of a program'));
+}
+
 /** A program has ended. */
 export function endRun(): void {
   const mine = mySeat('endRun()');
@@ -92,7 +104,9 @@ export function endRun(): void {
  * @throws KernelError `NotPaged` when the machine has none
  */
 export function heapOfCpu(name: string): KernelHeap {
-  const { allocator } = mySeat(name).cpu;
+  const mine = mySeat(name);
+  const { allocator } = mine.cpu;
+  lookAtNull(mine);
   if (allocator instanceof KernelHeap) return allocator;
   throw notPaged(name);
 }
@@ -143,14 +157,18 @@ export function cpuCount(): number {
  * @public
  */
 export function kalloc(size: number): Address {
-  const { allocator } = mySeat('kalloc()').cpu;
+  const mine = mySeat('kalloc()');
+  const { allocator } = mine.cpu;
   // Every block is aligned to 8, so the plain entry serves the smallest.
   if (size <= 8) return allocator.malloc(size);
   if (size > LARGEST) {
     checkInteger('size', size);
+    lookAtNull(mine);
     return 0;
   }
-  return allocator.alignedAlloc(size >= PAGE_SIZE ? PAGE_SIZE : nextPowerOfTwo(size), size);
+  const block = allocator.alignedAlloc(size >= PAGE_SIZE ? PAGE_SIZE : nextPowerOfTwo(size), size);
+  if (block === 0) lookAtNull(mine);
+  return block;
 }
 
 /**
@@ -171,9 +189,11 @@ export function kfree(address: Address): void {
  * @public
  */
 export function printf(format: string, ...values: readonly unknown[]): number {
-  const { console, klib } = mySeat('printf()');
+  const mine = mySeat('printf()');
+  const { console, klib } = mine;
   const text = klib.sprintf(format, ...values);
   console.write(text);
+  lookAtNull(mine);
   return encoder.encode(text).length;
 }
 
@@ -204,6 +224,7 @@ export function halt(exitCode = 0): never {
   if (checkInteger('exitCode', exitCode) > 255)
     throw new AllocError('InvalidParam', `exitCode must be 0 … 255, got ${exitCode}`);
   console.flush();
+  lookAtNull(mySeat('halt()'));
   declareHalt(board, cpu.id, exitCode);
   return unwind();
 }
@@ -216,7 +237,9 @@ export function halt(exitCode = 0): never {
  * @public
  */
 export function cpuBarrier(): void {
-  const { board, run } = mySeat('cpuBarrier()');
+  const mine = mySeat('cpuBarrier()');
+  const { board, run } = mine;
+  lookAtNull(mine);
   settle();
   const outcome = waitAtBarrier(board, run);
   if (outcome === 'hopeless') panic('cpuBarrier() waits for a CPU whose program has ended');

@@ -37,12 +37,17 @@ export class KernelError extends Error {
   }
 }
 
+/** What a panic calls the CPU that noticed. */
+export function cpuName(cpu: number): string {
+  return cpu < 0 ? 'timer' : `cpu ${cpu}`;
+}
+
 /**
  * A CPU panicked: its program threw, called `panic`, or its thread died. The machine has stopped.
  * @public
  */
 export class KernelPanic extends Error {
-  /** The CPU that panicked first. */
+  /** The CPU that panicked first; −1 when it was the machine's timer that noticed what is wrong. */
   readonly cpu: number;
 
   /**
@@ -55,7 +60,7 @@ export class KernelPanic extends Error {
     this.name = 'KernelPanic';
     this.cpu = cpu;
     const frames = stack?.split('\n').filter((line) => /^\s+at |@.*:\d+:\d+$/.test(line)) ?? [];
-    this.stack = [`KernelPanic: cpu ${cpu}: ${message}`, ...frames].join('\n');
+    this.stack = [`KernelPanic: ${cpuName(cpu)}: ${message}`, ...frames].join('\n');
   }
 }
 

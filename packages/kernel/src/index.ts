@@ -63,6 +63,11 @@ export { MemoryFunctions } from './klib/memory-functions.ts';
 export { type CString, StringFunctions } from './klib/string-functions.ts';
 export { boot, type Machine, type MachineReport } from './machine.ts';
 export { madvise, swap, touch, vmalloc, vmfree } from './memory/calls.ts';
-export { PhysicalMemory, type PhysicalMemoryOptions, type PhysicalStats } from './memory/physical-memory.ts';
+export {
+  PhysicalMemory,
+  type PhysicalMemoryOptions,
+  type PhysicalStats,
+  type PhysicalValidateOptions,
+} from './memory/physical-memory.ts';
 export { type BootOptions, MAX_CPUS, type PagedOptions } from './options.ts';
 export { type Advice, VmAccount, type VmAccountOptions, type VmStats } from './vm/vm-account.ts';

@@ -14,17 +14,18 @@
  * grace period, read the console for the last time, settle the run. It waits for nothing that a CPU could withhold.
  */
 
-import type { Address, SharedMemory } from '@shmalloc/allocator-api';
+import type { Address, AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import type { AxStats } from '@shmalloc/axalloc';
 import { cloneableChoice, createAllocator, type KernelAllocator } from './allocators.ts';
 import { BellWatch } from './bell.ts';
 import { Board, MAIN } from './board.ts';
 import { ConsoleReader } from './console.ts';
 import { notPaged } from './cpu.ts';
-import { KernelError, KernelPanic } from './errors.ts';
+import { cpuName, KernelError, KernelPanic } from './errors.ts';
 import { KernelHeap, type ThreadReport } from './heap/kernel-heap.ts';
 import { PhysicalMemory, type PhysicalStats } from './memory/physical-memory.ts';
 import type { Message, Reply } from './messages.ts';
+import { nullWrite, TICK_MS, watchedWords } from './null-watch.ts';
 import { type BootOptions, type BootPlan, planBoot, programUrl } from './options.ts';
 import { declareDeath, declarePanic } from './panic.ts';
 import { startThread, type Thread } from './platform.ts';
@@ -78,6 +79,7 @@ export class Machine {
   readonly #console: ConsoleReader;
   readonly #watch: BellWatch;
   readonly #workers: Worker[];
+  readonly #timer: ReturnType<typeof setInterval>;
   /** The question that is being answered. */
   #call: Call | undefined;
   #running = false;
@@ -89,10 +91,12 @@ export class Machine {
     this.cpus = plan.cpus;
     this.allocator = allocator;
     this.#plan = plan;
-    this.#board = Board.create(plan.cpus, plan.consoleBytes);
+    this.#board = Board.create(plan.cpus, plan.consoleBytes, watchedWords(allocator.memory));
+    allocator.registerError?.((error) => this.#hear(error));
     this.#console = new ConsoleReader(this.#board, (cpu, line) => this.#emit(cpu, line));
     this.#workers = Array.from({ length: plan.cpus }, (_, cpu) => this.#startWorker(cpu));
     this.#watch = new BellWatch(this.#board, () => this.#attend());
+    this.#timer = setInterval(() => this.#lookAtNull(), TICK_MS);
   }
 
   /**
@@ -258,9 +262,27 @@ export class Machine {
       throw new KernelError('Busy', 'the machine runs a program already; wait for it to end');
   }
 
+  /** The tick of the timer, and what every call of the main thread begins with. */
+  #lookAtNull(): void {
+    const found = nullWrite(this.memory, this.#board.nullWords, 'the timer');
+    if (found !== null) this.#fail(found);
+  }
+
+  /** What the main thread's own use of the allocator has found. */
+  #hear(error: AllocError): void {
+    if (error.code === 'Corrupted') this.#fail(error.message);
+    else console.error(`${error.name} ${error.code}: ${error.message}`);
+  }
+
+  #fail(message: string): void {
+    if (this.#board.claim(MAIN)) this.#board.publishPanic(message, '');
+    this.#attend();
+  }
+
   #checkUp(): void {
+    if (this.#stopping === undefined) this.#lookAtNull();
     if (this.#panic !== undefined) {
-      const message = `the machine has panicked (cpu ${this.#panic.cpu}: ${this.#panic.message})`;
+      const message = `the machine has panicked (${cpuName(this.#panic.cpu)}: ${this.#panic.message})`;
       throw new KernelError('Panicked', message, { cause: this.#panic });
     }
     if (this.#stopping !== undefined) throw haltedError(this.exitCode);
@@ -333,6 +355,7 @@ export class Machine {
     this.#console.drain();
     this.#tellPanic();
     await this.#stopWorkers();
+    clearInterval(this.#timer);
     this.#watch.close();
     this.#console.close();
     // Not told yet if the main thread halted the machine while a CPU was about to say why it panics.
@@ -358,7 +381,8 @@ export class Machine {
     if (this.#panic !== undefined || !this.#board.panicked) return;
     const { cpu, message, stack } = this.#board.panicRecord();
     this.#panic = new KernelPanic(cpu, message, stack);
-    for (const line of `panic: cpu ${cpu}: ${message}`.split('\n')) this.#emit(cpu, line);
+    // What the timer says appears as if the first CPU had printed it.
+    for (const line of `panic: ${cpuName(cpu)}: ${message}`.split('\n')) this.#emit(Math.max(cpu, 0), line);
   }
 
   /** Whoever waits for answers gets what there is. */

@@ -1,6 +1,6 @@
 /** What `boot` takes, and the checks of it. */
 
-import { AllocError, checkChoice, checkInteger, isPowerOfTwo } from '@shmalloc/allocator-api';
+import { AllocError, checkChoice, checkInteger, checkOptions, isPowerOfTwo } from '@shmalloc/allocator-api';
 import {
   type AllocatorModule,
   type AllocatorName,
@@ -79,6 +79,18 @@ export interface BootPlan {
 /** The keys that are handed to the allocator's `create`, which knows best what is wrong with them. */
 const ALLOCATOR_KEYS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'debug'] as const;
 
+/** The rest of what {@link boot} takes. */
+const BOOT_KEYS = [
+  'cpus',
+  'allocator',
+  'lock',
+  'paged',
+  'onPrint',
+  'consoleBytes',
+  'consoleWaitMs',
+  'graceMs',
+];
+
 /** The default console: what is printed in a machine appears as if the main thread had printed it. */
 function printLine(_cpu: number, line: string): void {
   console.log(line);
@@ -91,6 +103,7 @@ function printLine(_cpu: number, line: string): void {
 export function planBoot(options: BootOptions): BootPlan {
   if (typeof options !== 'object' || options === null)
     throw new TypeError(`boot options must be an object, got ${options}`);
+  checkOptions(options, BOOT_KEYS, ALLOCATOR_KEYS);
   const { allocator = 'tlsf', onPrint = printLine } = options;
   const cpus = checkInteger('cpus', options.cpus ?? 1);
   if (cpus < 1 || cpus > MAX_CPUS)
@@ -129,6 +142,7 @@ function planPages(
   if (typeof paged !== 'boolean' && (typeof paged !== 'object' || paged === null))
     throw new TypeError(`paged must be true, false or an object, got ${String(paged)}`);
   if (paged === false) return undefined;
+  if (paged !== true) checkOptions(paged, ['frames', 'swap'], []);
   const { frames, swap } = paged === true ? ({} as PagedOptions) : paged;
   if (frames !== undefined) checkInteger('paged.frames', frames);
   if (maxBytes !== undefined)

@@ -32,7 +32,7 @@ test('vmalloc hands out whole pages that read as zeros, anywhere or at an addres
   memory.vmfree(at, 3 * PAGE);
   memory.vmfree(there, 2 * PAGE);
   t.is(memory.usedPages(), before);
-  memory.validate();
+  memory.validate({ quiet: true });
 });
 
 test('what was written reads as zeros when the pages are handed out again, whether or not it was touched', (t) => {
@@ -46,7 +46,7 @@ test('what was written reads as zeros when the pages are handed out again, wheth
     t.true(memory.memory.u8.subarray(at, at + 2 * PAGE).every((byte) => byte === 0));
     memory.vmfree(at, 2 * PAGE);
   }
-  memory.validate();
+  memory.validate({ quiet: true });
 });
 
 test('memory that was somebody else’s reads as zeros as well', (t) => {
@@ -55,7 +55,7 @@ test('memory that was somebody else’s reads as zeros as well', (t) => {
   const memory = PhysicalMemory.create({ memory: source.source, start: 100, end: (1 << 20) - 100 });
   const at = memory.vmalloc(0, 8 * PAGE);
   t.true(at > 0 && memory.memory.u8.subarray(at, at + 8 * PAGE).every((byte) => byte === 0));
-  memory.validate();
+  memory.validate({ quiet: true });
 });
 
 test('pages are committed on first use, and a frame limit below the reservations is real pressure', (t) => {
@@ -76,7 +76,7 @@ test('pages are committed on first use, and a frame limit below the reservations
     [0, 7, 7],
   );
   t.like(memory.stats().vm, { resident: 4, evicted: 1, dropped: 1 });
-  memory.validate();
+  memory.validate({ quiet: true });
   memory.vmfree(at, 8 * PAGE);
   t.is(memory.stats().vm.resident, 0);
 });
@@ -90,7 +90,7 @@ test('when there are no pages vmalloc answers 0, and nothing has changed', (t) =
   t.true(all > 0);
   t.is(memory.vmalloc(0, PAGE), 0);
   t.is(memory.vmalloc(all, PAGE), 0);
-  memory.validate();
+  memory.validate({ quiet: true });
   memory.vmfree(all, free * PAGE);
   t.is(memory.stats().availablePages, free);
 });
@@ -149,7 +149,7 @@ test('lengths that are no multiple of a page, and pages that are not vmalloc’s
     codeOf(() => memory.touch(at, 1)),
     'NotAllocated',
   );
-  memory.validate();
+  memory.validate({ quiet: true });
 });
 
 test('whatever is no such memory is refused, and so is a region without room', (t) => {
@@ -178,9 +178,11 @@ test('whatever is no such memory is refused, and so is a region without room', (
 test('the account of pages and the page allocator are compared: pages that only one of them knows are found', (t) => {
   const memory = PhysicalMemory.create({ bytes: 1 << 20 });
   const at = memory.pages.allocPages(2, PAGE);
-  t.throws(() => memory.validate(), { message: /2 pages are handed out: 0 to heaps, and 0 are reserved/ });
+  t.throws(() => memory.validate({ quiet: true }), {
+    message: /2 pages are handed out: 0 to heaps, and 0 are reserved/,
+  });
   memory.pages.deallocPages(at, 2);
-  memory.validate();
+  memory.validate({ quiet: true });
 });
 
 test('two threads free the same pages at the same moment: each page goes back once', async (t) => {
@@ -201,7 +203,7 @@ test('two threads free the same pages at the same moment: each page goes back on
     t.true(counts[0].freed + counts[1].freed <= 299);
     t.true(counts[0].refused + counts[1].refused >= 299);
     t.is(memory.usedPages(), before);
-    memory.validate();
+    memory.validate({ quiet: true });
   }
 });
 
@@ -220,5 +222,5 @@ test('four threads reserve, write, and free each other’s pages: every page com
   t.true(counts.every(({ freed }) => freed > 100));
   for (const page of slots) if (page !== 0) memory.vmfree((page >>> 3) * PAGE, (page & 7) * PAGE);
   t.is(memory.usedPages(), before);
-  memory.validate();
+  memory.validate({ quiet: true });
 });

@@ -60,7 +60,7 @@ test('a hundred swaps under load, through all algorithms: no block is lost, and 
   );
   machine.swap(NAMES[0]);
   t.is(await quietPages(machine), before);
-  machine.allocator.validate();
+  machine.allocator.validate({ quiet: true });
 });
 
 test('a program swaps as well, while the others allocate', async (t) => {
@@ -111,5 +111,5 @@ test('memory that runs out in the middle of swaps is answered with 0, and everyt
   machine.physical.vmfree(spare, 64 * 4096);
   machine.swap('tlsf');
   t.is(await quietPages(machine), before);
-  machine.allocator.validate();
+  machine.allocator.validate({ quiet: true });
 });

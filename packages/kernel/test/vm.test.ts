@@ -39,7 +39,7 @@ test('pages that are lent may hold anything; whoever reserves them again gets ze
   const vm = accountOf(4, 4);
   vm.lend(at(0), 2 * PAGE);
   vm.memory.u8.fill(7, at(0), at(2));
-  vm.validate();
+  vm.validate({ quiet: true });
   t.is(vm.stats().reserved, 0);
   t.throws(() => vm.touch(at(0), 1), { code: 'NotAllocated' });
   t.throws(() => vm.madvise(at(0), PAGE, 'FREE'), { code: 'NotAllocated' });
@@ -48,7 +48,7 @@ test('pages that are lent may hold anything; whoever reserves them again gets ze
   t.true(vm.memory.u8.subarray(at(1), at(2)).every((byte) => byte === 0));
   t.throws(() => vm.lend(at(0), 2 * PAGE), { code: 'MemoryOverlap' });
   t.throws(() => vm.reserve(at(0), 2 * PAGE), { code: 'MemoryOverlap' });
-  vm.validate();
+  vm.validate({ quiet: true });
 });
 
 test('view touches what it shows', (t) => {
@@ -67,7 +67,7 @@ test('DONTNEED drops pages at once: they read as zeros, and their frames are fre
   t.false(vm.touch(at(2), 1));
   t.is(vm.madvise(at(0), 4 * PAGE, 'DONTNEED'), 2);
   t.is(vm.residentPages, 0);
-  vm.validate();
+  vm.validate({ quiet: true });
   t.true(vm.touch(at(2), 2 * PAGE));
   t.is(vm.madvise(at(0), PAGE, 'DONTNEED'), 0, 'there is nothing to drop');
   const { dropped, refused, peakResident } = vm.stats();
@@ -103,7 +103,7 @@ test('under pressure pages given up by FREE are taken, the oldest first; then th
   t.is(vm.memory.u8[at(1)], 7);
   t.is(vm.stats().evicted, 3);
   t.is(vm.residentPages, 4);
-  vm.validate();
+  vm.validate({ quiet: true });
 });
 
 test('pages of one FREE are taken from the lowest address on, and an older one before all of them', (t) => {
@@ -167,7 +167,7 @@ test('without frames nothing becomes resident', (t) => {
   const vm = accountOf(1, 0);
   vm.reserve(at(0), PAGE);
   t.false(vm.touch(at(0), 1));
-  vm.validate();
+  vm.validate({ quiet: true });
 });
 
 test('release gives frames back, and the pages are zeros for who reserves them next', (t) => {
@@ -179,7 +179,7 @@ test('release gives frames back, and the pages are zeros for who reserves them n
   t.is(vm.residentPages, 0);
   vm.reserve(at(0), 4 * PAGE);
   t.is(vm.memory.u8[at(3)], 0);
-  vm.validate();
+  vm.validate({ quiet: true });
 });
 
 test('a page is reserved once; a reservation that cannot be is none', (t) => {
@@ -263,9 +263,9 @@ test('validate names what is wrong', (t) => {
     const vm = accountOf(4, 2);
     vm.reserve(at(0), 4 * PAGE);
     vm.touch(at(0), 1);
-    vm.validate();
+    vm.validate({ quiet: true });
     spoil(vm, vm.memory.i32.subarray(1024));
-    t.throws(() => vm.validate(), { message });
+    t.throws(() => vm.validate({ quiet: true }), { message });
   }
 });
 
@@ -296,20 +296,20 @@ test('four threads with too few frames: no contents are lost but given-up ones, 
   const vm = accountOf(pages, 80);
   vm.reserve(START, (pages / 2) * PAGE);
   t.deepEqual(await crew(vm, own), []);
-  vm.validate();
+  vm.validate({ quiet: true });
   const before = vm.stats();
   t.true(before.evicted > 0 && before.refused > 0 && before.dropped > 0);
   t.is(before.reserved, pages);
   t.true(before.peakResident <= 80);
   vm.madvise(START, pages * PAGE, 'DONTNEED');
   t.is(vm.residentPages, 0);
-  vm.validate();
+  vm.validate({ quiet: true });
   t.true(vm.touch(START, 80 * PAGE), 'every frame is there');
   t.false(vm.touch(at(80), 1));
   vm.release(START, pages * PAGE);
   const { reserved, resident, peakResident } = vm.stats();
   t.deepEqual({ reserved, resident, peakResident }, { reserved: 0, resident: 0, peakResident: 80 });
-  vm.validate();
+  vm.validate({ quiet: true });
 });
 
 test('four threads touch one page at once: it takes one frame, and the last one is enough', async (t) => {
@@ -320,7 +320,7 @@ test('four threads touch one page at once: it takes one frame, and the last one 
   t.is(vm.residentPages, 0);
   const { peakResident, refused } = vm.stats();
   t.deepEqual({ peakResident, refused }, { peakResident: 1, refused: 0 });
-  vm.validate();
+  vm.validate({ quiet: true });
 });
 
 const found: Record<Fault, RegExp> = {
@@ -335,7 +335,7 @@ for (const [fault, message] of Object.entries(found) as [Fault, RegExp][]) {
     const vm = accountOf(64, 20);
     vm.reserve(START, 32 * PAGE);
     const problems = await crew(vm, { ...own, rounds: 5000, fault });
-    if (problems.length === 0) t.throws(() => vm.validate(), { message });
+    if (problems.length === 0) t.throws(() => vm.validate({ quiet: true }), { message });
     else
       t.true(
         problems.some((problem) => message.test(problem)),

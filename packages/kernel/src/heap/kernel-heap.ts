@@ -7,7 +7,7 @@ import type { Address, AllocError, SharedMemory } from '@shmalloc/allocator-api'
 import { AxAlloc, type AxHandle, type AxStats } from '@shmalloc/axalloc';
 import type { KernelAllocator } from '../allocators.ts';
 import { HeapPages } from '../memory/heap-pages.ts';
-import type { PhysicalMemory } from '../memory/physical-memory.ts';
+import type { PhysicalMemory, PhysicalValidateOptions } from '../memory/physical-memory.ts';
 import { type HeapChoice, loadAlgorithms, nameOf } from './algorithms.ts';
 import { HeapMeter, type Told } from './meter.ts';
 
@@ -145,10 +145,15 @@ export class KernelHeap implements KernelAllocator {
     this.physical.detach();
   }
 
-  /** Walks the heaps, the pages and the account. For a moment when no thread is at work. */
-  validate(): void {
-    this.ax.validate();
-    this.physical.validate();
+  /** Walks the heaps, the pages and the account. With `quiet` no thread is at work, and more is checked. */
+  validate(options: PhysicalValidateOptions = {}): void {
+    this.ax.validate(options);
+    this.physical.validate(options);
+  }
+
+  /** Says where wrong frees go, and damage that a call finds, in this thread. */
+  registerError(hook: (error: AllocError) => void): void {
+    this.ax.registerError(hook);
   }
 
   /** What the two-level allocator tells. */

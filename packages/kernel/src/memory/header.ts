@@ -3,45 +3,64 @@
  *
  * ```
  *  start
- *  ├ header ┼ table of the VM account ┼ page allocator's header, maps ┼ page ┼ page ┼ …  end
- *    128 B    a word a page             3.1 bits a page                 ▲ ACCOUNT: the first page that begins behind the table
+ *  ├ NULL ┼ header ┼ table of the VM account ┼ page allocator's header, maps ┼ page ┼ page ┼ …  end
+ *   1 KiB   128 B    a word a page             3.1 bits a page                 ▲ ACCOUNT: the first page that begins behind the table
  *
  *  word
- *   0  MAGIC     "KMEM"; written last, so a half-made header is never taken for one
- *   1  VERSION   of this layout
- *   2  TABLE     bytes: where the account's table begins
- *   3  ACCOUNT   bytes: the first page that the account is about
- *   4  PAGES     how many pages those are
- *   5  FRAMES    how many of them may be resident at once
- *   6  MAPS      bytes: where the page allocator's header lies
+ *   0  MAGIC      "SHM1"; written last, so a half-made header is never taken for one
+ *   1  ALGORITHM  "KMEM"
+ *   2  VERSION    of this layout
+ *   3  TABLE      bytes: where the account's table begins
+ *   4  ACCOUNT    bytes: the first page that the account is about
+ *   5  PAGES      how many pages those are
+ *   6  FRAMES     how many of them may be resident at once
+ *   7  MAPS       bytes: where the page allocator's header lies
+ *   8  NULL_WORDS words from address 0 on that have the pattern of NULL; 0 in a region that starts elsewhere
  *      …
  *  16  HEAP      pages that the byte allocators have   ┐ a cache line of their own: changed with
  *  17  PEAK      the most that they have had           ┘ every page that comes or goes
+ *  18  GROWN     words of a SharedArrayBuffer that were given out
  * ```
  */
 
-import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  alignUp,
+  demandWord,
+  type Handle,
+  type HeaderKind,
+  headerStart,
+  nullWordsOf,
+  openHeader,
+  publishHeader,
+  type SharedMemory,
+  writeIdentity,
+} from '@shmalloc/allocator-api';
 import { PAGE_BYTES } from '../vm/frames.ts';
 import { VmAccount } from '../vm/vm-account.ts';
 
-/** What a handle of this memory calls itself. */
-export const KIND = 'physical-memory';
-
-const MAGIC = 0x4b4d454d;
-const VERSION = 1;
 const LINE = 64;
 
 // Words of the header.
-const MAGIC_AT = 0;
-const VERSION_AT = 1;
-const TABLE_AT = 2;
-const ACCOUNT_AT = 3;
-const PAGES_AT = 4;
-const FRAMES_AT = 5;
-const MAPS_AT = 6;
+const TABLE_AT = 3;
+const ACCOUNT_AT = 4;
+const PAGES_AT = 5;
+const FRAMES_AT = 6;
+const MAPS_AT = 7;
 export const HEAP_AT = 16;
 export const PEAK_AT = 17;
 const HEADER_WORDS = 32;
+
+/** What a header of this memory looks like, and what a handle calls itself. */
+export const KIND: HeaderKind = {
+  algorithm: 'physical-memory',
+  code: 0x4b4d454d,
+  version: 2,
+  words: HEADER_WORDS,
+  align: LINE,
+  nullWords: 8,
+  grown: 18,
+};
 
 /** What a header says. */
 export interface Plan {
@@ -52,6 +71,7 @@ export interface Plan {
   readonly pages: number;
   readonly frames: number;
   readonly maps: number;
+  readonly nullWords: number;
 }
 
 /**
@@ -60,7 +80,7 @@ export interface Plan {
  * @throws AllocError `InvalidParam` when the region is too small for it
  */
 export function planMemory(memory: SharedMemory, frames: number | undefined): Plan {
-  const header = alignUp(memory.start, LINE) / 4;
+  const header = headerStart(memory, LINE) / 4;
   const table = (header + HEADER_WORDS) * 4;
   const last = Math.floor(memory.end / PAGE_BYTES);
   // A word for every page that could lie behind the header, those that the table itself takes included.
@@ -74,7 +94,7 @@ export function planMemory(memory: SharedMemory, frames: number | undefined): Pl
       'InvalidParam',
       `region [${memory.start}, ${memory.end}) is too small for a memory of pages`,
     );
-  return { header, table, account, pages, frames: frames ?? pages, maps };
+  return { header, table, account, pages, frames: frames ?? pages, maps, nullWords: nullWordsOf(memory) };
 }
 
 /** Writes the header and an empty table; {@link publishPlan} is for later. */
@@ -82,8 +102,8 @@ export function writePlan(memory: SharedMemory, plan: Plan): void {
   const { i32 } = memory;
   const { header, table, account, pages, frames, maps } = plan;
   i32.fill(0, header, maps / 4);
+  writeIdentity(memory, header, KIND);
   const fields: readonly (readonly [number, number])[] = [
-    [VERSION_AT, VERSION],
     [TABLE_AT, table],
     [ACCOUNT_AT, account],
     [PAGES_AT, pages],
@@ -94,8 +114,7 @@ export function writePlan(memory: SharedMemory, plan: Plan): void {
 }
 
 export function publishPlan(memory: SharedMemory, plan: Plan): void {
-  // Release: who reads the magic also reads what was written before it.
-  Atomics.store(memory.i32, plan.header + MAGIC_AT, MAGIC);
+  publishHeader(memory.i32, plan.header);
 }
 
 /**
@@ -103,14 +122,22 @@ export function publishPlan(memory: SharedMemory, plan: Plan): void {
  * @throws TypeError or AllocError `InvalidParam` when none lies there
  */
 export function openPlan(handle: Handle): { memory: SharedMemory; plan: Plan } {
-  const { memory: source, start } = checkHandle(handle, KIND);
-  const memory = SharedMemory.from(source, start);
-  const { i32 } = memory;
-  const header = start / 4;
-  if (Atomics.load(i32, header + MAGIC_AT) !== MAGIC || i32[header + VERSION_AT] !== VERSION)
-    throw new AllocError('InvalidParam', `no memory of pages (version ${VERSION}) lies at ${start}`);
-  const [table, account, pages, frames, maps] = [TABLE_AT, ACCOUNT_AT, PAGES_AT, FRAMES_AT, MAPS_AT].map(
-    (field) => i32[header + field] >>> 0,
-  );
-  return { memory, plan: { header, table, account, pages, frames, maps } };
+  const { memory, header } = openHeader(handle, KIND);
+  const [table, account, pages, frames, maps, nullWords] = [
+    TABLE_AT,
+    ACCOUNT_AT,
+    PAGES_AT,
+    FRAMES_AT,
+    MAPS_AT,
+    KIND.nullWords,
+  ].map((field) => memory.i32[header + field] >>> 0);
+  // What is left of a header after damage may name places that are none.
+  demandWord(KIND, header, 'table', table, (header + HEADER_WORDS) * 4);
+  const most = Math.floor((memory.end - account) / PAGE_BYTES);
+  demandWord(KIND, header, 'number of pages', pages, Math.max(0, Math.min(pages, most)));
+  const least = alignUp(table + VmAccount.tableBytes(pages), LINE);
+  demandWord(KIND, header, 'page allocator', maps, Math.max(least, Math.min(maps, memory.end) & -LINE) >>> 0);
+  demandWord(KIND, header, 'account', account, alignUp(maps, PAGE_BYTES));
+  demandWord(KIND, header, 'zone of NULL', nullWords, Math.min(nullWords, header));
+  return { memory, plan: { header, table, account, pages, frames, maps, nullWords } };
 }

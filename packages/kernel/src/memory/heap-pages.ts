@@ -89,8 +89,12 @@ export class HeapPages implements PageAllocator {
   /** The machine's affair. */
   detach(): void {}
 
-  validate(): void {
-    this.physical.pages.validate();
+  validate(options?: { readonly quiet?: boolean | undefined }): void {
+    this.physical.pages.validate(options);
+  }
+
+  takeNullWrite(): AllocError | null {
+    return this.physical.takeNullWrite();
   }
 
   private begin(): number {

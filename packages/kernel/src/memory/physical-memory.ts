@@ -22,10 +22,14 @@ import {
   AllocError,
   alignUp,
   checkInteger,
+  checkNullZone,
+  checkOptions,
   type Handle,
   isAligned,
+  openRegion,
   type RegionOptions,
-  SharedMemory,
+  type SharedMemory,
+  takeNullWrite,
 } from '@shmalloc/allocator-api';
 import { BitmapPages } from '@shmalloc/bitmap';
 import { PAGE_BYTES } from '../vm/frames.ts';
@@ -39,6 +43,15 @@ import { HEAP_AT, KIND, openPlan, PEAK_AT, type Plan, planMemory, publishPlan, w
 export interface PhysicalMemoryOptions extends RegionOptions {
   /** How many pages that `vmalloc` handed out may be resident at once. Default: all that there are. */
   frames?: number | undefined;
+}
+
+/**
+ * What `validate` may take for granted.
+ * @public
+ */
+export interface PhysicalValidateOptions {
+  /** Whether no other thread is inside a call: then everything is checked. Default false. */
+  readonly quiet?: boolean | undefined;
 }
 
 /**
@@ -80,6 +93,7 @@ export class PhysicalMemory {
   /** Which pages of `vmalloc` are resident. */
   readonly vm: VmAccount;
   private readonly header: number;
+  private readonly nullWords: number;
 
   private constructor(memory: SharedMemory, plan: Plan, pages: BitmapPages) {
     const { table, account, pages: count, frames } = plan;
@@ -87,15 +101,18 @@ export class PhysicalMemory {
     this.pages = pages;
     this.vm = new VmAccount(memory, { table, start: account, pages: count, frames });
     this.header = plan.header;
+    this.nullWords = plan.nullWords;
   }
 
   /**
    * Makes one over a region.
    * @throws TypeError, RangeError or AllocError, naming the option
    */
-  static create({ frames, ...region }: PhysicalMemoryOptions = {}): PhysicalMemory {
+  static create(options: PhysicalMemoryOptions = {}): PhysicalMemory {
+    checkOptions(options, ['frames', 'bytes', 'maxBytes', 'backing', 'memory', 'start', 'end'], []);
+    const { frames, ...region } = options;
     if (frames !== undefined) checkInteger('frames', frames);
-    const memory = SharedMemory.create(region);
+    const memory = openRegion(region);
     const plan = planMemory(memory, frames);
     writePlan(memory, plan);
     const pages = BitmapPages.create({ memory: memory.source, start: plan.maps, end: memory.end });
@@ -121,7 +138,7 @@ export class PhysicalMemory {
 
   /** What another thread attaches with. */
   share(): Handle {
-    return { algorithm: KIND, memory: this.memory.source, start: this.header * 4 };
+    return { algorithm: KIND.algorithm, memory: this.memory.source, start: this.header * 4 };
   }
 
   /** This thread is done with it: any later call throws. */
@@ -215,15 +232,28 @@ export class PhysicalMemory {
   }
 
   /**
-   * Walks every page. For a moment when no thread is at work.
-   * @throws Error with the first invariant that is broken
+   * Looks for a write through NULL, and lays the pattern there again. In a machine the machine looks.
+   * @returns an error `Corrupted` that names the address, or null
    */
-  validate(): void {
-    this.pages.validate();
-    this.vm.validate();
+  takeNullWrite(): AllocError | null {
+    return takeNullWrite(this.memory.i32, this.nullWords);
+  }
+
+  /**
+   * Walks every page. Threads may be at work: what is told then was seen unchanged more than once.
+   * @param options - with `quiet`, for a moment when no thread is inside a call, counts are compared as well
+   * @throws AllocError `Corrupted` with the first invariant that is broken
+   */
+  validate(options: PhysicalValidateOptions = {}): void {
+    const written = checkNullZone(this.memory.i32, this.nullWords);
+    if (written !== null) throw written;
+    this.pages.validate(options);
+    this.vm.validate(options);
+    if (options.quiet !== true) return;
     const { usedPages, heapPages, vm } = this.stats();
     if (usedPages !== heapPages + vm.reserved)
-      throw new Error(
+      throw new AllocError(
+        'Corrupted',
         `${usedPages} pages are handed out: ${heapPages} to heaps, and ${vm.reserved} are reserved`,
       );
   }

@@ -136,7 +136,9 @@ export class Frames {
   private oldest(): number {
     const { words, pages } = this;
     const sought = Atomics.load(words, HINT_WORD);
-    for (let page = sought === 0 ? pages : Atomics.load(words, HINT_PAGE); page < pages; page++) {
+    // Damaged hints must not name a page that cannot be taken: it would be tried again and again.
+    const isHint = (sought & STATE_MASK) === FREEABLE;
+    for (let page = isHint ? Math.max(0, Atomics.load(words, HINT_PAGE)) : pages; page < pages; page++) {
       if (words[PAGES + page] === sought) return page;
     }
     const now = toTick(Atomics.load(words, CLOCK));

@@ -17,6 +17,7 @@ import {
   AllocError,
   checkChoice,
   checkInteger,
+  checkOptions,
   isAligned,
   SharedMemory,
   type ViewTypes,
@@ -52,6 +53,9 @@ import {
  */
 export type Advice = 'DONTNEED' | 'FREE';
 
+/** How often a page has to look broken in the same way. */
+const LOOKS = 4;
+
 const ADVICE: readonly Advice[] = ['DONTNEED', 'FREE'];
 
 /**
@@ -67,6 +71,8 @@ export interface VmAccountOptions {
   readonly pages: number;
   /** How many of them may be resident at once. */
   readonly frames: number;
+  /** How long a call waits for a CPU that holds one page, in milliseconds, before the page counts as damaged. Default 20,000. */
+  readonly patienceMs?: number | undefined;
 }
 
 /**
@@ -98,7 +104,7 @@ export interface VmStats {
  * A virtual-memory account over a range of shared memory, for any number of threads. All of its state is in the memory.
  *
  * Progress: a call waits only for a CPU that is just giving a frame to, or taking it from, the same page; no lock guards the rest. A
- * thread that is terminated at that moment leaves the one page behind, and who touches it waits for ever: in a machine that cannot be, since
+ * thread that is terminated at that moment leaves the one page behind, and a call that needs it is told after `patienceMs`: in a machine that cannot be, since
  * there the death of a CPU stops all.
  *
  * @example
@@ -118,6 +124,7 @@ export class VmAccount {
   /** One past the last byte of the last page. */
   readonly end: Address;
   private readonly frames: Frames;
+  private readonly patienceMs: number;
 
   /**
    * Makes the account, or comes to one that another thread has made.
@@ -127,6 +134,8 @@ export class VmAccount {
     if (!(memory instanceof SharedMemory)) {
       throw new TypeError(`memory must be a SharedMemory, got ${Object.prototype.toString.call(memory)}`);
     }
+    checkOptions(options, ['table', 'start', 'pages', 'frames', 'patienceMs'], []);
+    this.patienceMs = checkInteger('patienceMs', options.patienceMs ?? 20_000);
     const table = checkInteger('table', options.table);
     const start = checkInteger('start', options.start);
     const pages = checkInteger('pages', options.pages);
@@ -318,39 +327,56 @@ export class VmAccount {
   }
 
   /**
-   * Walks every page. For a moment when no thread is inside a call. O(bytes of the pages without a frame).
-   * @throws Error with the first invariant that is broken
+   * Walks every page. Threads may be at work: what is told then was seen unchanged more than once. O(bytes of the pages without a frame).
+   * @param options - with `quiet`, for a moment when no thread is inside a call, a page that is held, and frames that are counted wrongly, are told too
+   * @throws AllocError `Corrupted` with the first invariant that is broken
    */
-  validate(): void {
-    const { words, pages, limit, bytes } = this.frames;
+  validate(options: { readonly quiet?: boolean | undefined } = {}): void {
+    const { pages, limit } = this.frames;
+    const quiet = options.quiet === true;
     let resident = 0;
     for (let page = 0; page < pages; page++) {
-      const word = words[PAGES + page];
-      const state = word & STATE_MASK;
-      if (word === LENT) continue;
-      if (state > FREEABLE) throw new Error(`${this.nameOf(page)} is held by a CPU (its word is ${word})`);
-      if (state !== FREEABLE && word !== state)
-        throw new Error(`the word of ${this.nameOf(page)} is ${word}`);
-      if (state === RESIDENT || state === FREEABLE) {
-        resident++;
-        continue;
-      }
-      const wrong = firstNonZero(this.memory.i32, bytes, page);
-      if (wrong !== -1)
-        throw new Error(`${this.nameOf(page)} has no frame, and byte ${wrong} of it is not 0`);
+      let broken = this.brokenAt(page, quiet);
+      for (let look = 1; look < LOOKS && broken !== ''; look++)
+        if (this.brokenAt(page, quiet) !== broken) broken = '';
+      if (broken !== '') throw new AllocError('Corrupted', broken);
+      const state = this.stateOf(page);
+      if (state === RESIDENT || state === FREEABLE) resident++;
     }
+    if (!quiet) return;
     const { residentPages } = this;
     if (resident !== residentPages) {
-      throw new Error(`${resident} pages have frames, and ${residentPages} frames are counted`);
+      throw new AllocError(
+        'Corrupted',
+        `${resident} pages have frames, and ${residentPages} frames are counted`,
+      );
     }
-    if (resident > limit) throw new Error(`${resident} pages have frames, of which there are ${limit}`);
+    if (resident > limit)
+      throw new AllocError('Corrupted', `${resident} pages have frames, of which there are ${limit}`);
+  }
+
+  /** What is wrong with a page at this look; '' when nothing is. */
+  private brokenAt(page: number, quiet: boolean): string {
+    const { words, bytes } = this.frames;
+    const word = Atomics.load(words, PAGES + page);
+    const state = word & STATE_MASK;
+    if (state === BUSY && quiet) return `${this.nameOf(page)} is held by a CPU (its word is ${word})`;
+    if (state > LENT || (state !== FREEABLE && word !== state))
+      return `the word of ${this.nameOf(page)} is ${word}`;
+    if (state !== NONE && state !== RESERVED) return '';
+    const wrong = firstNonZero(this.memory.i32, bytes, page);
+    // It may have got a frame, and what was written, since the look at its word.
+    return wrong === -1 || Atomics.load(words, PAGES + page) !== word
+      ? ''
+      : `${this.nameOf(page)} has no frame, and byte ${wrong} of it is not 0`;
   }
 
   /** Gives a page a frame, or makes sure of the one that it has. */
   private commit(page: number): boolean {
     const { frames } = this;
     const { words } = frames;
-    for (let round = 0; ; ) {
+    const wait: Wait = { round: 0, until: 0 };
+    for (;;) {
       const word = Atomics.load(words, PAGES + page);
       switch (word & STATE_MASK) {
         case RESIDENT:
@@ -360,7 +386,7 @@ export class VmAccount {
           if (Atomics.compareExchange(words, PAGES + page, word, RESIDENT) === word) return true;
           break;
         case BUSY:
-          round = backOff(round);
+          this.waitFor(page, wait);
           break;
         case RESERVED: {
           // Claimed before a frame is sought: two CPUs that touch the page at once must not take the last two frames for it, nor may
@@ -379,19 +405,32 @@ export class VmAccount {
   }
 
   /**
+   * Pauses, since a CPU holds this page for as long as it takes to write 4096 zeros. It waits for nothing: a page that is held for very much longer is held by none.
+   * @throws AllocError `Corrupted`
+   */
+  private waitFor(page: number, wait: Wait): void {
+    wait.round = backOff(wait.round);
+    const now = performance.now();
+    wait.until ||= now + this.patienceMs;
+    if (now > wait.until)
+      throw new AllocError('Corrupted', `${this.nameOf(page)} is held, and no CPU lets go of it`);
+  }
+
+  /**
    * Takes a page's frame away, if it has one, and leaves it in state `then`.
    * @returns whether something has changed
    */
   private drop(page: number, then: typeof NONE | typeof RESERVED): boolean {
     const { frames } = this;
     const { words } = frames;
-    for (let round = 0; ; ) {
+    const wait: Wait = { round: 0, until: 0 };
+    for (;;) {
       const word = Atomics.load(words, PAGES + page);
       const state = word & STATE_MASK;
       if (state === NONE || state === LENT || word === then) return false;
       if (state === BUSY) {
         // Also when it is being dropped: after this call it has to read as zeros.
-        round = backOff(round);
+        this.waitFor(page, wait);
       } else if (
         Atomics.compareExchange(words, PAGES + page, word, state === RESERVED ? then : BUSY) === word
       ) {
@@ -474,6 +513,13 @@ export class VmAccount {
   private nameOf(page: number): string {
     return `the page at ${this.start + page * PAGE_BYTES}`;
   }
+}
+
+/** How long a call has waited for one page. */
+interface Wait {
+  round: number;
+  /** When it is long enough; 0 before the first pause. */
+  until: number;
 }
 
 /**
