@@ -168,5 +168,5 @@ function collectThreadFree(tld: Tld, page: Word): void {
 /** A list in a circle: the program freed a block twice. Its blocks are lost, and nothing else. */
 function dropThreadFree(tld: Tld, page: Word): void {
   tld.crossings.takeAllMarked(page + XTHREAD_FREE);
-  tld.reportLostList(tld.i32[page + START] * 4);
+  tld.noteLostList(tld.i32[page + START] * 4);
 }

@@ -57,9 +57,9 @@ export function collectRetired(tld: Tld, heap: Word, force: boolean): void {
  * @param force - also joins lists that would be joined later, and purges without waiting
  */
 export function collectHeap(tld: Tld, heap: Word, force: boolean): void {
-  const { i32 } = tld;
   collectDelayed(tld, heap);
   forEachPage(tld, heap, (page, bin) => {
+    const { i32 } = tld;
     collectPage(tld, page, force);
     if (i32[page + Page.used] === 0) {
       removePage(tld, heap, queueBin(tld, page), page);

@@ -110,6 +110,7 @@ export function refusal(tld: Tld, operation: string, address: number): AllocErro
 /** Reports whatever secure mode finds. The heap must be consistent. */
 export function inspectHeap(tld: Tld): void {
   if (tld.guard === null) return;
+  // All of it is found before the first is told: the hook may use the heap, or detach.
   for (const error of tld.guard.inspect(tld, true)) tld.report(error);
 }
 

@@ -154,6 +154,7 @@ export class MiHeapCore extends MallocFamily {
    */
   collect(force = false): void {
     collectHeap(this.tld, this.heap, force);
+    this.tld.tellLostLists();
   }
 
   /** Ends the heap. Its blocks live on; they are freed like any others. Calling it twice does nothing. O(pages). */

@@ -273,7 +273,8 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     if (force) reclaimAll(this);
     forEachHeap(this, (heap) => collectHeap(this, heap, force));
     lookAtNull(this);
-    inspectHeap(this);
+    // The hook may have detached this thread.
+    if (!this.closed) inspectHeap(this);
   }
 
   // ── Heaps of this thread ──
@@ -384,8 +385,8 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
   detach(): void {
     if (this.closed) return;
     lookAtNull(this);
-    inspectHeap(this);
     // The hook may have detached this thread.
+    if (!this.closed) inspectHeap(this);
     if (this.closed) return;
     abandonThread(this);
     this.close();

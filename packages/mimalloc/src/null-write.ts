@@ -5,8 +5,13 @@
 import { checkNullZone, takeNullWrite } from '@shmalloc/allocator-api';
 import type { Tld } from './tld.ts';
 
-/** Reports a write through NULL, once. O(words of the zone). */
+/**
+ * Reports a write through NULL, once, and what was found on the way. O(words of the zone). The heap must be consistent, and views are old afterwards: the error
+ * hook may use the heap.
+ */
 export function lookAtNull(tld: Tld): void {
+  tld.tellLostLists();
+  if (tld.closed) return;
   const error = takeNullWrite(tld.i32, tld.nullWords);
   if (error !== null) tld.report(error);
 }

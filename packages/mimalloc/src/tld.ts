@@ -140,6 +140,8 @@ export abstract class Tld extends MallocFamily {
   private deferring: boolean;
   /** @internal */
   deferredFree: DeferredFree | null;
+  /** Pages of which a list was lost, not reported yet. */
+  private readonly lostLists: number[];
   /** The kinds of damage that were reported. */
   private readonly damaged: Set<string>;
   private onError: (error: AllocError) => void;
@@ -179,6 +181,7 @@ export abstract class Tld extends MallocFamily {
     this.os = os;
     this.deferring = false;
     this.deferredFree = null;
+    this.lostLists = [];
     this.damaged = new Set();
     this.onError = (error) => this.output(`${error.name}: ${error.message}\n`);
     this.onOutput = print;
@@ -249,7 +252,8 @@ export abstract class Tld extends MallocFamily {
    * @internal
    */
   report(error: AllocError): void {
-    Atomics.add(this.i32, this.header + Field.errors, 1);
+    // The hook that heard of the error before this one may have detached the thread.
+    if (!this.closed) Atomics.add(this.i32, this.header + Field.errors, 1);
     this.onError(error);
   }
 
@@ -267,11 +271,22 @@ export abstract class Tld extends MallocFamily {
   }
 
   /**
-   * A list that other threads have freed goes in circles.
+   * A list that other threads have freed goes in circles. It is found in the middle of something, and the hook may use the heap: told by
+   * {@link Tld.tellLostLists}.
    * @internal
    */
-  reportLostList(address: number): void {
-    this.report(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
+  noteLostList(address: number): void {
+    this.lostLists.push(address);
+  }
+
+  /**
+   * Reports what was noted. The heap must be consistent, and the caller's views are old afterwards.
+   * @internal
+   */
+  tellLostLists(): void {
+    // One after the other: the hook may use the heap, and so come here.
+    for (let address = this.lostLists.shift(); address !== undefined; address = this.lostLists.shift())
+      this.report(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
   }
 
   /**

@@ -1,8 +1,10 @@
 /** Damage in the region: it is reported, and no call hangs. */
 import { Worker } from 'node:worker_threads';
+import type { AllocError } from '@shmalloc/allocator-api';
+import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { CALLS, type DamageAnswer, type DamageJob } from './damage-worker.ts';
-import { seedOf, small, watch } from './harness.ts';
+import { fill, seedOf, small, watch } from './harness.ts';
 
 test('damage is reported as Corrupted, each kind once, and the hook may use the heap', (t) => {
   const { heap, errors } = watch(small());
@@ -67,3 +69,43 @@ for (const secure of [0, 1, 2, 3, 4]) {
     );
   }
 }
+
+test('the hook that hears of one error may detach the thread: the others are told all the same, and nothing else happens', (t) => {
+  for (const call of ['collect', 'detach'] as const) {
+    const heap = small({ secure: 1 });
+    const told: string[] = [];
+    heap.registerError(({ message }) => {
+      told.push(message);
+      heap.detach();
+    });
+    heap.i32[heap.header + 31]++;
+    heap.i32[heap.header + 47]++;
+    t.notThrows(() => heap[call]());
+    t.is(told.length, 2);
+    t.true(heap.closed);
+  }
+});
+
+test('a list in a circle is told when the page is whole again: the hook may free what the page has', (t) => {
+  const heap = small();
+  const blocks = fill(heap, 1000, 20);
+  // The heap does not know of it yet, so its full pages bring no news: both frees go onto the page's list.
+  const other = MiMalloc.attach(heap.share());
+  const errors: AllocError[] = [];
+  heap.registerError((error) => {
+    errors.push(error);
+    for (const block of blocks.splice(0)) heap.free(block);
+    heap.malloc(100);
+  });
+  // Freed twice by another thread, which nothing can tell without secure mode.
+  const twice = blocks.splice(1, 1)[0];
+  other.free(twice);
+  other.free(twice);
+  heap.collect();
+  t.deepEqual(
+    errors.map(({ code }) => code),
+    ['NotAllocated'],
+  );
+  heap.collect(true);
+  t.notThrows(() => heap.validate());
+});

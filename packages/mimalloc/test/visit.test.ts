@@ -1,5 +1,6 @@
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
+import { fill } from './harness.ts';
 import { random, SMALL, validatedHeap } from './validated.ts';
 
 /** All that is visited. */
@@ -110,4 +111,25 @@ test('an empty heap shows nothing', (t) => {
   const { heap } = validatedHeap();
   t.is(visited(heap).size, 0);
   t.true(heap.visitBlocks(() => false));
+});
+
+test('the visitor may let the memory grow, and go on: the blocks behind are shown all the same', (t) => {
+  const heap = MiMalloc.create({ bytes: 1 << 20, maxBytes: 64 << 20 });
+  const blocks = [...fill(heap, 100, 200), ...fill(heap, 3000, 40)];
+  const before = heap.memory.byteLength;
+  const seen = new Set<number>();
+  const made: number[] = [];
+  heap.visitBlocks((address, size) => {
+    t.true(size >= 100);
+    seen.add(address);
+    if (made.length < 4) made.push(heap.malloc(2 << 20));
+    // A block in memory that has just come is freed and allocated.
+    if (seen.size % 50 === 0) heap.free(heap.malloc(100));
+    return true;
+  });
+  t.true(heap.memory.byteLength > before);
+  for (const block of blocks) t.true(seen.has(block), `${block}`);
+  for (const block of [...made, ...blocks]) heap.free(block);
+  heap.collect(true);
+  heap.validate({ quiet: true });
 });
