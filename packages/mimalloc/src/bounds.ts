@@ -75,8 +75,9 @@ export function tableOf(tld: Tld, chunk: number): Word {
 /** Blocks that a page has at the most, whatever CAPACITY says. */
 export function capacityOf(tld: Tld, page: Word): number {
   const capacity = tld.i32[page + Page.capacity];
-  const most = binOfPage(tld, page) === BIN_HUGE ? 1 : (slicesOf(tld, page) << tld.sliceShift) >>> 1;
-  return Math.max(0, Math.min(capacity, most, tld.i32.length >>> 1)) || 0;
+  const words = slicesOf(tld, page) << tld.sliceShift;
+  const most = binOfPage(tld, page) === BIN_HUGE ? 1 : words / Math.max(2, tld.i32[page + Page.blockWords]);
+  return Math.max(0, Math.floor(Math.min(capacity, most, tld.i32.length >>> 1))) || 0;
 }
 
 /** Whether a word is where a page's descriptor lies, as far as the page map says so. */

@@ -91,7 +91,9 @@ function liveBlocks(tld: Tld, page: Word): Word[] {
 function handedOut(tld: Tld, block: Word, bytes: number): Address {
   const start = block * 4;
   if (tld.guard === null) return start;
-  for (let offset = 0; offset < bytes; offset += 8)
+  // No block leaves the memory, whatever BLOCK_WORDS says.
+  const end = Math.min(bytes, tld.i32.length * 4 - start);
+  for (let offset = 0; offset < end; offset += 8)
     if (usableAt(tld, start + offset) >= 0) return start + offset;
   return start;
 }
