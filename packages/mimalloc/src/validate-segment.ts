@@ -52,12 +52,14 @@ function finding(check: () => void): Error | null {
  * @param words - all that the finding depends on, in one text
  * @throws what it finds, if it finds the same again and again while the words stay as they are
  */
-function steadily(words: () => string, check: () => void): void {
+function steadily(tld: Tld, words: () => string, check: () => void): void {
   let found = finding(check);
   let seen = '';
   let same = 0;
   for (let look = 0; found !== null && same < LOOKS; look++) {
     if (look === MOST_LOOKS) return;
+    // What was found may lie in memory that has come since.
+    tld.refresh();
     const before = words();
     const again = finding(check);
     if (again === null) return;
@@ -70,9 +72,9 @@ function steadily(words: () => string, check: () => void): void {
 }
 
 /** Runs a check, at once where nobody else changes what it looks at. */
-function look(exact: boolean, words: () => string, check: () => void): void {
+function look(tld: Tld, exact: boolean, words: () => string, check: () => void): void {
   if (exact) check();
-  else steadily(words, check);
+  else steadily(tld, words, check);
 }
 
 function textOf(tld: Tld, from: Word, words: number): string {
@@ -210,6 +212,7 @@ function validatePageIn(tld: Tld, segment: Word, page: Word, sight: Sight, what:
   const owners = (): string => `${i32[segment + Segment.threadId]},${i32[page + Page.xthreadId]}`;
   const all = (): string => `${owners()},${textOf(tld, page, Page.key1 + 1)}`;
   look(
+    tld,
     exact,
     owners,
     stillThere(() => validateOwner(tld, segment, page, exact, what)),
@@ -218,11 +221,13 @@ function validatePageIn(tld: Tld, segment: Word, page: Word, sight: Sight, what:
   const shape = (): string =>
     `${owners()},${i32[page + Page.shape] & ~0xf80},${textOf(tld, page + Page.blockWords, 4)}`;
   look(
+    tld,
     exact,
     shape,
     stillThere(() => validateShape(tld, page, exact)),
   );
   look(
+    tld,
     exact,
     all,
     stillThere(() => {
@@ -238,7 +243,7 @@ export function validateSegment(tld: Tld, segment: Word, sight: Sight): void {
   const { exact, listed } = sight;
   const what = `the segment at ${i32[segment + Segment.base] * 4}`;
   const words = (): string => segmentText(tld, segment);
-  look(exact, words, () => validateDescriptor(tld, segment, sight, what));
+  look(tld, exact, words, () => validateDescriptor(tld, segment, sight, what));
   if (exact && i32[segment + Segment.kind] === KIND_HUGE) validateTails(tld, segment, what);
   if (i32[segment + Segment.kind] !== KIND_PAGES) return;
   const owner = i32[segment + Segment.threadId];
@@ -250,5 +255,5 @@ export function validateSegment(tld: Tld, segment: Word, sight: Sight): void {
     );
   }
   forEachPageIn(tld, segment, (page) => validatePageIn(tld, segment, page, sight, what));
-  look(exact, words, () => validateCounts(tld, segment, sight, what));
+  look(tld, exact, words, () => validateCounts(tld, segment, sight, what));
 }
