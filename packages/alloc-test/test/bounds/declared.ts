@@ -16,11 +16,6 @@ export interface Declaration {
 /** All of them. */
 export const DECLARED: readonly Declaration[] = [
   {
-    file: 'mimalloc/arena.js',
-    expression: 'i32[words + field]',
-    why: 'findSegment: the table of a chunk that another thread has just added may lie beyond this view; `| 0` makes it a chunk in which nothing is found',
-  },
-  {
     file: 'mimalloc/free.js',
     expression: 'i32[page + XTHREAD_ID]',
     why: 'freeAway and free: the descriptor of a block in new memory may lie in a table beyond this view; undefined is no owner, and free looks again after refresh',
@@ -40,9 +35,9 @@ export const DECLARED: readonly Declaration[] = [
     expression: 'i32[slice + START]',
     why: 'headPage, for livePage: the same',
   },
-  {
+  ...['i32[page + Page.owner]', 'i32[page + Page.index]'].map((expression) => ({
     file: 'slab/lookup.js',
-    expression: 'slab.i32[page + Page.owner]',
-    why: 'livePage: the descriptor may lie in memory that was added; `| 0` makes it nobody’s page, and livePage refreshes and looks again',
-  },
+    expression,
+    why: 'blockPage, for livePage: the descriptor may lie in memory that was added; undefined is no index, so no page is found, and livePage refreshes and looks again',
+  })),
 ];
