@@ -85,7 +85,7 @@ test.serial(
   async (t) => {
     const stale = await checked(
       'realloc.js',
-      /const moved = align === 1([^]*?)copyWords\(tld, /,
+      /const moved = align === 1([\s\S]*?)copyWords\(tld, /,
       'const { i32: kept } = tld; const moved = align === 1$1copyWords({ i32: kept }, ',
     );
     const { wrong } = playEach(stale, OPERATIONS['realloc to some segments'], {
