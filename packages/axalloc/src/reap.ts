@@ -13,7 +13,6 @@
  */
 
 import { AllocError, checkInteger } from '@shmalloc/allocator-api';
-import type { ByteHeap } from './contract.ts';
 import {
   CLOSING,
   close,
@@ -88,7 +87,7 @@ function emptyLine(view: View, cpu: number): void {
       finishFor(view, cpu, slot);
       const name = at.nameAt(header, view.places, cpu, slot);
       if (i32[name] === 0) continue;
-      visit(view, slot, (heap) => reapIn(heap, i32[name]));
+      visit(view, slot, (heap) => heap.reap?.(i32[name]));
       i32[name] = 0;
     }
   } catch (error) {
@@ -99,15 +98,6 @@ function emptyLine(view: View, cpu: number): void {
   for (const field of [at.ANNOUNCED, at.VISITED, at.VISITED_INSIDE]) Atomics.store(i32, line + field, 0);
   // Release: pairs with the exchange in takeLine.
   Atomics.store(i32, line + at.OWNER, 0);
-}
-
-/** Some algorithms refuse a name that they do not know any more: the thread had detached from this heap before it died. */
-function reapIn(heap: ByteHeap, name: number): void {
-  try {
-    heap.reap?.(name);
-  } catch (error) {
-    if (!(error instanceof AllocError && error.code === 'InvalidParam')) throw error;
-  }
 }
 
 /** Finishes what a CPU was doing to a generation when its thread died. */

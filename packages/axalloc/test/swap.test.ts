@@ -198,9 +198,7 @@ test.serial('validate and stats while four workers allocate, swap and grow: no f
   t.timeout(15 * 60_000);
   let looks = 0;
   const alarms: string[] = [];
-  // The heaps behind a lock are exact at any time; what the others say of themselves has tests of its own.
-  const swaps = ['tlsf', 'buddy', 'basic'];
-  const { allocator, oracle } = await crew(t, 4, { swaps }, async (each, progress) => {
+  const { allocator, oracle } = await crew(t, 4, { swaps: NAMES }, async (each, progress) => {
     while (progress() < 60_000 || looks < 300) {
       for (let turn = 0; turn < 10; turn++, looks++) {
         try {
