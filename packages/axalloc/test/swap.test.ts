@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
-import { allocatorOver, NAMES, randomOf, seedOf } from './tools.js';
+import { allocatorOver, NAMES, randomOf, seedOf, trySwap } from './tools.js';
 import type { BusyAnswer, BusyTask } from './workers/busy.js';
 import { Slots } from './workers/slots.js';
 
@@ -165,7 +165,7 @@ for (const backing of ['wasm', 'sab'] as const) {
         async (allocator, progress) => {
           for (let swap = 0; progress() < 40_000; swap++) {
             await sleep(1);
-            if (swap % 20 === 0) allocator.swap(NAMES[(swap / 20) % NAMES.length]);
+            if (swap % 20 === 0) trySwap(allocator, NAMES[(swap / 20) % NAMES.length]);
             allocator.settle();
           }
         },

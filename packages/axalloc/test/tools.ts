@@ -1,5 +1,6 @@
 /** Algorithms and page sources for the tests, and random numbers with a seed that is printed. */
 
+import { AllocError } from '@shmalloc/allocator-api';
 import type { ByteAlgorithm, PageSource } from '@shmalloc/axalloc';
 import { AxAlloc, type AxAllocOptions, type AxHandle } from '@shmalloc/axalloc';
 import { Basic } from '@shmalloc/basic';
@@ -65,6 +66,15 @@ export function attachTo(handle: AxHandle): AxAlloc {
     attachPages: (pages) => BitmapPages.attach(pages),
     algorithms: ALGORITHMS,
   });
+}
+
+/** Swaps, unless there are no pages for a heap at this moment, or too many old ones hold blocks: then nothing has changed. */
+export function trySwap(allocator: AxAlloc, name: string): void {
+  try {
+    allocator.swap(name);
+  } catch (error) {
+    if (!(error instanceof AllocError && error.code === 'NoMemory')) throw error;
+  }
 }
 
 /** The seed of a random test: of the environment, or by the clock. It is printed. */

@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';
 import type { AxHandle } from '@shmalloc/axalloc';
-import { attachTo, randomOf } from '../tools.js';
+import { attachTo, randomOf, trySwap } from '../tools.js';
 import { type Held, Slots } from './slots.js';
 
 export interface BusyTask {
@@ -100,7 +100,7 @@ while (Atomics.load(words, 0) === 0) {
   for (let round = 0; round < 64; round++) step();
   Atomics.add(words, 2, 64);
   for (let round = 0; round < 4 && added < adds; round++) grow();
-  if (swaps.length > 0 && random(50) === 0) allocator.swap(swaps[random(swaps.length)]);
+  if (swaps.length > 0 && random(50) === 0) trySwap(allocator, swaps[random(swaps.length)]);
 }
 while (added < adds) grow();
 for (const held of own) checked.free(held.address, held.size);
