@@ -35,7 +35,8 @@ export const MAX_GROWTHS = 8;
 export function mostWords(tld: Tld): number {
   const { i32, header } = tld;
   const grows = i32[header + Field.grow] === 1 || !(tld.os instanceof AccountingOs);
-  return grows ? i32[header + Field.maxWords] || ALL_WORDS : i32.length;
+  // A program may have added memory beyond what the heap was made to reach.
+  return Math.max(i32.length, grows ? i32[header + Field.maxWords] || ALL_WORDS : 0);
 }
 
 /** Whether a request is so large that there is no need to look for it. Another thread may have made the memory longer, so a second look is taken. */

@@ -529,3 +529,13 @@ test('growth asks for what the free tail lacks, and no more than an eighth besid
   t.is(segmentField(heap, block, 'kind'), 1);
   t.is(heap.i32.length * 4, heap.memory.byteLength);
 });
+
+test('memory that was added beyond what the heap was made to reach holds what is larger than that', (t) => {
+  for (const grow of [true, false]) {
+    const heap = small({ memory: new SharedArrayBuffer(8 * MIB), end: MIB, grow });
+    t.is(heap.malloc(3 * MIB), 0);
+    heap.addMemory(MIB, 7 * MIB);
+    t.not(heap.malloc(3 * MIB), 0);
+    heap.validate();
+  }
+});
