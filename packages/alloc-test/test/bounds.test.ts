@@ -130,6 +130,13 @@ test.serial('a declared read may go beyond, and is known to have needed it', asy
   );
 });
 
+test.serial('a view of no elements, which a detached heap has, may be read and not written', async (t) => {
+  const { found } = await run(`
+    const none = new Int32Array(0);
+    none[3] = none[2] + none[NaN];`);
+  t.deepEqual(found, ['here.js:4: none[3] at 3 of 0']);
+});
+
 test.serial('a write is not declared, though it reads the same', async (t) => {
   t.deepEqual((await run('i32[8] = 1; i32[8]++; [i32[8]] = [1];', [HERE])).found.length, 3);
   t.true(

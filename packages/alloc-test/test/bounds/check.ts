@@ -13,6 +13,8 @@ import type { SharedMemory } from '@shmalloc/allocator-api';
 export interface Place {
   readonly line: number;
   readonly expression: string;
+  /** Whether it writes there. */
+  readonly writes: boolean;
   /** Which of the declarations permits it to go beyond its view; undefined for none. */
   readonly declared?: number | undefined;
 }
@@ -39,6 +41,9 @@ export interface Finding {
 /** Findings of one place that are written to the file, in each thread: the rest are only counted. */
 const MOST = 5;
 
+/** A function that is called before its module has run, by a module that imports it in a circle, has no places yet. */
+const UNKNOWN: Place = { line: 0, expression: '?', writes: true };
+
 const found: Finding[] = [];
 const times = new WeakMap<Place, number>();
 let throws = process.env.BOUNDS_THROW === '1';
@@ -64,18 +69,28 @@ export function describe({ file, line, expression, index, length }: Finding): st
 }
 
 function report(places: Places | undefined, nth: number, index: string, length: number): void {
-  // A function that is called before its module has run, by a module that imports it in a circle, has no places yet.
-  const place = places?.list[nth] ?? { line: 0, expression: '?' };
+  const place = places?.list[nth] ?? UNKNOWN;
+  // A view of no elements is what a heap has that was detached: reads of it are how it is told so. Nothing is written there.
+  if (length === 0 && !place.writes) return;
   const count = (times.get(place) ?? 0) + 1;
   times.set(place, count);
-  const finding: Finding = { file: places?.file ?? '?', ...place, index, length, thread: threadId };
+  const { line, expression, declared } = place;
+  const finding: Finding = {
+    file: places?.file ?? '?',
+    line,
+    expression,
+    index,
+    length,
+    thread: threadId,
+    ...(declared !== undefined && { declared }),
+  };
   if (count <= MOST) {
     found.push(finding);
     const log = process.env.BOUNDS_LOG;
     // One line in one write: appended as a whole, whichever threads and processes write to the file.
     if (log !== undefined && log !== '') appendFileSync(log, `${JSON.stringify(finding)}\n`);
   }
-  if (throws && place.declared === undefined) throw new BoundsError(describe(finding));
+  if (throws && declared === undefined) throw new BoundsError(describe(finding));
 }
 
 /** Checks one element. @returns the index */

@@ -81,7 +81,7 @@ export function rewrite(
     const expression = source.slice(node.start, node.end).replace(/\s+/g, ' ');
     // What is written beyond a view is lost: there is no permission for that.
     const nth = writes ? -1 : declared.findIndex((one) => one.file === file && one.expression === expression);
-    const place = { line: node.loc?.start.line ?? 0, expression, ...(nth >= 0 && { declared: nth }) };
+    const place = { line: node.loc?.start.line ?? 0, expression, writes, ...(nth >= 0 && { declared: nth }) };
     return `$places, ${places.push(place) - 1}`;
   };
   /** Text that stands for the value of an expression a second time: itself, or where it is kept. */
