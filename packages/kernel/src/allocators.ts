@@ -42,10 +42,11 @@ export interface KernelAllocator extends GlobalAllocator {
  * What can stand around an allocator, by name.
  * @public
  */
-export const LOCK_KINDS = ['none', 'spin', 'mutex'] as const;
+export const LOCK_KINDS = ['none', 'spin', 'mutex', 'outside'] as const;
 
 /**
- * How an allocator that more than one thread uses is guarded. `'none'` is for one thread, or for an algorithm that needs no lock.
+ * How an allocator that more than one thread uses is guarded. `'none'` is for one thread, or for an algorithm that needs no lock; `'outside'` has
+ * no lock either, and something else sees to it that one thread at a time is inside: a machine of one CPU.
  * @public
  */
 export type LockKind = (typeof LOCK_KINDS)[number];
@@ -62,12 +63,22 @@ export interface AllocatorOptions extends RegionOptions {
 }
 
 /**
+ * What the kernel says when it attaches.
+ * @public
+ */
+export interface AttachOptions {
+  /** `'outside'` for an allocator that was made with it. */
+  lock?: 'outside' | undefined;
+}
+
+/**
  * The static side of an algorithm's main class.
  * @public
  */
 export interface AllocatorClass {
   create(options: AllocatorOptions): KernelAllocator;
-  attach(handle: Handle): KernelAllocator;
+  /** With {@link AttachOptions}; declared with `never`, so that an algorithm may have others. */
+  attach(handle: Handle, options?: never): KernelAllocator;
 }
 
 /**
@@ -173,13 +184,15 @@ export async function createAllocator(
  * Attaches to an allocator that another thread has made.
  * @param allocator - what that thread gave to {@link createAllocator}
  * @param handle - what its `share()` returned
+ * @param options - `{ lock: 'outside' }` for one that was made with it
  * @public
  */
 export async function attachAllocator(
   allocator: AllocatorName | AllocatorModule,
   handle: Handle,
+  options: AttachOptions = {},
 ): Promise<KernelAllocator> {
-  return (await loadClass(entryOf(allocator))).attach(handle);
+  return (await loadClass(entryOf(allocator))).attach(handle, options as never);
 }
 
 /** The part of the choice that a CPU needs, in a form that can be posted. */
@@ -189,11 +202,25 @@ export function cloneableChoice(allocator: AllocatorName | AllocatorModule): All
 }
 
 /**
- * The lock of a machine that was not told which: the allocator's usual one, and none where one CPU is alone.
+ * The lock of a machine: what was asked for, or the allocator's usual one. Where one CPU is alone none is needed, but the heap is shared with the main thread,
+ * which has no business in it during a run: that is `'outside'`.
  * @param cpus - how many CPUs share it
+ * @param asked - what the user has asked for
  */
-export function usualLock(allocator: AllocatorName | AllocatorModule, cpus: number): LockKind {
-  return cpus === 1 ? 'none' : (entryOf(allocator).locks[0] ?? 'none');
+export function lockFor(
+  allocator: AllocatorName | AllocatorModule,
+  cpus: number,
+  asked: LockKind | undefined,
+): LockKind {
+  const usual = entryOf(allocator).locks[0] ?? 'none';
+  if (usual === 'none') return asked ?? usual;
+  if (cpus === 1 && (asked === undefined || asked === 'none')) return 'outside';
+  return asked ?? usual;
+}
+
+/** What a thread says that attaches to an allocator with this lock. */
+export function attachOptionsFor(lock: LockKind | undefined): AttachOptions {
+  return lock === 'outside' ? { lock } : {};
 }
 
 /** What the registry, or an allocator of one's own, says of itself. */

@@ -4,7 +4,7 @@
 
 import type { AllocError } from '@shmalloc/allocator-api';
 import type { AxHandle } from '@shmalloc/axalloc';
-import { attachAllocator, type KernelAllocator } from './allocators.ts';
+import { attachAllocator, attachOptionsFor, type KernelAllocator } from './allocators.ts';
 import { Board } from './board.ts';
 import { ConsoleWriter } from './console.ts';
 import { type Cpu, endRun, heapOfCpu, lookAtNullAtEnd, occupy, type Program, settle } from './cpu.ts';
@@ -61,7 +61,13 @@ async function boot(message: BootMessage): Promise<void> {
 }
 
 /** The machine's allocator: over the whole region, or over pages of it. */
-async function attach({ allocator, handle, full, cpu: id }: BootMessage): Promise<KernelAllocator> {
+async function attach({
+  allocator,
+  handle,
+  lock,
+  full,
+  cpu: id,
+}: BootMessage): Promise<KernelAllocator> {
   const fail = (error: AllocError): void => {
     // While the CPU leaves there is no program to unwind.
     if (!board.running) return;
@@ -70,7 +76,7 @@ async function attach({ allocator, handle, full, cpu: id }: BootMessage): Promis
     unwind();
   };
   if (full === null) {
-    const bare = await attachAllocator(allocator, handle);
+    const bare = await attachAllocator(allocator, handle, attachOptionsFor(lock));
     bare.registerError?.((error) => {
       // Damage, a write through NULL included: nothing can be trusted any more. A wrong free is the program's affair here.
       if (error.code === 'Corrupted') fail(error);

@@ -11,6 +11,7 @@ export {
   type AllocatorModule,
   type AllocatorName,
   type AllocatorOptions,
+  type AttachOptions,
   attachAllocator,
   createAllocator,
   type KernelAllocator,

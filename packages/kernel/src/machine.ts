@@ -227,12 +227,13 @@ export class Machine {
   }
 
   async #bootCpus(): Promise<void> {
-    const { allocator, full, consoleWaitMs } = this.#plan;
+    const { allocator, allocatorOptions, full, consoleWaitMs } = this.#plan;
     const common = {
       type: 'boot',
       board: this.#board.buffer,
       allocator: cloneableChoice(allocator),
       handle: this.allocator.share(),
+      lock: allocatorOptions.lock,
       full: full === undefined ? null : { physical: this.physical.share(), choice: full.choice },
       patience: consoleWaitMs,
     } as const;

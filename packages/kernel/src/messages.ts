@@ -5,7 +5,7 @@
  */
 
 import type { Handle } from '@shmalloc/allocator-api';
-import type { AllocatorModule, AllocatorName } from './allocators.ts';
+import type { AllocatorModule, AllocatorName, LockKind } from './allocators.ts';
 import type { HeapChoice } from './heap/algorithms.ts';
 
 /** What a CPU needs to come up. */
@@ -15,6 +15,8 @@ export interface BootMessage {
   readonly board: SharedArrayBuffer;
   readonly allocator: AllocatorName | AllocatorModule;
   readonly handle: Handle;
+  /** The allocator's lock. */
+  readonly lock: LockKind | undefined;
   /** What a machine with pages has besides. */
   readonly full: { readonly physical: Handle; readonly choice: HeapChoice } | null;
   /** Milliseconds that a line waits for room in the console. */

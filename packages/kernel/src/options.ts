@@ -7,7 +7,7 @@ import {
   type AllocatorOptions,
   LOCK_KINDS,
   type LockKind,
-  usualLock,
+  lockFor,
 } from './allocators.ts';
 import { type HeapChoice, swapNames } from './heap/algorithms.ts';
 
@@ -42,7 +42,7 @@ export interface BootOptions extends AllocatorOptions {
   allocator?: AllocatorName | AllocatorModule | undefined;
   /**
    * How CPUs keep out of each other's way. Default: the first of the allocator's `locks` (`'spin'` where it needs one); with one CPU
-   * `'none'`, and then the main thread must not allocate during a run.
+   * `'outside'` (and `'none'` is taken for it), and then the main thread must not allocate during a run.
    */
   lock?: LockKind | undefined;
   /**
@@ -117,7 +117,8 @@ export function planBoot(options: BootOptions): BootPlan {
   }
   if (typeof onPrint !== 'function') throw new TypeError(`onPrint must be a function, got ${typeof onPrint}`);
   if (options.bytes !== undefined) checkInteger('bytes', options.bytes);
-  const lock = checkChoice('lock', options.lock ?? usualLock(allocator, cpus), LOCK_KINDS);
+  if (options.lock !== undefined) checkChoice('lock', options.lock, LOCK_KINDS);
+  const lock = lockFor(allocator, cpus, options.lock);
   const graceMs = checkInteger('graceMs', options.graceMs ?? 200);
   if (graceMs > MAX_TIMER_MS)
     throw new AllocError('InvalidParam', `graceMs must be 0 … ${MAX_TIMER_MS}, got ${graceMs}`);
@@ -154,7 +155,8 @@ function planPages(
   const threads = cpus + 1;
   // In a form that can be posted: any CPU may have to make a heap of it.
   const own = typeof allocator === 'string' ? allocator : { ...allocator, module: String(allocator.module) };
-  return { frames, choice: { allocator: own, swap: swapNames(swap), lock, debug, threads } };
+  const guard = lock === 'none' && cpus === 1 ? 'outside' : lock;
+  return { frames, choice: { allocator: own, swap: swapNames(swap), lock: guard, debug, threads } };
 }
 
 /**

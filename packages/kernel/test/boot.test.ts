@@ -53,9 +53,11 @@ test('an allocator of your own boots by the URL of its module, with its options'
   t.is(attached.memory.source, allocator.memory.source);
 });
 
-test('the lock defaults to spin, and to none with one CPU', async (t) => {
+test('the lock defaults to spin; with one CPU there is none, as something else guards the heap', async (t) => {
   t.like((await bootForTest(t, { cpus: 2 })).machine.allocator, { options: { lock: 'spin' } });
-  t.like((await bootForTest(t)).machine.allocator, { options: { lock: 'none' } });
+  t.like((await bootForTest(t)).machine.allocator, { options: { lock: 'outside' } });
+  t.like((await bootForTest(t, { lock: 'none' })).machine.allocator, { options: { lock: 'outside' } });
+  t.like((await bootForTest(t, { lock: 'mutex' })).machine.allocator, { options: { lock: 'mutex' } });
 });
 
 test('an allocator may name the locks that make it safe: the first is the default, and none needs none', async (t) => {
@@ -97,7 +99,7 @@ test('the physical memory is one region [heap.start, heap.end), also inside memo
 test('without options there is one CPU with TLSF on 16 MiB', async (t) => {
   const machine = await boot();
   t.teardown(() => machine.halt());
-  t.like(machine.allocator.stats(), { algorithm: 'tlsf', lock: 'none' });
+  t.like(machine.allocator.stats(), { algorithm: 'tlsf', lock: 'outside' });
   t.is(machine.memory.byteLength, 16 << 20);
 });
 

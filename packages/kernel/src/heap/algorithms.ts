@@ -9,6 +9,7 @@ import {
   ALLOCATORS,
   type AllocatorModule,
   type AllocatorName,
+  attachOptionsFor,
   entryOf,
   type LockKind,
   loadClass,
@@ -69,16 +70,18 @@ async function loadAlgorithm(
   const entry = entryOf(allocator);
   const heapClass = await loadClass(entry);
   const lockFree = entry.locks.includes('none');
+  const kind = lockFree ? 'none' : (lock ?? entry.locks[0] ?? 'none');
   const options = {
     ...entry.options,
     ...(entry.threadsOption !== undefined && { [entry.threadsOption]: threads }),
-    lock: lockFree ? 'none' : (lock ?? entry.locks[0] ?? 'none'),
+    lock: kind,
     ...(debug !== undefined && { debug }),
   } as const;
   return {
     name: nameOf(allocator),
     create: (region) => meter.watch(asHeap(heapClass.create({ ...options, ...region })), lockFree),
-    attach: (handle) => meter.watch(asHeap(heapClass.attach(handle)), lockFree),
+    attach: (handle) =>
+      meter.watch(asHeap(heapClass.attach(handle, attachOptionsFor(kind) as never)), lockFree),
   };
 }
 
