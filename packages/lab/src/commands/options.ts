@@ -142,8 +142,9 @@ export function configurations(
   function locksOf(own: readonly LockKind[]): readonly LockKind[] {
     if (own.includes('none')) return ['none'];
     if (lock === undefined) return preset === 'all' ? own : own.slice(0, 1);
-    if (lock.includes('none') && cpus > 1) {
-      throw new UsageError(`lock 'none' is for one CPU (--cpus 1), not for ${cpus}`);
+    const unguarded = lock.find((kind) => kind === 'none' || kind === 'outside');
+    if (unguarded !== undefined && cpus > 1) {
+      throw new UsageError(`lock '${unguarded}' is for one CPU (--cpus 1), not for ${cpus}`);
     }
     return lock as LockKind[];
   }

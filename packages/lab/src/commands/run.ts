@@ -119,9 +119,10 @@ async function run(options: RunOptions): Promise<void> {
 /** Recordings, or traces of the user's own, on the full machine. */
 async function runMachine(options: RunOptions): Promise<void> {
   const { traces, trace, swapEvery, quick, cpus, out } = options;
-  if (swapEvery !== undefined && options.lock?.includes('none'))
+  const unguarded = options.lock?.find((kind) => kind === 'none' || kind === 'outside');
+  if (swapEvery !== undefined && unguarded !== undefined)
     throw new UsageError(
-      "lock 'none' is not for --swap-every: the main thread is one more that uses the heaps",
+      `lock '${unguarded}' is not for --swap-every: the main thread is one more that uses the heaps`,
     );
   if (quick) throw new UsageError('--quick is for timed replays; on the full machine none are timed');
   if (traces !== undefined && trace !== undefined)

@@ -9,7 +9,7 @@ function basic(policy: 'first' | 'best' | 'worst'): IsolateContestant {
     package: 'basic',
     async open(bytes, _prepared, build) {
       const { Basic } = await packageOf<typeof import('@shmalloc/basic')>('basic', build);
-      return Basic.create({ bytes, policy });
+      return Basic.create({ bytes, policy, lock: 'none' });
     },
   };
 }

@@ -9,6 +9,6 @@ export const buddy: IsolateContestant = {
   package: 'buddy',
   async open(bytes, _prepared, build) {
     const { Buddy } = await packageOf<typeof import('@shmalloc/buddy')>('buddy', build);
-    return Buddy.create({ bytes });
+    return Buddy.create({ bytes, lock: 'none' });
   },
 };

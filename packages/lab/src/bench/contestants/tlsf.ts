@@ -9,6 +9,6 @@ export const tlsf: IsolateContestant = {
   package: 'tlsf',
   async open(bytes, _prepared, build) {
     const { Tlsf } = await packageOf<typeof import('@shmalloc/tlsf')>('tlsf', build);
-    return Tlsf.create({ bytes });
+    return Tlsf.create({ bytes, lock: 'none' });
   },
 };
