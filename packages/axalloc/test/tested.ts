@@ -13,7 +13,7 @@ import {
 } from '@shmalloc/allocator-api';
 import { AxAlloc, type AxHandle, type GrowthPolicy } from '@shmalloc/axalloc';
 import { BitmapPages } from '@shmalloc/bitmap';
-import { ALGORITHMS, type AlgorithmName, algorithmsWith, type Lock } from './tools.js';
+import { type AlgorithmName, algorithmsWith, type Lock } from './tools.js';
 
 interface Options extends CreateOptions {
   lock?: Lock;
@@ -38,14 +38,14 @@ class Tested implements TestedHeap {
     return new Tested(algorithm, BitmapPages.create(region), options);
   }
 
-  static at(algorithm: AlgorithmName, handle: Handle): Tested {
+  static at(algorithm: AlgorithmName, handle: Handle, said: { lock?: Lock | undefined } = {}): Tested {
     let pages: BitmapPages | undefined;
     const allocator = AxAlloc.attach(handle as AxHandle, {
       attachPages: (of) => {
         pages = BitmapPages.attach(of);
         return pages;
       },
-      algorithms: ALGORITHMS,
+      algorithms: algorithmsWith(said),
     });
     return new Tested(algorithm, pages as BitmapPages, {}, allocator);
   }
@@ -133,7 +133,7 @@ class Tested implements TestedHeap {
 /** The class of one algorithm: what the kit's workers find by its name. */
 const classOf = (algorithm: AlgorithmName) => ({
   create: (options: Options): Tested => Tested.over(algorithm, options),
-  attach: (handle: Handle): Tested => Tested.at(algorithm, handle),
+  attach: (handle: Handle, said: { lock?: 'outside' } = {}): Tested => Tested.at(algorithm, handle, said),
 });
 
 export const AxMimalloc = { name: 'AxMimalloc', ...classOf('mimalloc') };

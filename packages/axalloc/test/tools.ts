@@ -11,7 +11,7 @@ import { Slab } from '@shmalloc/slab';
 import { Tlsf } from '@shmalloc/tlsf';
 
 export type AlgorithmName = 'mimalloc' | 'tlsf' | 'buddy' | 'basic' | 'slab';
-export type Lock = 'none' | 'spin' | 'mutex';
+export type Lock = 'none' | 'spin' | 'mutex' | 'outside';
 export const NAMES: readonly AlgorithmName[] = ['mimalloc', 'tlsf', 'buddy', 'basic', 'slab'];
 
 /** The algorithms of the workspace, as a kernel would register them. */
@@ -20,6 +20,8 @@ export function algorithmsWith(options: {
   debug?: boolean | undefined;
 }): ByteAlgorithm[] {
   const { lock = 'spin', debug = false } = options;
+  // What guards such a heap each thread has to know.
+  const said = lock === 'outside' ? ({ lock } as const) : {};
   return [
     {
       name: 'mimalloc',
@@ -29,17 +31,17 @@ export function algorithmsWith(options: {
     {
       name: 'tlsf',
       create: (range) => Tlsf.create({ ...range, lock, debug }),
-      attach: (handle) => Tlsf.attach(handle),
+      attach: (handle) => Tlsf.attach(handle, said),
     },
     {
       name: 'buddy',
       create: (range) => Buddy.create({ ...range, lock, debug }),
-      attach: (handle) => Buddy.attach(handle),
+      attach: (handle) => Buddy.attach(handle, said),
     },
     {
       name: 'basic',
       create: (range) => Basic.create({ ...range, lock, debug, policy: 'best' }),
-      attach: (handle) => Basic.attach(handle),
+      attach: (handle) => Basic.attach(handle, said),
     },
     {
       name: 'slab',

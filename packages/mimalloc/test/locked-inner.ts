@@ -18,11 +18,11 @@ import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';
 import { MiAllocatorInner, type MiMallocOptions } from '@shmalloc/mimalloc';
 
 interface LockedOptions extends MiMallocOptions {
-  lock?: 'none' | 'spin' | 'mutex' | undefined;
+  lock?: 'outside' | 'spin' | 'mutex' | undefined;
 }
 
 interface LockedHandle extends Handle {
-  readonly lock: 'none' | 'spin' | 'mutex';
+  readonly lock: 'outside' | 'spin' | 'mutex';
   readonly word: MemorySource;
 }
 
@@ -31,19 +31,19 @@ export class LockedInner {
   readonly memory: SharedMemory;
   private readonly inner: MiAllocatorInner;
   private readonly lock: Lock | null;
-  private readonly kind: 'none' | 'spin' | 'mutex';
+  private readonly kind: 'outside' | 'spin' | 'mutex';
   private readonly word: SharedMemory;
 
-  private constructor(inner: MiAllocatorInner, kind: 'none' | 'spin' | 'mutex', word: SharedMemory) {
+  private constructor(inner: MiAllocatorInner, kind: 'outside' | 'spin' | 'mutex', word: SharedMemory) {
     this.memory = inner.memory;
     this.inner = inner;
     this.kind = kind;
     this.word = word;
-    this.lock = kind === 'none' ? null : kind === 'spin' ? new SpinLock(word, 0) : new Mutex(word, 0);
+    this.lock = kind === 'outside' ? null : kind === 'spin' ? new SpinLock(word, 0) : new Mutex(word, 0);
   }
 
-  static create({ lock = 'none', ...options }: LockedOptions): LockedInner {
-    checkChoice('lock', lock, ['none', 'spin', 'mutex']);
+  static create({ lock = 'outside', ...options }: LockedOptions): LockedInner {
+    checkChoice('lock', lock, ['outside', 'spin', 'mutex']);
     return new LockedInner(
       MiAllocatorInner.create(options),
       lock,
