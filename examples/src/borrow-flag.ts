@@ -40,13 +40,13 @@ function work(allocator: MiAllocator): number {
 if (isMainThread) {
   const bytes = 1 << 20;
   const words = bytes - 64;
-  const heap = Tlsf.create({ bytes, end: words });
+  const heap = Tlsf.create({ bytes, end: words, lock: 'outside' }); // the flag guards it
   const allocator = wrap(heap, words, 1);
 
   {
     using _inside = allocator.innerMut();
     try {
-      wrap(Tlsf.attach(heap.share()), words, 2).alloc(1, 1);
+      wrap(Tlsf.attach(heap.share(), { lock: 'outside' }), words, 2).alloc(1, 1);
     } catch (error) {
       console.log(`thread 2, while thread 1 is inside: ${(error as Error).message}`);
     }
@@ -62,7 +62,7 @@ if (isMainThread) {
 } else {
   const { parentPort } = await import('node:worker_threads');
   const { handle, words } = workerData;
-  const allocator = wrap(Tlsf.attach(handle), words, 2);
+  const allocator = wrap(Tlsf.attach(handle, { lock: 'outside' }), words, 2);
   parentPort?.postMessage('ready');
   parentPort?.once('message', () => {
     parentPort.postMessage(work(allocator));
