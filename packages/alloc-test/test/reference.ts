@@ -24,7 +24,7 @@ import {
 
 const MAGIC = 0x52454652;
 const VERSION = 1;
-const LOCKS = ['none', 'spin', 'mutex'] as const;
+const LOCKS = ['outside', 'spin', 'mutex'] as const;
 const MAX_POOLS = 8;
 
 /** Fields of the header, in words. */
@@ -62,7 +62,7 @@ export class Reference implements GlobalAllocator, ByteAllocator {
     ) => H,
     options: ReferenceOptions = {},
   ): H {
-    const lock = checkChoice('lock', options.lock ?? 'none', LOCKS);
+    const lock = checkChoice('lock', options.lock ?? 'outside', LOCKS);
     const memory = SharedMemory.create(options);
     const start = alignUp(memory.start, 64);
     if (start + HEADER_BYTES + 64 > memory.end) {

@@ -61,13 +61,7 @@ async function boot(message: BootMessage): Promise<void> {
 }
 
 /** The machine's allocator: over the whole region, or over pages of it. */
-async function attach({
-  allocator,
-  handle,
-  lock,
-  full,
-  cpu: id,
-}: BootMessage): Promise<KernelAllocator> {
+async function attach({ allocator, handle, lock, full, cpu: id }: BootMessage): Promise<KernelAllocator> {
   const fail = (error: AllocError): void => {
     // While the CPU leaves there is no program to unwind.
     if (!board.running) return;

@@ -350,8 +350,7 @@ class Round {
     return [
       'attach()',
       () => {
-        const attach = this.#class.attach as (handle: Handle, options: object) => TestedHeap;
-        const heap = attach.call(this.#class, this.#handle, this.#job.attachOptions);
+        const heap = this.#class.attach(this.#handle, this.#job.attachOptions as never);
         this.#heaps.push(this.#watched(heap));
       },
     ];

@@ -14,6 +14,8 @@ interface JobBase {
   readonly module: string;
   readonly exportName: string;
   readonly handle: Handle;
+  /** What `attach` has to be told of the lock. */
+  readonly lock: 'outside' | undefined;
   readonly oracle: OracleHandle;
   /** This worker's number. */
   readonly thread: number;

@@ -16,7 +16,7 @@ import type {
  * @public
  */
 export interface CreateOptions extends RegionOptions {
-  /** One of {@link ConformanceOptions.locks}, or `'none'`. Never given to an algorithm that declares `locks: false`. */
+  /** One of {@link ConformanceOptions.locks}, or `'outside'`. Never given to an algorithm that declares `locks: false`. */
   lock?: string | undefined;
   /** Whether every wrong free must be reported, and not only those that are cheap to see. Default false. */
   debug?: boolean | undefined;
@@ -57,8 +57,11 @@ export interface HeapClass {
   readonly name: string;
   /** Makes a heap. Takes at least {@link CreateOptions}. Declared with `never`, so that an algorithm may name its locks and options exactly. */
   create(options: never): TestedHeap;
-  /** Attaches to a heap, in any thread. */
-  attach(handle: Handle): TestedHeap;
+  /**
+   * Attaches to a heap, in any thread.
+   * @param options - `{ lock: 'outside' }` for a heap that was made with it, else nothing. Declared with `never`, as those of `create`
+   */
+  attach(handle: Handle, options?: never): TestedHeap;
 }
 
 /**

@@ -78,7 +78,7 @@ export function threadChecks(bench: Bench): Check[] {
   }
   if (bench.locks !== false) {
     checks.push({
-      title: "with lock 'none' two workers break the heap, and the oracle names it",
+      title: "with lock 'outside' and no guard two workers break the heap, and the oracle names it",
       run: async (at) => {
         const [found] = await raceWithoutLock(at);
         expect(found !== undefined, `${RACES} races of two workers without a lock went unnoticed`);
@@ -100,11 +100,13 @@ function jobsOn(
   { heap, oracle }: WatchedHeap,
   parties: number,
   slots: number,
+  lock?: 'outside',
 ): Omit<Job, 'kind' | 'thread'> {
   return {
     module: bench.subject.module,
     exportName: bench.subject.allocator.name,
     handle: heap.share(),
+    lock,
     oracle: oracle.share(),
     barrier: new SharedArrayBuffer(8),
     parties,
@@ -147,6 +149,7 @@ export async function multiThreadTest(bench: Bench, options: CreateOptions): Pro
 interface RandomMore {
   readonly hold?: SharedArrayBuffer;
   readonly large?: boolean;
+  readonly lock?: 'outside';
   readonly slots?: number;
 }
 
@@ -157,9 +160,9 @@ function randomJobs(
   workers: number,
   operations: number,
   seed: number,
-  { hold, large, slots = SLOTS }: RandomMore = {},
+  { hold, large, lock, slots = SLOTS }: RandomMore = {},
 ): RandomJob[] {
-  const shared = jobsOn(bench, watched, workers, slots);
+  const shared = jobsOn(bench, watched, workers, slots, lock);
   return Array.from({ length: workers }, (_, thread) => {
     return {
       kind: 'random',
@@ -264,14 +267,14 @@ export async function growingCrew(
 }
 
 /**
- * Two workers on a heap that has no lock, until the oracle sees a violation. Everything is bounded: operations, time, and
+ * Two workers on a heap that has no lock, and that nothing outside guards either, until the oracle sees a violation. Everything is bounded: operations, time, and
  * how often it is tried.
  * @returns what was found; empty when the workers were lucky every time
  */
 export async function raceWithoutLock(bench: Bench): Promise<Violation[]> {
   for (let race = 0; race < RACES; race++) {
-    const watched = bench.watch(randomHeap(bench, { lock: 'none' }));
-    const jobs = randomJobs(bench, watched, 2, 200_000, bench.seed + race);
+    const watched = bench.watch(randomHeap(bench, { lock: 'outside' }));
+    const jobs = randomJobs(bench, watched, 2, 200_000, bench.seed + race, { lock: 'outside' });
     await runCrew(jobs, {
       seconds: PATIENCE.crew,
       workSeconds: RACE_SECONDS,

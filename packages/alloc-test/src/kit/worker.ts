@@ -14,7 +14,8 @@ export type Answer = { readonly operations: number } | { readonly error: string 
 async function run(job: Job): Promise<number> {
   const heapClass = ((await import(job.module)) as Record<string, HeapClass>)[job.exportName];
   if (heapClass === undefined) throw new Error(`${job.module} exports no ${job.exportName}`);
-  const heap = heapClass.attach(job.handle);
+  const said = job.lock === undefined ? [] : [{ lock: job.lock } as never];
+  const heap = heapClass.attach(job.handle, ...said);
   // A wrong free would flood the console from every thread; the oracle sees it before the heap does.
   heap.registerError(() => {});
   try {
