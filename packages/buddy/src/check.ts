@@ -80,7 +80,10 @@ export function checkPools(i32: Int32Array, header: Word, pools: readonly Pool[]
   let listed = 0;
   for (let pool = i32[state + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
     demand(++listed <= pools.length, 'the list of pools is longer than it was');
-    demand(pools.some(({ from }) => from === pool), `the list of pools holds word ${pool}, where no pool lies`);
+    demand(
+      pools.some(({ from }) => from === pool),
+      `the list of pools holds word ${pool}, where no pool lies`,
+    );
   }
   const counted = i32[header + Field.pools];
   demand(listed === pools.length && counted === listed, `${listed} pools are listed, ${counted} were added`);

@@ -13,7 +13,13 @@
  * thread that dies inside stops all the others (the reason for the lock-free allocator).
  */
 
-import { AllocError, checkNullZone, type Handle, type SharedMemory, takeNullWrite } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  checkNullZone,
+  type Handle,
+  type SharedMemory,
+  takeNullWrite,
+} from '@shmalloc/allocator-api';
 import { backOff, type Lock } from '@shmalloc/atomic-cell';
 import type { HeapClass } from './create.ts';
 import {

@@ -179,7 +179,11 @@ export function openHeader(handle: Handle, layout: HeapLayout): { memory: Shared
   demand('geometry', Field.state, layout.stateWords);
   demand('end of the state', Field.end, header + headerBytes(layout) / 4);
   // The header lies directly behind the zone of NULL, or there is none.
-  demand('zone of NULL', Field.nullWords, isNullZone(i32[header + Field.nullWords], header) ? i32[header + Field.nullWords] : 0);
+  demand(
+    'zone of NULL',
+    Field.nullWords,
+    isNullZone(i32[header + Field.nullWords], header) ? i32[header + Field.nullWords] : 0,
+  );
   demand('lock kind', Field.lockKind, i32[header + Field.lockKind] & 3);
   demand('debug', Field.debug, i32[header + Field.debug] & 1);
   return opened;

@@ -12,7 +12,18 @@
  */
 
 import { AllocError, alignUp, type SharedMemory } from '@shmalloc/allocator-api';
-import { brokenHeap, demand, FIRST_BLOCK, FREE, GRANULE, NEXT_POOL, POOL_END, PREV_FREE, SIZE, sealOf } from './block.ts';
+import {
+  brokenHeap,
+  demand,
+  FIRST_BLOCK,
+  FREE,
+  GRANULE,
+  NEXT_POOL,
+  POOL_END,
+  PREV_FREE,
+  SIZE,
+  sealOf,
+} from './block.ts';
 import { Field, headerBytes, type Word } from './header.ts';
 import { LockedHeap } from './locked-heap.ts';
 

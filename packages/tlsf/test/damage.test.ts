@@ -6,4 +6,5 @@ const subject = { name: 'tlsf', allocator: Tlsf, module: import.meta.resolve('@s
 /** The lock's word, counted from the header's first. */
 const spared = [16];
 
-for (const create of [{}, { debug: true }, { lock: 'mutex' }] as const) damage(test, subject, { spared, create });
+for (const create of [{}, { debug: true }, { lock: 'mutex' }] as const)
+  damage(test, subject, { spared, create });
