@@ -18,10 +18,11 @@ import { highChunk, isPage, isSegment, lowChunk, mostSegments, tableOf } from '.
 import { demand } from './demand.ts';
 import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { demandIntact } from './guard.ts';
+import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { demandNullZone } from './null-write.ts';
 import { binOfPage, hasFlag, IN_FULL, Page } from './page.ts';
-import { Chunk, segmentAt } from './page-map.ts';
+import { Chunk, rootWords, segmentAt } from './page-map.ts';
 import { firstPage } from './queue.ts';
 import { FREE_SEGMENT, KIND_HUGE_TAIL, Segment } from './segment.ts';
 import { slotAt } from './thread-table.ts';
@@ -57,6 +58,14 @@ function listedSegments(tld: Tld, heap: Word, listed: Set<Word>): void {
 
 /** Segments that no walk would meet. */
 function validateTables(tld: Tld): void {
+  const most = rootWords(tld.chunkShift);
+  for (const field of [Field.chunkLow, Field.chunkHigh]) {
+    const chunk = tld.i32[tld.header + field];
+    demand(
+      chunk >= 0 && chunk <= most,
+      `walks go from chunk ${lowChunk(tld)} to ${chunk}, and there are ${most}`,
+    );
+  }
   for (let chunk = lowChunk(tld); chunk < highChunk(tld); chunk++) {
     const words = tableOf(tld, chunk);
     if (words === 0) continue;

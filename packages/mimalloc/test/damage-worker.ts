@@ -51,7 +51,7 @@ export const CALLS: readonly (readonly [name: string, call: (scene: DamagedHeap)
   ['a part’s malloc', ({ part, size }) => part()?.malloc(size())],
   ['heap delete', ({ part }) => part()?.delete()],
   ['heap destroy', ({ part }) => part()?.destroy()],
-  ['attach', ({ heap }) => MiMalloc.attach(heap.share()).detach()],
+  ['attach', (scene) => scene.watch(MiMalloc.attach(scene.heap.share())).detach()],
   ['shareSlot and reap', ({ heap }) => heap.reap(heap.shareSlot().threadId)],
   ['reap', ({ heap, dead }) => heap.reap(dead)],
   ['addMemory', ({ heap, below }) => heap.addMemory((1 << 20) + (below(8) << 17), 1 << 17)],
@@ -80,10 +80,7 @@ export class DamagedHeap {
     const gone = MiMalloc.attach(this.heap.share());
     const dying = MiMalloc.attach(this.heap.share());
     this.dead = dying.threadId;
-    for (const heap of [this.heap, this.other])
-      heap.registerError(({ code }) => {
-        if (code === 'Corrupted') this.corrupted++;
-      });
+    for (const heap of [this.heap, this.other, gone, dying]) this.watch(heap);
     this.parts.push(this.heap.heapNew(), this.heap.heapNew());
     for (let step = 0; step < 120; step++) {
       const from = [this.heap, this.heap, this.other, gone, dying, this.parts[0]][this.below(6)];
@@ -92,6 +89,14 @@ export class DamagedHeap {
       if (step % 3 === 2) [this.heap, this.other][this.below(2)].free(this.take());
     }
     gone.detach();
+  }
+
+  /** Counts what a thread reports. */
+  watch(heap: MiMalloc): MiMalloc {
+    heap.registerError(({ code }) => {
+      if (code === 'Corrupted') this.corrupted++;
+    });
+    return heap;
   }
 
   readonly size = (): number => SIZES[this.below(SIZES.length)];

@@ -2,6 +2,7 @@
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { BIN_WORDS, binOf } from '../dist/bins.js';
+import { Field } from '../dist/header.js';
 import { Heap } from '../dist/heap.js';
 import { IN_FULL, Page } from '../dist/page.js';
 import { chunkAt, segmentAt } from '../dist/page-map.js';
@@ -89,4 +90,15 @@ test('validate finds slices that are to be purged and are not free', (t) => {
   const segment = segmentAt(heap, heap.malloc(100) >>> 2);
   heap.i32[segment + Segment.purgeLow] = -1;
   t.throws(() => heap.validate(), { message: /is to purge slices that are not free/ });
+});
+
+test('validate finds chunks that cannot be', (t) => {
+  for (const field of [Field.chunkLow, Field.chunkHigh]) {
+    for (const chunk of [-1, 2 ** 31 - 1]) {
+      const heap = small();
+      heap.validate();
+      heap.i32[heap.header + field] = chunk;
+      t.throws(() => heap.validate(), { code: 'Corrupted', message: /walks go from chunk \d+ to -?\d+/ });
+    }
+  }
 });
