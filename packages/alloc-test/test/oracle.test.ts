@@ -35,6 +35,25 @@ test('a correct allocator causes no violation', (t) => {
   t.deepEqual([...oracle.liveBlocks()], []);
 });
 
+test('a block in memory that has come since a thread looked is verified when that thread frees it', (t) => {
+  const mine = SharedMemory.create({ bytes: 1 << 16, maxBytes: 1 << 18, backing: 'wasm' });
+  const oracle = Oracle.create({ bytes: 1 << 18 });
+  const over = (memory: SharedMemory, thread: number): CheckedAllocator => {
+    const give = (): number => 1 << 16;
+    const rest = { calloc: give, realloc: give, alignedAlloc: give, usableSize: () => 100, free: () => {} };
+    return new CheckedAllocator({ memory, malloc: give, ...rest }, oracle, thread);
+  };
+  const theirs = SharedMemory.from(mine.source);
+  mine.grow(1 << 16);
+  const block = over(mine, 0).malloc(100);
+  over(theirs, 1).free(block, 100);
+  t.deepEqual(oracle.violations(), []);
+  over(mine, 0).malloc(100);
+  mine.u8[block + 7] ^= 1;
+  over(SharedMemory.from(mine.source), 1).free(block, 100);
+  t.is(oracle.violations()[0].kind, 'contents');
+});
+
 const NAMED: [fault: keyof typeof FAULTS, kind: ViolationKind, message: RegExp][] = [
   ['Overlapping', 'overlap', /thread 0: \w+ gave \[\d+, \d+\), which overlaps \[\d+, \d+\) of thread 0/],
   ['Unaligned', 'misaligned', /gave \d+, which is no multiple of 64/],

@@ -236,6 +236,8 @@ export class CheckedAllocator {
     stampSize = length,
   ): void {
     const { memory } = this.#allocator;
+    // Another thread's block may lie in memory that has come since this one looked.
+    if (address + length > memory.byteLength) memory.refresh();
     const detail = firstDamage(memory, address, length, stampedAt, stampSize);
     if (detail === INTACT) return;
     const more = (stampByte(stampedAt, stampSize, detail) << 8) | memory.u8[address + detail];
