@@ -95,7 +95,7 @@ const SEAL_FACTOR = 0x9e3779b1;
  *
  * @example
  * ```ts
- * const heap = Buddy.create({ bytes: 1 << 20, lock: 'spin' });
+ * const heap = Buddy.create({ bytes: 1 << 20 });
  * const block = heap.malloc(1000); // 1024 bytes at a multiple of 1024
  * worker.postMessage(heap.share()); // there: Buddy.attach(handle).free(block)
  * ```

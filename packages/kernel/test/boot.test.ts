@@ -140,7 +140,7 @@ const WRONG: readonly [name: string, options: unknown, error: { name: string; me
     { lock: 'big' },
     {
       name: 'AllocError',
-      message: /lock must be one of none, spin, mutex; got "big"/,
+      message: /lock must be one of none, spin, mutex, outside; got "big"/,
     },
   ],
   [

@@ -81,7 +81,7 @@ const WRONG_USE: [string, string[], RegExp][] = [
   [
     'an unknown lock',
     ['replay', 'tiny.trace', '--lock', 'padlock'],
-    /^shmalloc: unknown lock 'padlock'; there are none, spin, mutex\n$/,
+    /^shmalloc: unknown lock 'padlock'; there are none, spin, mutex, outside\n$/,
   ],
   [
     'no lock between two CPUs',

@@ -63,7 +63,7 @@ const STATE_WORDS: number = HEADS + LIST_COUNT;
  *
  * @example
  * ```ts
- * const heap = Tlsf.create({ bytes: 1 << 20, lock: 'spin' });
+ * const heap = Tlsf.create({ bytes: 1 << 20 });
  * const block = heap.malloc(100);
  * worker.postMessage(heap.share()); // there: Tlsf.attach(handle).free(block)
  * ```
