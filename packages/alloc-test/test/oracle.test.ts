@@ -150,6 +150,19 @@ test('a write into a live block is named by its first wrong byte', (t) => {
   }
 });
 
+test('a block of another thread is verified in memory that has come since this thread looked', (t) => {
+  const theirs = SharedMemory.create({ bytes: 65536, maxBytes: BYTES });
+  const ours = SharedMemory.from(theirs.source);
+  const oracle = Oracle.create({ bytes: BYTES });
+  const block = theirs.grow(65536);
+  const other = new CheckedAllocator({ ...stub(theirs), malloc: () => block }, oracle, 1);
+  const checked = new CheckedAllocator(stub(ours), oracle, 2);
+  t.is(other.malloc(100), block);
+  t.is(ours.byteLength, 65536);
+  checked.free(block, 100);
+  t.deepEqual(oracle.violations(), []);
+});
+
 test('a calloc block is looked at in all its parts', (t) => {
   for (const [size, byte] of [
     [3, 2],

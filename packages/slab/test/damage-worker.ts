@@ -5,8 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AllocError } from '@shmalloc/allocator-api';
 import { LOCK_KINDS, Slab } from '@shmalloc/slab';
-import { Field, HEADER_WORDS } from '../dist/header.js';
 import { TABLE_WORDS } from '../dist/geometry.js';
+import { Field, HEADER_WORDS } from '../dist/header.js';
 import { type Random, randomOf } from './harness.ts';
 
 const { seed, trials, at } = workerData as { seed: number; trials: number; at: Int32Array };
@@ -89,7 +89,10 @@ function use({ heap, other, dead, blocks, cache, objects }: ReturnType<typeof sc
       () => each.alignedAlloc(8192, 100),
       () => each.alloc(64, 16),
       ...Array.from({ length: 30 }, () => () => each.free(blocks[random(blocks.length)] ?? 0)),
-      ...Array.from({ length: 6 }, () => () => each.realloc(blocks[random(blocks.length)] ?? 0, random(30_000))),
+      ...Array.from(
+        { length: 6 },
+        () => () => each.realloc(blocks[random(blocks.length)] ?? 0, random(30_000)),
+      ),
       () => each.usableSize(blocks[0]),
       () => each.dealloc(blocks[1], 1, 1),
       () => each.free(random(2 ** 31)),
@@ -142,7 +145,8 @@ for (let trial = 0; trial < trials; trial++) {
     const where = place(heap, blocks, random);
     const value = word(heap, heap.i32[where], random);
     // A word that names a thread which is there is that thread's lock, and waited for.
-    if (where === heap.header + Field.lock && [heap, other].some(({ threadId }) => (value & ~1) === threadId)) continue;
+    if (where === heap.header + Field.lock && [heap, other].some(({ threadId }) => (value & ~1) === threadId))
+      continue;
     planted.push(`${where}: ${heap.i32[where]} -> ${value}`);
     heap.i32[where] = value;
   }

@@ -10,7 +10,11 @@ const PATIENCE_MS = 60_000;
 async function damage(seed: number, trials: number): Promise<string> {
   const at = new Int32Array(new SharedArrayBuffer(4));
   const workerData = { seed, trials, at };
-  const worker = new Worker(new URL('./damage-worker.js', import.meta.url), { workerData, stdout: true, stderr: true });
+  const worker = new Worker(new URL('./damage-worker.js', import.meta.url), {
+    workerData,
+    stdout: true,
+    stderr: true,
+  });
   let answer = '';
   const ended = new Promise<void>((resolve) => {
     worker.on('message', (message: string) => (answer = message));

@@ -15,7 +15,18 @@ test('nothing happens when a thread has detached, was reaped already, or never w
   const blocks = [...fill(a, 100, 50), ...fill(c, 100, 50)];
   b.detach();
   const before = a.i32.slice();
-  for (const none of [b.threadId, 0, 7, 512, b.threadId + 1, a.threadId + 1, a.threadId + 8, 2 ** 29, 2 ** 32 + c.threadId, 2 ** 50])
+  for (const none of [
+    b.threadId,
+    0,
+    7,
+    512,
+    b.threadId + 1,
+    a.threadId + 1,
+    a.threadId + 8,
+    2 ** 29,
+    2 ** 32 + c.threadId,
+    2 ** 50,
+  ])
     a.reap(none);
   t.is(
     a.i32.findIndex((word, index) => word !== before[index]),
@@ -30,7 +41,11 @@ test('nothing happens when a thread has detached, was reaped already, or never w
 
 test('one’s own id is refused, and what is no integer', (t) => {
   const { a } = pair();
-  t.throws(() => a.reap(a.threadId), { name: 'AllocError', code: 'InvalidParam', message: /the one that calls/ });
+  t.throws(() => a.reap(a.threadId), {
+    name: 'AllocError',
+    code: 'InvalidParam',
+    message: /the one that calls/,
+  });
   t.throws(() => a.reap(-1), { name: 'RangeError' });
   t.throws(() => a.reap('1' as never), { name: 'TypeError' });
 });
@@ -123,7 +138,9 @@ test('B is stopped anywhere in reap, A reaps the same one, and N takes the slot:
     for (const block of blocks) a.free(block);
     t.deepEqual(errors, []);
     // What B has left undone while it was stopped it has done now.
-    t.true(a.stats().cpus.every((each) => each.threadId === 0 || [a.threadId, b.threadId].includes(each.threadId)));
+    t.true(
+      a.stats().cpus.every((each) => each.threadId === 0 || [a.threadId, b.threadId].includes(each.threadId)),
+    );
     allClear(t, a, b);
     b.validate({ quiet: true });
     return reached;
@@ -175,7 +192,10 @@ test('reapers die one after the other, each in the middle: the last one finishes
     for (const name of [victim, threadId, ...others.map((other) => other.threadId)]) a.reap(name);
     t.true(deaths > 0);
     t.deepEqual(
-      a.stats().cpus.filter((each) => each.threadId !== 0).map((each) => each.threadId),
+      a
+        .stats()
+        .cpus.filter((each) => each.threadId !== 0)
+        .map((each) => each.threadId),
       [a.threadId],
     );
     for (const block of blocks) a.free(block);
@@ -207,10 +227,16 @@ test('a thread dies anywhere in detach, and is reaped', (t) => {
 test('shareSlot: the id is known before the thread is, and one thread comes by it once', (t) => {
   const { a } = pair();
   const handle = a.shareSlot();
-  t.false(a.stats().cpus.some(({ threadId }) => threadId === handle.threadId), 'expected, and not there');
+  t.false(
+    a.stats().cpus.some(({ threadId }) => threadId === handle.threadId),
+    'expected, and not there',
+  );
   const b = Slab.attach(structuredCloneHandle(handle));
   t.is(b.threadId, handle.threadId);
-  t.throws(() => Slab.attach(handle), { code: 'InvalidParam', message: /no thread is expected under threadId/ });
+  t.throws(() => Slab.attach(handle), {
+    code: 'InvalidParam',
+    message: /no thread is expected under threadId/,
+  });
   const blocks = fill(b, 100, 30);
   a.reap(handle.threadId);
   t.throws(() => Slab.attach(handle), { code: 'InvalidParam' });
