@@ -385,7 +385,7 @@ export class RunMap {
     return countHidden(this.words, this.geometry);
   }
 
-  /** See {@link findBroken}. */
+  /** See `findBroken`. */
   broken(quiet: boolean): { bit: number; states: string } | null {
     return findBroken(this.words, this.geometry, quiet);
   }
