@@ -1,7 +1,7 @@
 import type { LockKind } from './header.ts';
 
 /**
- * What {@link LockedHeap.stats} tells.
+ * What `stats` tells.
  * @public
  */
 export interface HeapStats {

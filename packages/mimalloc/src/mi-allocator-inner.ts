@@ -57,13 +57,13 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
     return heap;
   }
 
-  /** As {@link MiMalloc.malloc}. The page may lie in memory that another object of this heap has grown, so that is looked at first. */
+  /** As {@link MiMallocCore.malloc}. The page may lie in memory that another object of this heap has grown, so that is looked at first. */
   override malloc(size: number): Address {
     lookForMemory(this);
     return super.malloc(size);
   }
 
-  /** As {@link MiMalloc.free}, likewise. */
+  /** As {@link MiMallocCore.free}, likewise. */
   override free(address: Address | ArrayBufferView): void {
     lookForMemory(this);
     super.free(address);
