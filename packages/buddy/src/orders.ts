@@ -34,12 +34,13 @@
  */
 
 import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
-import { brokenHeap, demand, Field, LockedHeap, type Word } from '@shmalloc/heap-base';
+import { brokenHeap, Field, LockedHeap, type Word } from '@shmalloc/heap-base';
 import {
   CUT,
   FREE_TAG,
   INSIDE,
   layOutPool,
+  listPools,
   MOST_ORDER,
   NEXT_POOL,
   PAGE_ORDER,
@@ -130,28 +131,10 @@ export abstract class OrderLists extends LockedHeap {
     this.pool = pools[0] ?? NO_POOL;
   }
 
-  /**
-   * The first words of all pools, in the order of the list. Bounded: a list that damage has made endless covers more than the memory has before long.
-   * @throws AllocError `Corrupted` where no pool can lie, or when their number is not that which was added
-   */
+  /** The first words of all pools. */
   private listPools(): Word[] {
-    const { i32, header } = this;
-    const counted = i32[header + Field.pools];
-    const own = this.state + STATE_WORDS;
-    const found: Word[] = [];
-    let covered = 0;
-    for (let pool = i32[this.state + FIRST_POOL]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
-      const end = i32[pool + POOL_END];
-      const ordered = pool % 4 === 0 && end % 4 === 0 && end > pool + 4;
-      const placed = pool > 0 && end <= i32.length && (pool >= own || end <= header);
-      demand(ordered && placed, `the list of pools holds word ${pool}, where no pool lies`);
-      covered += end - pool;
-      demand(found.length < counted, `the list of pools is longer than the ${counted} that were added`);
-      demand(covered <= i32.length, 'the list of pools is longer than the memory: it goes round in circles');
-      found.push(pool);
-    }
-    demand(found.length === counted, `${found.length} pools are listed, ${counted} were added`);
-    return found;
+    const { i32, header, state } = this;
+    return listPools(i32, state + FIRST_POOL, i32[header + Field.pools], [header, state + STATE_WORDS]);
   }
 
   /**

@@ -43,7 +43,7 @@
  */
 
 import type { SharedMemory } from '@shmalloc/allocator-api';
-import type { Word } from '@shmalloc/heap-base';
+import { demand, type Word } from '@shmalloc/heap-base';
 
 /** log2 of the bytes of the smallest block, of a page, and of the largest block that 32-bit addresses leave room for. */
 export const LEAST_ORDER = 4;
@@ -114,6 +114,36 @@ export function layOutPool(from: Word, end: Word): PoolLayout | null {
 
 /** Bytes of the smallest pool: a head, tables for the two pages on which it may lie, and a block. */
 export const SMALLEST_POOL: number = 16 + 4 + 4 + 2 * 4 + 2 * ROW + 32;
+
+/**
+ * The first words of all pools, in the order of the list. Bounded: a list that damage has made endless covers more than the memory has before long.
+ * @param i32 - a view of the whole memory
+ * @param first - the word that names the first pool
+ * @param counted - how many were added
+ * @param own - first word of the heap's own state, and the word behind it: no pool lies there
+ * @throws AllocError `Corrupted` where no pool can lie, or when their number is not that which was added
+ */
+export function listPools(
+  i32: Int32Array,
+  first: Word,
+  counted: number,
+  own: readonly [from: Word, end: Word],
+): Word[] {
+  const found: Word[] = [];
+  let covered = 0;
+  for (let pool = i32[first]; pool !== 0; pool = i32[pool + NEXT_POOL]) {
+    const end = i32[pool + POOL_END];
+    const ordered = pool % 4 === 0 && end % 4 === 0 && end > pool + TABLES;
+    const placed = pool > 0 && end <= i32.length && (pool >= own[1] || end <= own[0]);
+    demand(ordered && placed, `the list of pools holds word ${pool}, where no pool lies`);
+    covered += end - pool;
+    demand(found.length < counted, `the list of pools is longer than the ${counted} that were added`);
+    demand(covered <= i32.length, 'the list of pools is longer than the memory: it goes round in circles');
+    found.push(pool);
+  }
+  demand(found.length === counted, `${found.length} pools are listed, ${counted} were added`);
+  return found;
+}
 
 /**
  * The tags of one pool, as one thread sees them. Nothing here looks whether a block lies in the pool: `has` does.
