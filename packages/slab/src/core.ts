@@ -17,6 +17,12 @@ import { Field } from './header.ts';
 import { type LockKind, PageLock, Taken } from './page-lock.ts';
 import { type Plan, readLock } from './plan.ts';
 
+/** Looks at a length that is not yet what it must be. One is enough; a word that was written over costs as many. */
+const MOST_TURNS = 64;
+
+/** What no epoch is: it goes up from 1. */
+const NO_EPOCH = -1;
+
 /** Views of a thread that has detached: every read is `undefined`, which no fast path takes for a block. */
 const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
 const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
@@ -106,7 +112,8 @@ export abstract class SlabCore {
     this.pageLock = new PageLock(memory, header + Field.lock, this.lockKind, this.threadId, (name) =>
       canHold(i32, plan, name),
     );
-    this.epoch = i32[header + Field.epoch];
+    // None: these views may be older than the epoch is now, so the first look is taken after both.
+    this.epoch = NO_EPOCH;
     this.noted = null;
     this.onError = (error) => console.error(`${error.name} ${error.code}: ${error.message}`);
   }
@@ -236,10 +243,23 @@ export abstract class SlabCore {
   refresh(): void {
     if (this.i32 === NO_WORDS) throw new AllocError('InvalidParam', 'this slab heap is detached');
     this.memory.refresh();
+    if (this.memory.i32.length < this.i32[this.header + Field.reach]) this.catchUp();
     // Not assigned unless it must be: a field that was assigned once is a constant to V8.
     if (this.i32 === this.memory.i32) return;
     this.i32 = this.memory.i32;
     this.u8 = this.memory.u8;
+  }
+
+  /**
+   * Looks again until the engine tells the length that the memory has. V8 lets a thread know by an interrupt that another one has made a shared
+   * `WebAssembly.Memory` grow, and code looks for interrupts when it turns back in a loop: until then `memory.buffer` may be the old one. With a bound,
+   * since the word may have been written over.
+   */
+  private catchUp(): void {
+    const { i32, header, memory } = this;
+    for (let turn = 0; turn < MOST_TURNS && memory.i32.length < i32[header + Field.reach]; turn++) {
+      memory.refresh();
+    }
   }
 
   /** @internal */

@@ -25,6 +25,7 @@
  *  36  FREE_PAGES   those that are free
  *  37  HINT         no chunk below it has a free page
  *  38  GROWN        words of a SharedArrayBuffer that were given out: by this word threads agree on growth
+ *  39  REACH        one past the last word of any page: as far as every thread has to see              under the lock
  *  48  TOUCHED      lines of 64 bytes that were ever used           ┐ changed with
  *  49  ERRORS       wrong calls that were reported                  ┘ Atomics
  *  64  ORPHANS      for each class, pages that nobody owns           under the lock
@@ -80,6 +81,7 @@ export const Field = {
   freePages: 36,
   hint: 37,
   grown: 38,
+  reach: 39,
   touched: 48,
   errors: 49,
   orphans: ORPHANS as number,

@@ -129,6 +129,7 @@ export function addPages(slab: SlabCore, { first, end }: PageRange): void {
     i32[header + Field.chunkLow] = low;
   }
   if (high > i32[header + Field.chunkHigh]) i32[header + Field.chunkHigh] = high;
+  i32[header + Field.reach] = Math.max(i32[header + Field.reach], end << pageShift);
   i32[header + Field.present] += end - first - state;
   markRun(slab, first + state, end - first - state, true);
   // Release: pairs with the look in `heed`: a thread that finds the epoch changed finds the tables, too.

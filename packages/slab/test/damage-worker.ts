@@ -9,7 +9,13 @@ import { TABLE_WORDS } from '../dist/geometry.js';
 import { Field, HEADER_WORDS } from '../dist/header.js';
 import { type Random, randomOf } from './harness.ts';
 
-const { seed, trials, at } = workerData as { seed: number; trials: number; at: Int32Array };
+const { seed, trials, at, fault } = workerData as {
+  seed: number;
+  trials: number;
+  at: Int32Array;
+  /** What is wrong with a heap, to see that it is found. */
+  fault: 'none' | 'hangs' | 'throws' | 'keeps the lock';
+};
 
 /** A heap with some of everything, and a second CPU. */
 function scene(random: Random) {
@@ -117,6 +123,8 @@ function use({ heap, other, dead, blocks, cache, objects }: ReturnType<typeof sc
     () => other.cacheShrink(other.openCache(cache.share(), () => {})),
   );
   for (let step = 0; step < 150; step++) attempt(calls[random(calls.length)]);
+  if (fault === 'hangs') for (;;);
+  if (fault === 'throws') attempt(() => (undefined as never as Slab).malloc(1));
   attempt(() => heap.collect(true));
   attempt(() => other.detach());
   attempt(() => heap.init(1 << 19, 1 << 17));
@@ -153,6 +161,7 @@ for (let trial = 0; trial < trials; trial++) {
   const { i32, header } = heap;
   try {
     use(here, random);
+    if (fault === 'keeps the lock') i32[header + Field.lock] = 64;
     const lock = i32[header + Field.lock];
     if (heap.lockKind !== 'outside' && lock !== 0) throw new Error(`the lock is left as ${lock}`);
   } catch (error) {

@@ -7,9 +7,9 @@ import { seedOf } from './harness.ts';
 const PATIENCE_MS = 60_000;
 
 /** Runs trials in a worker. @returns what went wrong, or '' */
-async function damage(seed: number, trials: number): Promise<string> {
+async function damage(seed: number, trials: number, fault = 'none', patience = PATIENCE_MS): Promise<string> {
   const at = new Int32Array(new SharedArrayBuffer(4));
-  const workerData = { seed, trials, at };
+  const workerData = { seed, trials, at, fault };
   const worker = new Worker(new URL('./damage-worker.js', import.meta.url), {
     workerData,
     stdout: true,
@@ -29,10 +29,20 @@ async function damage(seed: number, trials: number): Promise<string> {
       void worker.terminate();
     }
     seen = trial;
-  }, PATIENCE_MS);
+  }, patience);
   await ended;
   clearInterval(watch);
   return answer;
+}
+
+for (const [fault, sentence] of [
+  ['hangs', /a call does not come back/],
+  ['throws', /TypeError/],
+  ['keeps the lock', /the lock is left as 64/],
+] as const) {
+  test(`a heap that ${fault} would be found`, async (t) => {
+    t.regex(await damage(2, 9, fault, fault === 'hangs' ? 3000 : PATIENCE_MS), sentence);
+  });
 }
 
 test('words of header, tables, CPU records and blocks are written over: every call comes back, and the lock is open', async (t) => {

@@ -1,7 +1,7 @@
 /** The page list's lock. */
 import { Worker } from 'node:worker_threads';
 import { SharedMemory } from '@shmalloc/allocator-api';
-import { LOCK_KINDS, type LockKind } from '@shmalloc/slab';
+import { LOCK_KINDS, type LockKind, Slab } from '@shmalloc/slab';
 import test from 'ava';
 import { PageLock, Taken } from '../dist/page-lock.js';
 
@@ -38,6 +38,52 @@ test.serial('none: the same count goes wrong, so the test can see it', async (t)
     counts.some((counted) => counted < 3 * TURNS),
     counts.join(),
   );
+});
+
+test("a heap with lock 'none' is not shared, and says what to do", (t) => {
+  const heap = Slab.create({ bytes: 1 << 20, lock: 'none' });
+  const refused = {
+    name: 'AllocError',
+    code: 'Unsupported',
+    message:
+      "share: this heap was made with lock: 'none', for one thread: make it with lock: 'spin' or 'mutex', or 'outside' when something else guards it",
+  };
+  t.throws(() => heap.share(), refused);
+  t.throws(() => heap.shareSlot(), refused);
+  t.not(heap.malloc(100), 0);
+  t.is(heap.stats().lock, 'none');
+  const { memory, header } = heap;
+  t.throws(() => Slab.attach({ algorithm: 'slab', memory: memory.source, start: header * 4 }), {
+    code: 'Unsupported',
+  });
+});
+
+test("a heap with lock 'outside' is shared with those that say so, too", (t) => {
+  const heap = Slab.create({ bytes: 1 << 20, lock: 'outside' });
+  const handle = heap.share();
+  t.throws(() => Slab.attach(handle), { code: 'Unsupported', message: /attach with \{ lock: 'outside' \}/ });
+  t.throws(() => Slab.attach(handle, { lock: 'spin' }), { code: 'Unsupported' });
+  const other = Slab.attach(handle, { lock: 'outside' });
+  heap.free(other.malloc(3000));
+  const block = other.malloc(20_000);
+  heap.reap(other.threadId);
+  heap.free(block);
+  heap.collect(true);
+  heap.validate({ quiet: true });
+  t.is(heap.usedBytes(), 0);
+});
+
+test('attach refuses another lock than there is, and options that there are not', (t) => {
+  const heap = Slab.create({ bytes: 1 << 20 });
+  t.throws(() => Slab.attach(heap.share(), { lock: 'outside' }), {
+    code: 'InvalidParam',
+    message: /lock: 'spin', not 'outside'/,
+  });
+  t.throws(() => Slab.attach(heap.share(), { lokc: 'spin' } as object), {
+    code: 'InvalidParam',
+    message: /unknown option lokc/,
+  });
+  Slab.attach(heap.share(), { lock: 'spin' }).detach();
 });
 
 test('a lock is taken over from a dead holder, from nobody else, and only where there is one', (t) => {

@@ -55,8 +55,9 @@ test('the README’s exit handler: a worker that detaches properly ends nothing'
   const worker = new Worker(new URL('./exit-worker.js', import.meta.url), {
     workerData: { handle: heap.share(), what: 'named' },
   });
+  const exit = once(worker, 'exit');
   const [threadId] = await once(worker, 'message');
-  await once(worker, 'exit');
+  await exit;
   heap.reap(threadId);
   allClear(t, heap);
 });

@@ -38,21 +38,28 @@ export function stopAt(at: number, meanwhile: () => void, run: () => void): bool
 }
 
 /**
- * Runs an operation until its thread dies right before its `at`-th atomic access.
+ * Runs an operation until its thread dies right before its `at`-th atomic access. The dead one makes no further access, in no `finally` either.
  * @returns whether there are so many, and it has died
  */
 export function dieAt(at: number, run: () => void): boolean {
+  const atomics = Atomics as unknown as Record<string, Access>;
+  const originals = NAMES.map((name) => [name, atomics[name]] as const);
   const end = new Death('the thread has died');
+  let seen = 0;
+  for (const [name, original] of originals) {
+    atomics[name] = (...args) => {
+      if (++seen >= at) throw end;
+      return original(...args);
+    };
+  }
   try {
-    return stopAt(at, () => void raise(end), run);
+    run();
   } catch (error) {
     if (error !== end) throw error;
-    return true;
+  } finally {
+    for (const [name, original] of originals) atomics[name] = original;
   }
-}
-
-function raise(error: Error): never {
-  throw error;
+  return seen >= at;
 }
 
 /** Plays a scene once for each place at which an operation can be stopped, until there are no more. @returns how many there are */
