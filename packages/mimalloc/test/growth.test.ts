@@ -384,3 +384,39 @@ test('memory that comes while blocks are alive is used before anything is refuse
   }
   emptyOut(t, heap, live);
 });
+
+for (const backing of ['wasm', 'sab'] as const) {
+  test(`${backing}: a thread frees, measures and moves blocks whose descriptors lie in memory that has come since it looked`, (t) => {
+    const a = MiMalloc.create({ bytes: MIB, maxBytes: 256 * MIB, backing, segmentShift: 16 });
+    for (const act of [
+      (b: MiMalloc, block: number) => b.free(block),
+      (b: MiMalloc, block: number) => {
+        t.true(b.usableSize(block) >= 20_000);
+        b.free(block);
+      },
+      (b: MiMalloc, block: number) => {
+        a.memory.u8.fill(0x37, block, block + 20_000);
+        const moved = b.realloc(block, 60_000);
+        b.memory.refresh();
+        t.true(moved !== 0 && b.memory.u8.subarray(moved, moved + 20_000).every((byte) => byte === 0x37));
+        b.free(moved);
+      },
+    ]) {
+      const b = MiMalloc.attach(a.share());
+      b.registerError((error) => t.fail(error.message));
+      b.free(b.malloc(10));
+      const seen = b.memory.byteLength;
+      // A chunk has 16 segments of 64 KiB: this reaches many whose tables are made of the memory that comes.
+      const blocks: number[] = [];
+      while (a.memory.byteLength < seen + 40 * MIB) blocks.push(a.malloc(20_000));
+      const last = blocks.pop() as number;
+      t.true(last > seen);
+      act(b, last);
+      for (const block of blocks) a.free(block);
+      b.detach();
+      a.collect(true);
+      a.validate();
+      t.is(a.usedBytes(), 0);
+    }
+  });
+}

@@ -208,3 +208,25 @@ for (const backing of ['wasm', 'sab'] as const) {
     allClear(t, heap);
   });
 }
+
+test('B frees and measures blocks of A whose descriptors lie in memory that was added since B looked', (t) => {
+  const a = Slab.create({ bytes: 1 << 20, maxBytes: 128 << 20 });
+  const b = Slab.attach(a.share());
+  b.registerError((error) => t.fail(error.message));
+  b.free(b.malloc(10));
+  const blocks: number[] = [];
+  for (const step of [24 << 20, 40 << 20]) {
+    a.addMemory(a.memory.grow(step), step);
+    const end = a.memory.byteLength - step / 2;
+    while ((blocks.at(-1) ?? 0) < end) blocks.push(a.malloc(200_000));
+    const last = blocks.pop() as number;
+    t.true(last > b.memory.byteLength);
+    if (step === 24 << 20) t.true(b.usableSize(last) >= 200_000);
+    b.free(last);
+  }
+  for (const block of blocks) a.free(block);
+  a.collect(true);
+  b.collect(true);
+  a.validate();
+  t.is(a.usedBytes(), 0);
+});

@@ -16,28 +16,23 @@ export interface Declaration {
 /** All of them. */
 export const DECLARED: readonly Declaration[] = [
   {
-    file: 'mimalloc/free.js',
+    file: 'mimalloc/mi-malloc.js',
     expression: 'i32[page + XTHREAD_ID]',
-    why: 'freeAway and free: the descriptor of a block in new memory may lie in a table beyond this view; undefined is no owner, and free looks again after refresh',
+    why: 'free: the descriptor of another thread’s block may lie in a table beyond this view; undefined counts as 0, which is no thread, and the long way refreshes',
   },
   {
     file: 'mimalloc/free.js',
-    expression: 'i32[page + USED]',
-    why: 'freeAway: the same descriptor; undefined is not above 0',
+    expression: 'i32[page + XTHREAD_ID]',
+    why: 'freeAway: the same descriptor; undefined is no owner, and freeGeneric looks again after refresh',
   },
   {
     file: 'mimalloc/lookup.js',
     expression: 'i32[slice + BLOCK_WORDS]',
-    why: 'headPage, for livePage: the descriptor may lie in a table beyond this view; livePage sees that, refreshes and looks again',
+    why: 'headPage, for livePage: the same descriptor; livePage sees that it is beyond the view, refreshes and looks again',
   },
-  {
-    file: 'mimalloc/lookup.js',
-    expression: 'i32[slice + START]',
-    why: 'headPage, for livePage: the same',
-  },
-  ...['i32[page + Page.owner]', 'i32[page + Page.index]'].map((expression) => ({
-    file: 'slab/lookup.js',
+  ...['i32[page + MASK]', 'i32[page + OWNER]'].map((expression) => ({
+    file: 'slab/slab.js',
     expression,
-    why: 'blockPage, for livePage: the descriptor may lie in memory that was added; undefined is no index, so no page is found, and livePage refreshes and looks again',
+    why: 'free: the descriptor of another thread’s block may lie in memory that was added; undefined is not this thread, and the long way refreshes',
   })),
 ];
