@@ -187,7 +187,7 @@ export function dropPage(slab: SlabCore, page: Word): void {
 }
 
 /**
- * Takes the first free block off a page. Pop before `USED++`: a thread that ends between the two loses this block, and nobody else's.
+ * Takes the first free block off a page. Pop before `USED++`: a thread that ends between the two loses this block, and no other thread one of its own.
  * @returns its link word; 0 when what the page has for a free block is none: then it has none any more, and that is noted
  */
 export function popBlock(slab: SlabCore, page: Word): Word {

@@ -10,5 +10,6 @@ export type { SlabOptions } from './create.ts';
 export type { Word } from './geometry.ts';
 export { LOCK_KINDS, type LockKind } from './page-lock.ts';
 export type { Shape } from './shape.ts';
-export { type AttachOptions, Slab, type SlotHandle, type ValidateOptions } from './slab.ts';
+export type { AttachOptions, SlotHandle, ValidateOptions } from './share.ts';
+export { Slab } from './slab.ts';
 export type { CpuStats, SlabStats } from './stats.ts';

@@ -162,7 +162,7 @@ export function putPage(slab: SlabCore, page: Word): void {
 }
 
 /**
- * Nobody has a block of the page, so nobody else looks. A page is found clean by the next CPU that takes it. CAPACITY before FREE: while FREE is not 0
+ * No thread has a block of the page, so none looks. A page is found clean by the next CPU that takes it. CAPACITY before FREE: while FREE is not 0
  * it has all blocks of the page, and `recount` finds that none is in use.
  */
 function clearPage(slab: SlabCore, page: Word): void {

@@ -13,7 +13,6 @@ import {
   AllocError,
   type ByteAllocator,
   checkAlign,
-  checkChoice,
   checkInteger,
   checkOptions,
   checkRange,
@@ -45,10 +44,10 @@ import { freeChecked, freeForeign, freeSlow, notAllocated } from './free.ts';
 import { ALGORITHM_NAME, KIND } from './header.ts';
 import { usableAt } from './lookup.ts';
 import { countFailure, mallocSlow } from './malloc.ts';
-import { LOCK_KINDS, type LockKind } from './page-lock.ts';
 import { type Plan, readLock, readPlan } from './plan.ts';
 import { addPages, addRange, layTables, pagesIn } from './ranges.ts';
 import { reallocBlock } from './realloc.ts';
+import { type AttachOptions, checkLock, type SlotHandle, unshared, type ValidateOptions } from './share.ts';
 import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from './stats.ts';
 import { validateHeap } from './validate.ts';
 
@@ -62,54 +61,6 @@ const FULL = 1;
 const NO_TABLE = 1;
 const DESCRIPTOR = 5;
 const { clz32 } = Math;
-
-/**
- * What `Slab.attach` takes besides the handle.
- * @public
- */
-export interface AttachOptions {
-  /** `'outside'` for a heap that was made with it. For any other it may be left out. */
-  lock?: LockKind | undefined;
-}
-
-/**
- * What one thread attaches with, which is expected by a name: see {@link Slab.shareSlot}.
- * @public
- */
-export interface SlotHandle extends Handle {
-  /** The name that it will have. */
-  readonly threadId: number;
-}
-
-/**
- * What `Slab.validate` takes.
- * @public
- */
-export interface ValidateOptions {
-  /** Whether no other thread is using the heap. Default false. */
-  readonly quiet?: boolean | undefined;
-}
-
-function unshared(): AllocError {
-  return new AllocError(
-    'Unsupported',
-    "share: this heap was made with lock: 'none', for one thread: make it with lock: 'spin' or 'mutex', or 'outside' when something else guards it",
-  );
-}
-
-/** Whether a thread may attach to a heap with this lock. */
-function checkLock(lock: LockKind, asked: LockKind | undefined): void {
-  if (asked !== undefined) checkChoice('lock', asked, LOCK_KINDS);
-  if (lock === 'none') throw unshared();
-  if (lock === 'outside' && asked !== 'outside') {
-    throw new AllocError(
-      'Unsupported',
-      "attach: this heap was made with lock: 'outside': attach with { lock: 'outside' } when something else guards it",
-    );
-  }
-  if (asked === undefined || asked === lock) return;
-  throw new AllocError('InvalidParam', `attach: this heap was made with lock: '${lock}', not '${asked}'`);
-}
 
 /** Sizes above this no region has; it also keeps rounding up within 32 bits. */
 const MAX_REQUEST = 0xffff0000;

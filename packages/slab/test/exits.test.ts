@@ -231,12 +231,13 @@ test('the lock’s holder has died: B waits for the page list, C reaps, B goes o
       workerData: { handle: c.share(), what: 'one' },
     });
     const message = once(worker, 'message');
+    const exit = once(worker, 'exit');
     while ((c.stats().cpus[2]?.locks ?? 0) === 0) await sleep(5);
     t.is(c.i32[c.header + Field.lock] & ~1, dead.threadId);
     c.reap(dead.threadId);
     const [[block]] = await message;
     t.not(block, 0);
-    await once(worker, 'exit');
+    await exit;
     t.is(c.stats().cpus[2].lockWaits > 0, true);
     allClear(t, c);
   }
