@@ -21,16 +21,8 @@ import type { Handle } from '@shmalloc/allocator-api';
 import type { MiMalloc, MiMallocOptions } from '@shmalloc/mimalloc';
 import * as Original from '@shmalloc/mimalloc';
 import { GROWING, patiently, StingyOs } from './growing.ts';
-import { type Random, randomOf, seedOf } from './harness.ts';
+import { type Judge, type Random, randomOf, seedOf } from './harness.ts';
 import { PACKAGE, type Package } from './mutants.ts';
-
-/** What a crew needs of ava's `t`. */
-export interface Judge {
-  log(...values: unknown[]): void;
-  is(actual: unknown, expected: unknown, message?: string): unknown;
-  deepEqual(actual: unknown, expected: unknown, message?: string): unknown;
-  true(actual: unknown, message?: string): unknown;
-}
 
 /** A block with what was asked for. */
 export interface Block {

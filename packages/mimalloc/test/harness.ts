@@ -29,6 +29,14 @@ export function small(options: MiMallocOptions = {}): MiMalloc {
   return MiMalloc.create({ grow: false, ...where, ...options });
 }
 
+/** What the suites with threads need of ava's `t`. */
+export interface Judge {
+  log(...values: unknown[]): void;
+  is(actual: unknown, expected: unknown, message?: string): unknown;
+  deepEqual(actual: unknown, expected: unknown, message?: string): unknown;
+  true(actual: unknown, message?: string): unknown;
+}
+
 /** The seed of a test: `SEED` of the environment, or by the clock. It is logged, so that a failure can be run again. */
 export function seedOf(t: { log(...values: unknown[]): void }): number {
   const seed = Number(process.env.SEED ?? Date.now() >>> 0);

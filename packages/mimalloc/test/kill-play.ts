@@ -1,9 +1,8 @@
 /** Kills workers at random moments and replaces them: see `kill.test.ts`, and `kill.long.test.ts` for more of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
-import type { Judge } from './crew.ts';
 import { atRest, leftovers } from './ends.ts';
-import { randomOf, seedOf } from './harness.ts';
+import { type Judge, randomOf, seedOf } from './harness.ts';
 import { Victims } from './kill.ts';
 
 const WORKERS = 3;

@@ -10,9 +10,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { MiMallocOptions } from '@shmalloc/mimalloc';
-import { Crew, type Judge } from './crew.ts';
+import { Crew } from './crew.ts';
 import { GROWING } from './growing.ts';
-import { randomOf } from './harness.ts';
+import { type Judge, randomOf } from './harness.ts';
 import { killMany } from './kill-play.ts';
 import type { SoakJob } from './soak-worker.ts';
 
