@@ -150,6 +150,9 @@ export abstract class Tld extends MallocFamily {
   /** @internal */
   constructor(memory: SharedMemory, header: Word, os: Os, crossings: Crossings) {
     super();
+    // The epoch before the views: what comes in between is looked for at the first generic allocation.
+    const epoch = memory.i32[header + Field.epoch];
+    memory.refresh();
     const { i32 } = memory;
     const geometry = geometryOf(i32[header + Field.segmentShift]);
     this.memory = memory;
@@ -171,7 +174,7 @@ export abstract class Tld extends MallocFamily {
     this.heap = 0;
     this.direct = 0;
     this.threadId = 0;
-    this.epoch = i32[header + Field.epoch];
+    this.epoch = epoch;
     this.deaths = i32[header + Field.deaths];
     this.adopted = 0;
     this.shared = false;

@@ -539,3 +539,32 @@ test('memory that was added beyond what the heap was made to reach holds what is
     heap.validate();
   }
 });
+
+test('a thread that attaches while another makes the memory grow has seen what it will not be told of again', (t) => {
+  const heap = MiMalloc.create({ bytes: MIB, maxBytes: 16 * MIB, backing: 'wasm' });
+  const source = heap.memory.source as WebAssembly.Memory;
+  const { get } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer') as {
+    get(): ArrayBuffer;
+  };
+  // Right after the first look of the thread that attaches; the heap that grows looks at the memory by itself then.
+  let grown = 0;
+  Object.defineProperty(source, 'buffer', {
+    configurable: true,
+    get(): ArrayBuffer {
+      const seen = get.call(source);
+      Reflect.deleteProperty(source, 'buffer');
+      grown = heap.malloc(2 * MIB);
+      return seen;
+    },
+  });
+  const mine = MiMalloc.attach(heap.share());
+  t.not(grown, 0);
+  t.true(
+    mine.memory.byteLength === heap.memory.byteLength || mine.epoch !== headerField(heap, 'epoch'),
+    'it has seen the memory, or looks again',
+  );
+  mine.free(grown);
+  mine.validate();
+  heap.collect(true);
+  t.is(heap.usedBytes(), 0);
+});
