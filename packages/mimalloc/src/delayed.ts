@@ -70,16 +70,24 @@ class Trail {
 }
 
 function freeTaken(tld: Tld, heap: Word): void {
-  const trail = new Trail();
+  // As `Trail` does, without an object: every list that others have freed into full pages comes through here.
+  let remembered = 0;
+  let steps = 0;
+  let limit = 1;
   for (let block = tld.i32[heap + TAKEN]; block !== 0; block = tld.i32[heap + TAKEN]) {
     const page = waitingPage(tld, block);
-    if (page === 0 || trail.hasMet(block)) {
+    if (page === 0 || block === remembered) {
       // Freed twice, or written to after its free. What stood behind it is lost, and nothing else.
       tld.i32[heap + TAKEN] = 0;
       tld.damage(
         `thread_delayed_free of the heap at ${heap * 4} leads to ${block * 4}, which is no block in use`,
       );
       return;
+    }
+    if (++steps === limit) {
+      remembered = block;
+      limit *= 2;
+      steps = 0;
     }
     tld.i32[heap + TAKEN] = nextDelayed(tld, page, block);
     if (ownerOf(tld, page) === tld.threadId) freeLocal(tld, page, block);

@@ -66,8 +66,8 @@ const PLANTED: readonly (readonly [
   [
     'a delayed block is freed before the note has moved on',
     'delayed.js',
-    'i32[heap + TAKEN] = nextDelayed(tld, page, block);',
-    'const behind = nextDelayed(tld, page, block); freeForeign(tld, page, block); i32[heap + TAKEN] = behind; continue;',
+    'tld.i32[heap + TAKEN] = nextDelayed(tld, page, block);',
+    'const behind = nextDelayed(tld, page, block); freeForeign(tld, page, block); tld.i32[heap + TAKEN] = behind; continue;',
     'it gathers what others have freed',
   ],
   [
