@@ -121,15 +121,19 @@ export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: Pa
 
 /** How many segments a huge block has, by its first one; 1 for any other segment. More than the memory has are damage. */
 export function countOf(tld: Tld, segment: Word): number {
-  const { i32, segmentShift } = tld;
-  if (i32[segment + Segment.kind] !== KIND_HUGE) return 1;
-  const base = i32[segment + Segment.base];
+  const { segmentShift } = tld;
+  if (tld.i32[segment + Segment.kind] !== KIND_HUGE) return 1;
+  const base = tld.i32[segment + Segment.base];
+  const said = tld.i32[segment + Segment.count];
+  // Another thread's block may reach into memory that has come since this thread looked: its last segment has a slice at least.
+  reach(tld, base + (said - 1) * (1 << segmentShift) + 1);
+  const { i32 } = tld;
   const most = Math.ceil((i32.length - base) / (1 << segmentShift));
-  let count = Math.max(1, Math.min(i32[segment + Segment.count], most));
+  let count = Math.max(1, Math.min(said, most));
   // A chunk without a table has no segments.
   while (count > 1 && chunkAt(tld, (base + ((count - 1) << segmentShift)) >>> tld.chunkShift) === 0) count--;
-  if (count !== i32[segment + Segment.count])
-    tld.damage(`the huge block at ${base * 4} has ${i32[segment + Segment.count]} segments`);
+  // 0 while it is being made.
+  if (count !== said && said !== 0) tld.damage(`the huge block at ${base * 4} has ${said} segments`);
   return count;
 }
 

@@ -568,3 +568,23 @@ test('a thread that attaches while another makes the memory grow has seen what i
   heap.collect(true);
   t.is(heap.usedBytes(), 0);
 });
+
+test('a huge block in memory that a reaper has not seen keeps all of its segments', (t) => {
+  const heap = MiMalloc.create({ bytes: MIB, maxBytes: 16 * MIB, segmentShift: 16 });
+  const errors: AllocError[] = [];
+  heap.registerError((error) => errors.push(error));
+  const dying = MiMalloc.attach(heap.share());
+  dying.malloc(100);
+  const block = dying.malloc(4 * MIB);
+  dying.memory.refresh();
+  dying.memory.u8.fill(0x5a, block, block + 4 * MIB);
+  t.is(heap.memory.byteLength, MIB);
+  heap.reap(dying.threadId);
+  const others = Array.from({ length: 60 }, () => heap.malloc(60_000)).filter((each) => each !== 0);
+  for (const each of others) t.true(each + 60_000 <= block || each >= block + 4 * MIB);
+  t.true(bytesAt(heap, block, 4 * MIB).every((byte) => byte === 0x5a));
+  t.deepEqual(errors, []);
+  heap.free(block);
+  for (const each of others) heap.free(each);
+  heap.validate();
+});
