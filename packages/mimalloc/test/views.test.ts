@@ -7,6 +7,9 @@ import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
 import { MiAllocatorInner, MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import test, { type ExecutionContext } from 'ava';
 import { Heap } from '../dist/heap.js';
+import { countOf } from '../dist/huge.js';
+import { segmentAt } from '../dist/page-map.js';
+import { Segment } from '../dist/segment.js';
 import { headerField, segmentBytes, segmentField, small } from './harness.ts';
 
 const MIB = 2 ** 20;
@@ -579,6 +582,8 @@ test('a huge block in memory that a reaper has not seen keeps all of its segment
   dying.memory.refresh();
   dying.memory.u8.fill(0x5a, block, block + 4 * MIB);
   t.is(heap.memory.byteLength, MIB);
+  const first = segmentAt(heap, block / 4);
+  t.is(countOf(heap, first), heap.i32[first + Segment.count], 'counted with views that did not reach it');
   heap.reap(dying.threadId);
   const others = Array.from({ length: 60 }, () => heap.malloc(60_000)).filter((each) => each !== 0);
   for (const each of others) t.true(each + 60_000 <= block || each >= block + 4 * MIB);
