@@ -49,6 +49,7 @@ export function touch(slab: SlabCore, page: Word, words: number): void {
  * @returns false when all were linked before
  */
 export function extendPage(slab: SlabCore, page: Word, construct: Construct | null): boolean {
+  if (slab.i32[page + CAPACITY] === slab.i32[page + RESERVED]) return false;
   if (!isSound(slab, page)) {
     slab.noteDamage(`${named(slab, page)} is laid out as no page is`);
     return false;
@@ -133,19 +134,27 @@ function fromFull(slab: SlabCore, page: Word): void {
   appendPage(slab, page);
 }
 
-/** Frees a block of a page that this CPU owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
+/**
+ * Frees a block of a page that this CPU owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high.
+ *
+ * Short, as is what it calls: all of it together is compiled into `free`, and with much more the engine would not compile `free` into what calls that.
+ */
 export function freeLocal(slab: SlabCore, page: Word, node: Word): void {
   const { i32 } = slab;
   const used = i32[page + USED];
   // What has led here may have been written over: the root, the descriptor.
   if (i32[page + INDEX] !== node >>> slab.pageShift || used < 1) {
-    slab.noteDamage(`the block at word ${node} lies in no page that has one in use`);
+    noteStray(slab, node);
     return;
   }
   i32[node] = i32[page + FREE];
   i32[page + FREE] = node;
   i32[page + USED] = used - 1;
   settlePage(slab, page);
+}
+
+function noteStray(slab: SlabCore, node: Word): void {
+  slab.noteDamage(`the block at word ${node} lies in no page that has one in use`);
 }
 
 /** Sees to a page of this CPU that may have free blocks, or be empty. */
@@ -186,6 +195,14 @@ export function dropPage(slab: SlabCore, page: Word): void {
   putPage(slab, page);
 }
 
+/** Drops a free list that leads out of its page. What was on it is lost, and counts as in use: so the page is not given back. */
+function dropList(slab: SlabCore, page: Word, node: Word): Word {
+  slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
+  slab.i32[page + FREE] = 0;
+  slab.i32[page + USED] = slab.i32[page + CAPACITY];
+  return 0;
+}
+
 /**
  * Takes the first free block off a page. Pop before `USED++`: a thread that ends between the two loses this block, and no other thread one of its own.
  * @returns its link word; 0 when what the page has for a free block is none: then it has none any more, and that is noted
@@ -193,13 +210,7 @@ export function dropPage(slab: SlabCore, page: Word): void {
 export function popBlock(slab: SlabCore, page: Word): Word {
   const { i32 } = slab;
   const node = i32[page + FREE];
-  if (!isNode(slab, page, node, i32[page + CAPACITY])) {
-    slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
-    i32[page + FREE] = 0;
-    // What was on it is lost, and counts as in use: so the page is not given back.
-    i32[page + USED] = i32[page + CAPACITY];
-    return 0;
-  }
+  if (!isNode(slab, page, node, i32[page + CAPACITY])) return dropList(slab, page, node);
   i32[page + FREE] = i32[node];
   i32[page + USED]++;
   return node;

@@ -24,7 +24,7 @@ import { classOf, type Word } from './geometry.ts';
 import { mallocLarge } from './large.ts';
 import { Page } from './page.ts';
 import { takePage } from './page-list.ts';
-import { appendPage, isListable, rebuildList } from './queue.ts';
+import { appendPage, isFirst, rebuildList } from './queue.ts';
 import { initPage, type Shape, shapeOf } from './shape.ts';
 
 const FREE = Page.free;
@@ -48,7 +48,7 @@ function findPage(slab: SlabCore, index: number, shape: Shape | null, construct:
   for (let lastTry = false; ; ) {
     const current = slab.i32[slab.cpu + CURRENT + index];
     if (current !== slab.empty) {
-      if (!isListable(slab, current, index)) {
+      if (!isFirst(slab, current, index)) {
         rebuildList(slab, index, 0);
         continue;
       }

@@ -23,6 +23,11 @@ import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 /** A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd. */
 export const NO_TABLE = 1;
 
+// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
+const INDEX = Page.index;
+const CHUNK = CHUNK_BITS;
+const DESCRIPTOR = DESCRIPTOR_SHIFT;
+
 const MAP_WORDS: number = CHUNK_PAGES / 32;
 
 /** Offsets in a table, in words. */
@@ -76,10 +81,16 @@ export function pageAt(slab: SlabCore, word: Word): Word {
 /**
  * Whether a word is the first of a descriptor of a page that has had blocks: what a link, a list or an entry of the root leads to is looked at in this way
  * before it is followed any further. O(1), and only off the fast paths.
+ *
+ * INDEX and the root agree on it nearly always: three loads. A root that was written over may lead elsewhere, and then the table is looked for where
+ * nothing has written.
  */
 export function isDescriptor(slab: SlabCore, page: Word): boolean {
-  const index = slab.i32[page + Page.index];
-  return index > 0 && pageNumber(slab, index) === page;
+  const { i32 } = slab;
+  const index = i32[page + INDEX];
+  if (!(index > 0)) return false;
+  if (i32[slab.root + (index >>> CHUNK)] + (index << DESCRIPTOR) === page) return true;
+  return pageNumber(slab, index) === page;
 }
 
 /** Chunks that may have memory, [low, high), as far as there can be any. */

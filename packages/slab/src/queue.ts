@@ -21,6 +21,7 @@ const CURRENT = Cpu.current;
 const NEXT = Page.next;
 const PREV = Page.prev;
 const CLASS = Page.class;
+const INDEX = Page.index;
 const OWNER = Page.owner;
 
 /** A class that there is, whatever stands in a descriptor: no list of it lies elsewhere. */
@@ -34,19 +35,37 @@ export function isListable(slab: SlabCore, page: Word, index: number): boolean {
   return isDescriptor(slab, page) && i32[page + OWNER] === slab.threadId && i32[page + CLASS] === index;
 }
 
-/** Makes the list of a class from this CPU's pages, one page left out, and notes that it had to. O(pages). */
+/**
+ * Whether what stands first in a list of this CPU can be there: this CPU's name and the class are found nowhere but in descriptors, and in few other words.
+ * What is looked at further before it is used: its blocks by `isNode`, its neighbours when it leaves the list.
+ */
+export function isFirst(slab: SlabCore, page: Word, index: number): boolean {
+  const { i32 } = slab;
+  return i32[page + OWNER] === slab.threadId && i32[page + CLASS] === index;
+}
+
+/**
+ * Makes the list of a class from this CPU's pages, one page left out, and notes that it had to. O(pages).
+ *
+ * A page counts where its INDEX says that it lies, and so once, whatever the root says: `appendPage` finds nothing to make anew here.
+ */
 export function rebuildList(slab: SlabCore, index: number, except: Word): void {
   slab.noteDamage(`the list of class ${index} of cpu ${slab.cpuId} was not one`);
   slab.i32[slab.cpu + CURRENT + index] = slab.empty;
-  forEachPage(slab, (page) => {
-    if (page !== except && isListable(slab, page, index)) link(slab, page, index);
+  forEachPage(slab, (page, number) => {
+    if (page !== except && slab.i32[page + INDEX] === number && isListable(slab, page, index))
+      appendPage(slab, page);
   });
 }
 
-/** Puts a page at the end of a list that holds together. */
-function link(slab: SlabCore, page: Word, index: number): void {
+/**
+ * Puts a page at the end of its class's list. The page whose place it takes has to name the first one as its next: what stands in CURRENT may be no page.
+ *
+ * In one piece and short: it is compiled into `free`.
+ */
+export function appendPage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
-  const head = slab.cpu + CURRENT + index;
+  const head = slab.cpu + CURRENT + classIn(slab, page);
   const first = i32[head];
   if (first === slab.empty) {
     i32[page + NEXT] = page;
@@ -55,23 +74,14 @@ function link(slab: SlabCore, page: Word, index: number): void {
     return;
   }
   const last = i32[first + PREV];
+  if (i32[last + NEXT] !== first || first === page) {
+    rebuildList(slab, classIn(slab, page), 0);
+    return;
+  }
   i32[page + NEXT] = first;
   i32[page + PREV] = last;
   i32[last + NEXT] = page;
   i32[first + PREV] = page;
-}
-
-/** Puts a page at the end of its class's list. */
-export function appendPage(slab: SlabCore, page: Word): void {
-  const { i32 } = slab;
-  const index = classIn(slab, page);
-  const first = i32[slab.cpu + CURRENT + index];
-  if (
-    first !== slab.empty &&
-    !(isListable(slab, first, index) && i32[i32[first + PREV] + NEXT] === first && first !== page)
-  )
-    rebuildList(slab, index, page);
-  link(slab, page, index);
 }
 
 /** Takes a page out of its class's list. */

@@ -16,6 +16,10 @@ import { bytesOfClass, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
 import { NO_FAST_FREE, Page } from './page.ts';
 import { isDescriptor, startOf } from './page-map.ts';
 
+// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
+const FIRST = Page.first;
+const STRIDE = Page.stride;
+
 /**
  * How the blocks of a class lie in their pages.
  * @public
@@ -72,16 +76,20 @@ export function isSound(slab: SlabCore, page: Word): boolean {
   );
 }
 
-/** Whether a word is the link word of a block of a page, among its first so many. */
+/**
+ * Whether a word is the link word of a block of a page, among its first so many, by what its descriptor's first line says. Each block that `malloc` does not
+ * find at once is looked at in this way: so there is no division where blocks lie at multiples of a power of two, and no look at the line that others write.
+ */
 export function isNode(slab: SlabCore, page: Word, node: Word, count: number): boolean {
   const { i32 } = slab;
-  const offset = node - i32[page + Page.first];
-  const stride = i32[page + Page.stride];
+  const first = i32[page + FIRST];
+  const stride = i32[page + STRIDE];
+  const offset = node - first;
   return (
     node > 0 &&
-    node >>> slab.pageShift === i32[page + Page.index] &&
+    (node ^ first) >>> slab.pageShift === 0 &&
     offset >= 0 &&
-    offset % stride === 0 &&
+    ((stride & (stride - 1)) === 0 ? (offset & (stride - 1)) === 0 : offset % stride === 0) &&
     offset < stride * count
   );
 }

@@ -25,7 +25,6 @@ import {
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import { abandonAll, collectAll, reapCpu } from './abandon.ts';
-import { freeLocal } from './blocks.ts';
 import {
   type CacheHandle,
   type CacheOptions,
@@ -40,7 +39,7 @@ import {
 import { SlabCore } from './core.ts';
 import { Cpu, claimRecord, enterRecord } from './cpu.ts';
 import { layOut, type SlabOptions } from './create.ts';
-import { freeChecked, freeForeign, freeSlow, notAllocated } from './free.ts';
+import { freeChecked, freeOther, freeOwn, freeSlow, notAllocated } from './free.ts';
 import { ALGORITHM_NAME, KIND } from './header.ts';
 import { usableAt } from './lookup.ts';
 import { countFailure, mallocSlow } from './malloc.ts';
@@ -224,14 +223,12 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
               return;
             }
             if (head !== block && used === 0) {
-              freeLocal(this, page, block);
-              if (this.noted !== null) this.tell();
+              freeOwn(this, page, block);
               return;
             }
           } else if (owner >= ORPHANED) {
-            if ((owner ^ this.threadId) === FULL) freeLocal(this, page, block);
-            else freeForeign(this, page, block);
-            if (this.noted !== null) this.tell();
+            if ((owner ^ this.threadId) === FULL) freeOwn(this, page, block);
+            else freeOther(this, page, block);
             return;
           }
         }
