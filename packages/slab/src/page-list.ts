@@ -29,6 +29,7 @@ import { Field } from './header.ts';
 import { NOBODY, ORPHAN, Page } from './page.ts';
 import {
   chunkBounds,
+  endOfMemory,
   freeWord,
   isDescriptor,
   mostPages,
@@ -68,8 +69,10 @@ function lowestFrom(slab: SlabCore, from: number): number {
     for (let first = 0; table !== 0 && first < CHUNK_PAGES; first += 32) {
       const bits = i32[freeWord(table, first)] & i32[presentWord(table, first)];
       if (bits === 0) continue;
+      const index = (chunk << CHUNK_BITS) + first + 31 - Math.clz32(bits & -bits);
+      if (index >= endOfMemory(slab)) return -1;
       i32[header + Field.hint] = chunk;
-      return (chunk << CHUNK_BITS) + first + 31 - Math.clz32(bits & -bits);
+      return index;
     }
   }
   return -1;

@@ -100,6 +100,11 @@ export function chunkBounds(slab: SlabCore): { low: number; high: number } {
   return { low: Math.max(0, i32[header + Field.chunkLow]), high };
 }
 
+/** Pages from here on would lie outside the memory, as far as this thread sees it: under the lock, all that there is. Bits that say otherwise are damage. */
+export function endOfMemory(slab: SlabCore): number {
+  return slab.i32.length >>> slab.pageShift;
+}
+
 /** Pages that there can be, as far as this thread sees memory: the bound of every walk over pages. */
 export function mostPages(slab: SlabCore): number {
   return (slab.i32.length >>> slab.pageShift) + 1;

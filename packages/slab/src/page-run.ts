@@ -19,6 +19,7 @@ import { enter, markRun, named } from './page-list.ts';
 import {
   chunkBounds,
   descriptorIn,
+  endOfMemory,
   freeWord,
   isDescriptor,
   isFree,
@@ -34,7 +35,7 @@ function highestRun(slab: SlabCore, count: number, align: number): number {
   const bounds = chunkBounds(slab);
   const low = bounds.low << CHUNK_BITS;
   // Where the run at hand ends, and where a block would have to start in it.
-  let end = bounds.high << CHUNK_BITS;
+  let end = Math.min(bounds.high << CHUNK_BITS, endOfMemory(slab));
   let start = ((end - count) & -align) | 0;
   for (let index = end - 1; index >= low && start >= low; index--) {
     const table = tableOf(slab, index >>> CHUNK_BITS);

@@ -1,7 +1,8 @@
 /** Words of the region that were written over: whatever stands there, every call comes back, and so do the later ones. */
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { seedOf } from './harness.ts';
+import { freeWord, presentWord, tableOf } from '../dist/page-map.js';
+import { seedOf, small } from './harness.ts';
 
 /** So long a trial takes only when a call does not come back; one takes milliseconds. */
 const PATIENCE_MS = 60_000;
@@ -49,3 +50,17 @@ test('words of header, tables, CPU records and blocks are written over: every ca
   t.timeout(600_000);
   t.is(await damage(seedOf(t), Number(process.env.TRIALS ?? 400)), '');
 });
+
+for (const debug of [false, true]) {
+  test(`pages that the map has beyond the memory are not handed out${debug ? ' (debug)' : ''}`, (t) => {
+    const heap = small({ debug, bytes: 96 << 13 });
+    heap.registerError(() => {});
+    const table = tableOf(heap, 0);
+    for (const word of [freeWord(table, 96), presentWord(table, 96)]) heap.i32[word] = -1;
+    for (const size of [100_000, 16]) {
+      for (let block = heap.malloc(size), most = 1e5; block !== 0 && most-- > 0; block = heap.malloc(size))
+        if (block + size > heap.memory.byteLength) return t.fail(`${size} bytes at ${block}`);
+    }
+    t.true(heap.stats().failures > 0);
+  });
+}

@@ -1,5 +1,6 @@
 /** `validate`, `stats` and figures while others work: no false alarm; and with `quiet`, what only a heap at rest can show. */
 import { Worker } from 'node:worker_threads';
+import { scaled } from '@shmalloc/alloc-test';
 import { Slab } from '@shmalloc/slab';
 import test from 'ava';
 import { Cpu } from '../dist/cpu.js';
@@ -8,7 +9,7 @@ import { Page } from '../dist/page.js';
 import { fill, fullPage, pageOf, pair, seedOf, watch } from './harness.ts';
 import { everyStop, stopAt } from './stops.ts';
 
-const LOOKS = 1500;
+const LOOKS = scaled(300, 1500);
 
 for (const debug of [false, true]) {
   test(`workers allocate, move and free: ${LOOKS} looks raise no alarm${debug ? ' (debug)' : ''}`, async (t) => {
