@@ -6,6 +6,7 @@ export default {
     'examples/dist-test/**/*.test.js',
     'examples/lock-removal/dist-test/**/*.test.js',
   ],
+  require: ['./scripts/coverage-of-main.mjs'],
   workerThreads: false,
   concurrency: 2,
   /** Without a result for so long the run hangs. No test comes near it, on a machine that is twenty times slower either. */

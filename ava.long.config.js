@@ -1,9 +1,14 @@
 /**
- * The tests that need more than a few seconds each, at full scale; and the conformance tests of every mode and wrapper, which `npm test` runs at the
- * kit's quick scale, at its medium one.
+ * The tests that need more than a few seconds each, at full scale; and at the kit's medium scale those that `npm test` runs at its quick one: the
+ * conformance tests of every mode and wrapper, damage, looks at a heap under load, swaps, bounds of steps.
  */
 export default {
-  files: ['packages/*/dist-test/**/*.long.test.js', 'packages/*/dist-test/conformance*.test.js'],
+  files: [
+    'packages/*/dist-test/**/*.long.test.js',
+    'packages/*/dist-test/conformance*.test.js',
+    'packages/*/dist-test/{damage,load,validate}.test.js',
+    'packages/{axalloc/dist-test/swap,tlsf/dist-test/steps}.test.js',
+  ],
   environmentVariables: { SCALE: 'medium' },
   workerThreads: false,
   concurrency: 1,

@@ -7,6 +7,7 @@
 export { conformance, type TestContext, type TestFunction } from './kit/conformance.ts';
 export { type DamageOptions, damage } from './kit/damage.ts';
 export type { ExtraCalls } from './kit/damage-job.ts';
+export { scaled } from './kit/scale.ts';
 export type {
   ConformanceOptions,
   CreateOptions,

@@ -63,7 +63,7 @@ class Arrivals {
 
 /** Four threads push, this one takes. */
 async function pushAndTake(team: Team, memory: SharedMemory): Promise<number> {
-  const rounds = 200_000;
+  const rounds = 80_000;
   const crossings = crossingsUnderTest(memory, team[0]);
   const arrivals = new Arrivals(memory, THREADS * rounds);
   const pushers = startTeam<CrosserTask, CrosserAnswer>('crosser', memory, tasks(team, 'pusher', rounds));
@@ -73,7 +73,7 @@ async function pushAndTake(team: Team, memory: SharedMemory): Promise<number> {
 
 /** Four threads push, and this one marks the list again and again: it takes what comes, and gets the news of each mark. */
 async function markAndTell(team: Team, memory: SharedMemory): Promise<number> {
-  const rounds = 50_000;
+  const rounds = 25_000;
   const crossings = crossingsUnderTest(memory, team[0]);
   const arrivals = new Arrivals(memory, THREADS * rounds);
   let marks = 0;
@@ -102,7 +102,7 @@ async function markAndTell(team: Team, memory: SharedMemory): Promise<number> {
 
 /** Four threads walk along marked lists: at each of them one meets the mark, and the others push. */
 async function walk(team: Team, memory: SharedMemory): Promise<number> {
-  const rounds = 100_000;
+  const rounds = 50_000;
   memory.i32.fill(1, LISTS / 4, LISTS / 4 + rounds);
   const crossings = crossingsUnderTest(memory, team[0]);
   const arrivals = new Arrivals(memory, THREADS * rounds);
@@ -136,7 +136,7 @@ async function untilAllHaveCome(
 
 /** Four threads want the same words. */
 async function race(team: Team, memory: SharedMemory): Promise<number> {
-  const rounds = 500_000;
+  const rounds = 200_000;
   const answers = await runTeam<CrosserTask, CrosserAnswer>('crosser', memory, tasks(team, 'racer', rounds));
   const owners = memory.i32.subarray(LISTS / 4, LISTS / 4 + rounds);
   const wrong = answers.filter(

@@ -33,8 +33,9 @@ function life(t: ExecutionContext, pages: FaultyPages, name: AlgorithmName): voi
   };
   const intact = (): void => {
     for (const { address, size, mark: expected } of blocks) {
-      const wrong = u8.subarray(address, address + size).findIndex((byte) => byte !== expected);
-      if (wrong >= 0) t.fail(`byte ${wrong} of the block of ${size} at ${address} has changed`);
+      let same = 0;
+      while (same < size && u8[address + same] === expected) same++;
+      if (same < size) t.fail(`byte ${same} of the block of ${size} at ${address} has changed`);
     }
     allocator.validate();
   };

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { scaled } from '@shmalloc/alloc-test';
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
@@ -10,7 +11,7 @@ import type { BusyAnswer, BusyTask } from './workers/busy.js';
 import { Slots } from './workers/slots.js';
 
 const BYTES = 64 << 20;
-const SWAPS = 100;
+const SWAPS = scaled(30, 100);
 
 /** A crew on an allocator; `during` runs while they are at work. */
 async function crew(
@@ -86,7 +87,7 @@ function empty({ allocator, oracle, slots }: Crew): void {
 }
 
 test.serial(
-  '100 swaps through all algorithms under 4 workers: no block is lost, and all pages come back',
+  `${SWAPS} swaps through all algorithms under 4 workers: no block is lost, and all pages come back`,
   async (t) => {
     t.timeout(15 * 60_000);
     let most = 0;
@@ -199,7 +200,7 @@ test.serial('validate and stats while four workers allocate, swap and grow: no f
   let looks = 0;
   const alarms: string[] = [];
   const { allocator, oracle } = await crew(t, 4, { swaps: NAMES }, async (each, progress) => {
-    while (progress() < 60_000 || looks < 300) {
+    while (progress() < scaled(20_000, 60_000) || looks < scaled(100, 300)) {
       for (let turn = 0; turn < 10; turn++, looks++) {
         try {
           each.validate();

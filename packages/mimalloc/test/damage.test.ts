@@ -1,5 +1,6 @@
 /** Damage in the region: it is reported, and no call hangs. */
 import { Worker } from 'node:worker_threads';
+import { scaled } from '@shmalloc/alloc-test';
 import type { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
@@ -21,7 +22,7 @@ test('damage is reported as Corrupted, each kind once, and the hook may use the 
   t.is(heap.stats().errors, 2);
 });
 
-const ROUNDS = 150;
+const ROUNDS = scaled(40, 150);
 const PATIENCE_SECONDS = 60;
 
 /** Runs the rounds in a worker. Rejects when a call does not come back. */

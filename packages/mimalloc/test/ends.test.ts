@@ -4,7 +4,7 @@ import { everyEnd, REGIONS, SCENES } from './ends-scenes.ts';
 import { randomOf, seedOf } from './harness.ts';
 import { importStepped, type Stepped, writeStepped } from './stepped.ts';
 
-const MOST = 120;
+const MOST = 40;
 
 const written = writeStepped('ends');
 let stepped: Stepped;

@@ -1,5 +1,6 @@
 /** What looks at the whole region, while other threads are at work: it raises no false alarm, and its numbers are such as can be. */
 import { Worker } from 'node:worker_threads';
+import { scaled } from '@shmalloc/alloc-test';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test, { type ExecutionContext } from 'ava';
 import { IN_FULL, Page } from '../dist/page.js';
@@ -9,6 +10,7 @@ import { fill, pageAt, seedOf, small, type Watched, watch } from './harness.ts';
 import { stopAt } from './stops.ts';
 
 const SLOTS = 64;
+const LOOKS = scaled(500, 2000);
 
 /** Runs something on a heap on which so many workers are at work until it has returned. */
 async function underLoad(
@@ -69,13 +71,13 @@ for (const [secure, grow] of [
   [3, false],
 ] as const) {
   test.serial(
-    `secure ${secure}, grow ${grow}: 2,000 calls of validate while two workers are at work find nothing`,
+    `secure ${secure}, grow ${grow}: ${LOOKS} calls of validate while two workers are at work find nothing`,
     async (t) => {
       const { heap, errors } = watch(
         MiMalloc.create({ bytes: grow ? 1 << 20 : 4 << 20, maxBytes: 64 << 20, grow, secure }),
       );
       await underLoad(t, heap, 2, () => {
-        for (let times = 0; times < 2000; times++) {
+        for (let times = 0; times < LOOKS; times++) {
           t.notThrows(() => heap.validate());
           if (times % 40 === 0) look(t, heap);
           if (times % 40 === 20) heap.visitBlocks(() => true);

@@ -10,6 +10,7 @@ import { checkInteger } from '@shmalloc/allocator-api';
 import type { TestFunction } from './conformance.ts';
 import { type DamageCounts, type DamageJob, Progress } from './damage-job.ts';
 import type { DamageAnswer } from './damage-worker.ts';
+import { scaled } from './scale.ts';
 import type { CreateOptions, Subject } from './subject.ts';
 
 /**
@@ -17,7 +18,7 @@ import type { CreateOptions, Subject } from './subject.ts';
  * @public
  */
 export interface DamageOptions {
-  /** Heaps that are made and damaged. Default 400. */
+  /** Heaps that are made and damaged. Default 400, and 150 at the quick scale. */
   rounds?: number | undefined;
   /** Calls on each after the damage. Default 80. */
   calls?: number | undefined;
@@ -40,6 +41,8 @@ export interface DamageOptions {
   seed?: number | undefined;
 }
 
+const ROUNDS = scaled(150, 400);
+
 /** How often the main thread looks whether calls still come back. */
 const POLL_MS = 200;
 
@@ -56,7 +59,7 @@ const POLL_MS = 200;
  * @public
  */
 export function damage(test: TestFunction, subject: Subject, options: DamageOptions = {}): void {
-  const { rounds = 400, create = {} } = options;
+  const { rounds = ROUNDS, create = {} } = options;
   const with_ = Object.entries(create).map(([name, value]) => `, ${name} ${String(value)}`);
   test.serial(
     `${subject.name}: ${rounds} damaged heaps: every call comes back${with_.join('')}`,
@@ -87,7 +90,7 @@ export async function damagedHeaps(subject: Subject, options: DamageOptions): Pr
     attachOptions: options.attach ?? {},
     bytes: options.bytes ?? 128 * 1024,
     seed: checkInteger('seed', options.seed ?? 1),
-    rounds: checkInteger('rounds', options.rounds ?? 400),
+    rounds: checkInteger('rounds', options.rounds ?? ROUNDS),
     calls: checkInteger('calls', options.calls ?? 80),
     spared: options.spared ?? [],
     extra: options.extra,
