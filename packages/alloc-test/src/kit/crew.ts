@@ -28,28 +28,38 @@ export interface CrewOptions {
 
 const POLL_MS = 20;
 
-/** Starts one worker for each job and waits until all have ended, or have been stopped. Never rejects. */
+/** Workers that have done their job well, and wait for another: to start one costs as much as a short job. */
+const idle: Worker[] = [];
+
+/** Starts one worker for each job and waits until all have done it, or have been stopped. Never rejects. */
 export async function runCrew(jobs: readonly Job[], options: CrewOptions): Promise<Outcome[]> {
   const { workSeconds = Number.POSITIVE_INFINITY } = options;
-  const workers = jobs.map((job) => new Worker(new URL('./worker.js', import.meta.url), { workerData: job }));
+  const experienced = idle.splice(0, jobs.length);
+  const fresh = jobs.slice(experienced.length).map(() => new Worker(new URL('./worker.js', import.meta.url)));
+  const workers = [...experienced, ...fresh];
   let stopped = false;
-  const outcomes = workers.map((worker) => outcomeOf(worker, () => stopped));
+  const working = new Set(workers);
+  const outcomes = workers.map(async (worker, index) => {
+    const outcome = await outcomeOf(worker, jobs[index], () => stopped);
+    working.delete(worker);
+    if (outcome.end === 'done' && !stopped) idle.push(worker);
+    return outcome;
+  });
   const stopAll = (): void => {
     if (stopped) return;
     stopped = true;
-    for (const worker of workers) void worker.terminate();
+    for (const worker of working) void worker.terminate();
   };
   // The clock starts when the last worker has: on a busy machine that alone can take a second.
-  let offline = workers.length;
+  let offline = fresh.length;
   let deadline = Number.POSITIVE_INFINITY;
   let used = 0;
-  for (const worker of workers) {
-    worker.once('online', () => {
-      if (--offline > 0) return;
-      deadline = Date.now() + options.seconds * 1000;
-      used = processorSeconds();
-    });
-  }
+  const startClock = (): void => {
+    deadline = Date.now() + options.seconds * 1000;
+    used = processorSeconds();
+  };
+  if (offline === 0) startClock();
+  for (const worker of fresh) worker.once('online', () => --offline === 0 && startClock());
   const watchdog = setInterval(() => {
     const isOver = Date.now() > deadline || processorSeconds() - used > workSeconds;
     if ((offline === 0 && isOver) || (options.untilViolation?.violationCount ?? 0) > 0) stopAll();
@@ -69,11 +79,19 @@ function processorSeconds(): number {
   return (user + system) / 1e6;
 }
 
-function outcomeOf(worker: Worker, wasStopped: () => boolean): Promise<Outcome> {
+/** Has a worker do a job. One that has done it waits for the next; one that has failed in any way ends. */
+function outcomeOf(worker: Worker, job: Job, wasStopped: () => boolean): Promise<Outcome> {
   return new Promise((resolve) => {
     let outcome: Outcome | undefined;
     worker.on('message', (answer: Answer) => {
       outcome = 'error' in answer ? { end: 'failed', ...answer } : { end: 'done', ...answer };
+      if (outcome.end === 'failed') void worker.terminate();
+      // What was said just before the end: it will not do another job.
+      if (outcome.end === 'failed' || wasStopped()) return;
+      // By name: the engine listens to a worker, too.
+      for (const event of ['message', 'error', 'exit']) worker.removeAllListeners(event);
+      worker.unref();
+      resolve(outcome);
     });
     worker.on('error', (error) => {
       outcome = { end: 'failed', error: String(error) };
@@ -82,5 +100,7 @@ function outcomeOf(worker: Worker, wasStopped: () => boolean): Promise<Outcome> 
       const silent = { end: 'failed', error: `it exited with code ${code} and without an answer` } as const;
       resolve(outcome ?? (wasStopped() ? { end: 'stopped' } : silent));
     });
+    worker.ref();
+    worker.postMessage(job);
   });
 }

@@ -1,8 +1,9 @@
 /**
- * A worker of the kit: attaches to the heap and to the oracle, does its job, detaches, and says how it went. An error is an answer too.
+ * A worker of the kit, for one job after another: it attaches to the heap and to the oracle, does the job, detaches, and says how it went. An error is an
+ * answer too.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { CheckedAllocator } from '../oracle/checked-allocator.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { type Job, work } from './jobs.ts';
@@ -25,8 +26,10 @@ async function run(job: Job): Promise<number> {
   }
 }
 
-const answer: Answer = await run(workerData as Job).then(
-  (operations) => ({ operations }),
-  (error) => ({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
-);
-parentPort?.postMessage(answer);
+parentPort?.on('message', async (job: Job) => {
+  const answer: Answer = await run(job).then(
+    (operations) => ({ operations }),
+    (error) => ({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+  parentPort?.postMessage(answer);
+});
