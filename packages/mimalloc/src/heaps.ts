@@ -23,10 +23,11 @@ import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { deleteHeap, destroyHeap } from './heap-delete.ts';
 import { claimHeap, type HeapPlan } from './heap-records.ts';
+import { threadOf } from './huge-block.ts';
 import { livePage } from './lookup.ts';
 import { mallocGeneric } from './malloc.ts';
 import type { MiMallocCore } from './mi-malloc.ts';
-import { ownerOf, Page } from './page.ts';
+import { Page } from './page.ts';
 import type { Tld } from './tld.ts';
 import { keeperOf } from './walk.ts';
 
@@ -145,7 +146,7 @@ export class MiHeapCore extends MallocFamily {
   contains(address: Address): boolean {
     const { tld, heap } = this;
     const page = livePage(tld, checkInteger('address', address));
-    return page !== 0 && tld.i32[page + Page.xheap] === heap && ownerOf(tld, page) === tld.threadId;
+    return page !== 0 && tld.i32[page + Page.xheap] === heap && threadOf(tld, page) === tld.threadId;
   }
 
   /**

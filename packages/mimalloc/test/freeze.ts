@@ -64,8 +64,14 @@ export const MOMENTS: readonly Moment[] = [
   ['page: nobody’s, and still there', 'page.js', 'i32[page + BLOCK_WORDS] = 0'],
   ['huge block: some of its segments are claimed', 'huge.js', 'i32[segment + Segment.kind] = base === first'],
   [
+    'huge block: made, and not handed out',
+    'huge-block.js',
+    'tld.crossings.store(segment + Segment.threadId, HUGE_SEGMENT)',
+  ],
+  ['huge block: taken to be freed, and still there', 'huge-block.js', 'dropHuge(tld, segment, page)'],
+  [
     'huge block: its page is gone, and its segments are not let go',
-    'huge.js',
+    'huge-block.js',
     'for (let index = segments - 1',
   ],
   ['heap: deleted, and its pages half moved', 'heap-delete.js', 'appendPage(tld, keeper, bin, page)'],
@@ -82,7 +88,7 @@ export const MOMENTS: readonly Moment[] = [
   [
     'reap: a segment is taken over, and its tails are not',
     'take-over.js',
-    'const extent = extentOf(tld, segment)',
+    'i32[tld.heap + Heap.segmentCount] += extentOf(tld, segment)',
   ],
   ['reap: a page’s lists are half mended', 'mend.js', 'cutThreadFree(tld, page, marks)'],
   ['reap: all is abandoned, and the dead thread’s slot is still taken', 'reap.js', 'finishRange(tld, heap)'],
