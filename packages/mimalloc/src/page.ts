@@ -176,7 +176,8 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   i32[page + PREV] = 0;
   if (tld.guard !== null) tld.guard.initPage(tld, page);
   i32[page + BLOCK_WORDS] = blockWords;
-  i32[page + XTHREAD_ID] = (slices === 0 ? 0 : tld.threadId) | (tld.guard === null && shared ? 0 : GUARDED);
+  const name = slices === 0 ? 0 : tld.threadId;
+  i32[page + XTHREAD_ID] = name | (tld.guard === null && shared ? 0 : GUARDED);
 }
 
 /** Whether a slice holds heap records, for good: it leads to itself and has no blocks. See `heap-records.ts`. */

@@ -75,8 +75,7 @@ export const SCENES: Record<string, Scene> = {
     const e = MiMalloc.attach(a.share());
     const blocks = [a, b, e].map((heap) => ledger.take(heap, 140_000));
     e.detach();
-    // What it was about to free is freed for it.
-    return { run: () => ledger.give(d, ...blocks), leaves: -1 };
+    return { run: () => ledger.give(d, ...blocks) };
   },
   'it deletes a heap with huge blocks': ({ d, ledger }) => ({
     run: () => {

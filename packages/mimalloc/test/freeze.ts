@@ -60,7 +60,7 @@ export const MOMENTS: readonly Moment[] = [
   ['segment: claimed, and its bit still says free', 'arena.js', 'crossings.clearBits('],
   ['segment: its bit says free, and it is not let go', 'arena.js', 'crossings.store('],
   ['page: its slices are taken, and it is not made', 'segment.js', 'initPage(tld, page, base, plan)'],
-  ['page: made, and nobody’s', 'page.js', 'i32[page + XTHREAD_ID] = tld.threadId'],
+  ['page: made, and nobody’s', 'page.js', 'i32[page + XTHREAD_ID] = name |'],
   ['page: nobody’s, and still there', 'page.js', 'i32[page + BLOCK_WORDS] = 0'],
   ['huge block: some of its segments are claimed', 'huge.js', 'i32[segment + Segment.kind] = base === first'],
   [
