@@ -35,7 +35,7 @@ export function abandonThread(tld: Tld): void {
   });
   forEachSegment(tld, (segment) => {
     const { i32 } = tld;
-    // What follows the first segment of a huge block goes with it.
+    // Huge blocks are nobody's already; what follows the first segment of one may have this thread's name, and goes with it.
     if (i32[segment + Segment.threadId] === tld.threadId && i32[segment + Segment.kind] !== KIND_HUGE_TAIL)
       abandonSegment(tld, segment);
   });
@@ -48,7 +48,7 @@ export function abandonThread(tld: Tld): void {
   });
 }
 
-/** Leaves a segment, or the first of a huge block, to whoever needs memory. */
+/** Leaves a segment to whoever needs memory. */
 export function abandonSegment(tld: Tld, segment: Word): void {
   const { i32, crossings } = tld;
   const base = i32[segment + Segment.base];

@@ -8,6 +8,7 @@ import { isPage } from './bounds.ts';
 import { freeForeign, freeLocal } from './free.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
+import { isHuge } from './huge-block.ts';
 import { blockAt, headPage } from './lookup.ts';
 import { ownerOf, Page } from './page.ts';
 import { sliceAt } from './page-map.ts';
@@ -46,7 +47,9 @@ function waitingPage(tld: Tld, block: Word): Word {
   if (block >= tld.i32.length) tld.refresh();
   if (block >= tld.i32.length) return 0;
   const page = headPage(tld, sliceAt(tld, block));
-  return isPage(tld, page) && tld.i32[page + Page.used] > 0 && blockAt(tld, page, block) !== 0 ? page : 0;
+  // Huge blocks never wait.
+  if (!isPage(tld, page) || isHuge(tld, page)) return 0;
+  return tld.i32[page + Page.used] > 0 && blockAt(tld, page, block) !== 0 ? page : 0;
 }
 
 /**

@@ -6,11 +6,11 @@
  *                │
  *                ▼
  *   freeGeneric: what is no address · no page there · un-align · secure mode
- *        │ own                         │ another thread's
- *        ▼                             ▼
- *   freeLocal: local_free, USED−−      freeForeign: one exchange onto XTHREAD_FREE,
- *     full: back into its queue          or onto the heap's list when DELAYED says so
- *     empty: retire
+ *        │ own                         │ another thread's                        │ huge
+ *        ▼                             ▼                                         ▼
+ *   freeLocal: local_free, USED−−      freeForeign: one exchange onto            freeHuge: its segments
+ *     full: back into its queue          XTHREAD_FREE, or onto the heap's          are free at once, see
+ *     empty: retire                      list when DELAYED says so                 huge-block.ts
  * ```
  */
 
@@ -23,6 +23,7 @@ import type { Word } from './geometry.ts';
 import { type Guard, refusal } from './guard.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
+import { freeHuge, isHuge } from './huge-block.ts';
 import { blockAt, livePage, notAllocated } from './lookup.ts';
 import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from './page.ts';
 import { segmentAt } from './page-map.ts';
@@ -143,10 +144,16 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
   // The page has gone since: another thread has freed this block at the same moment, the last one of it.
   if (block === 0) return refusal(tld, operation, address);
   if (tld.guard !== null) return freeGuarded(tld, tld.guard, page, block, address, operation);
+  return freeIn(tld, page, block) ? null : notAllocated(operation, address);
+}
+
+/** Frees a block of a page, whoever has it; false when it was the last one to be freed there. */
+function freeIn(tld: Tld, page: Word, block: Word): boolean {
+  if (isHuge(tld, page)) return freeHuge(tld, page, block, 0);
   if (!isOwn(tld, page, block)) freeForeign(tld, page, block);
-  else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
+  else if (tld.i32[page + LOCAL_FREE] === block) return false;
   else freeLocal(tld, page, block);
-  return null;
+  return true;
 }
 
 /** Segments that a thread may adopt by freeing until it gathers: a fourth of what it has. */
@@ -186,9 +193,7 @@ function freeGuarded(
 ): AllocError | null {
   const error = guard.takeBack(tld, page, block, address, operation);
   if (error !== null) return error;
-  if (!isOwn(tld, page, block)) freeForeign(tld, page, block);
-  else if (tld.i32[page + LOCAL_FREE] === block) return notAllocated(operation, address);
-  else freeLocal(tld, page, block);
+  if (!freeIn(tld, page, block)) return notAllocated(operation, address);
   guard.tell(tld);
   return null;
 }

@@ -19,7 +19,7 @@
  *   lost by it: its flag is set again, so the next block of it that anyone frees brings it back. The block itself is freed by whoever claims
  *   the record next, at his next generic allocation, or by whoever collects with force; both look where its page belongs by then (`collectDelayed`).
  *
- * A page that is not full has no flag, and its blocks come back over its own list, whichever heap it is in.
+ * A page that is not full has no flag, and its blocks come back over its own list, whichever heap it is in. A huge block has no list, and needs no heap to be freed.
  */
 
 import { BIN_FULL, BIN_HUGE } from './bins.ts';
@@ -30,6 +30,7 @@ import { announceFull, announceSingle, fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { releaseHeap } from './heap-records.ts';
+import { forEachHugeOf, freeHuge, moveHuge } from './huge-block.ts';
 import { Page, setRetire } from './page.ts';
 import { appendPage, forEachPage, removePage } from './queue.ts';
 import { freePage } from './retire.ts';
@@ -61,6 +62,7 @@ export function deleteHeap(tld: Tld, heap: Word): void {
     if (i32[page + Page.free] !== 0) fromFull(tld, page);
     else if (tld.shared) announceFull(tld, page);
   });
+  moveHuge(tld, heap, keeper);
   collectDelayed(tld, heap);
   releaseHeap(tld, heap);
 }
@@ -73,5 +75,7 @@ export function destroyHeap(tld: Tld, heap: Word): void {
     removePage(tld, heap, bin, page);
     freePage(tld, page);
   });
+  // One that another thread is freeing is that thread's.
+  forEachHugeOf(tld, heap, (page) => freeHuge(tld, page, tld.i32[page + Page.start], heap));
   releaseHeap(tld, heap);
 }

@@ -23,10 +23,11 @@ import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { deleteHeap, destroyHeap } from './heap-delete.ts';
 import { claimHeap, type HeapPlan } from './heap-records.ts';
+import { threadOf } from './huge-block.ts';
 import { livePage } from './lookup.ts';
 import { mallocGeneric } from './malloc.ts';
 import type { MiMallocCore } from './mi-malloc.ts';
-import { ownerOf, Page } from './page.ts';
+import { Page } from './page.ts';
 import type { Tld } from './tld.ts';
 import { keeperOf } from './walk.ts';
 
@@ -145,7 +146,7 @@ export class MiHeapCore extends MallocFamily {
   contains(address: Address): boolean {
     const { tld, heap } = this;
     const page = livePage(tld, checkInteger('address', address));
-    return page !== 0 && tld.i32[page + Page.xheap] === heap && ownerOf(tld, page) === tld.threadId;
+    return page !== 0 && tld.i32[page + Page.xheap] === heap && threadOf(tld, page) === tld.threadId;
   }
 
   /**
@@ -157,15 +158,16 @@ export class MiHeapCore extends MallocFamily {
     this.tld.tellLostLists();
   }
 
-  /** Ends the heap. Its blocks live on; they are freed like any others. Calling it twice does nothing. O(pages). */
+  /** Ends the heap. Its blocks live on; they are freed like any others. Calling it twice does nothing. O(pages + segments). */
   delete(): void {
     if (this.end()) deleteHeap(this.tld, this.record);
   }
 
   /**
-   * Ends the heap and frees all its blocks, wherever they are used. Calling it twice, or after `delete`, does nothing. O(pages).
+   * Ends the heap and frees all its blocks, wherever they are used. Calling it twice, or after `delete`, does nothing. O(pages + segments).
    *
-   * No other thread may be freeing one of the blocks at that moment; frees that have returned are no harm.
+   * No other thread may be freeing one of the blocks at that moment; frees that have returned are no harm. (A huge block that another thread is freeing nevertheless is
+   * freed by one of the two; a free that comes second is reported.)
    */
   destroy(): void {
     if (this.end()) destroyHeap(this.tld, this.record);

@@ -8,14 +8,16 @@
  *     └ its page: the descriptor of the slice that it starts in
  * ```
  *
- * What there is of a huge block is told by the first segment and its page: a tail that no live page counts belongs to nobody, whatever name it has.
- * A thread that ends in here leaves such tails, or a first segment without a page, and whoever reaps it gives them back.
+ * What there is of a huge block is told by the first segment and its page: a tail that no page counts belongs to nobody, whatever name it has, and one that is
+ * counted goes with the first, likewise. A thread that ends in here leaves tails that are not counted, or a first segment that has its name still, and whoever
+ * reaps it gives them back. How a block is handed out and freed is in `huge-block.ts`.
  */
 
 import { claim, release, touch } from './arena.ts';
 import { highChunk, lowChunk } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
+import { Heap } from './heap.ts';
 import { initPage, Page, type PagePlan } from './page.ts';
 import { chunkAt, segmentAt, sliceAt } from './page-map.ts';
 import { reach } from './reach.ts';
@@ -137,19 +139,6 @@ export function countOf(tld: Tld, segment: Word): number {
   return count;
 }
 
-/** The segments of a huge block go back; its page has been cleared. */
-export function freeHuge(tld: Tld, start: Word): void {
-  const { i32, segmentShift } = tld;
-  const base = (start >>> segmentShift) << segmentShift;
-  const segments = countOf(tld, segmentAt(tld, base));
-  for (let index = segments - 1; index >= 0; index--) {
-    const segment = segmentAt(tld, base + (index << segmentShift));
-    // Any other owner is damage: of COUNT, or of the name.
-    if (i32[segment + Segment.threadId] === tld.threadId) giveBack(tld, segment);
-    else tld.damage(`a segment of the huge block at ${start * 4} belongs to another thread`);
-  }
-}
-
 /** Releases a segment of which every slice may have memory. */
 export function giveBack(tld: Tld, segment: Word): void {
   const { i32 } = tld;
@@ -165,7 +154,8 @@ export function giveBack(tld: Tld, segment: Word): void {
 }
 
 /**
- * Adds the segments behind a huge block to it, so that it ends at `end`.
+ * Adds the segments behind a huge block to it, so that it ends at `end`: any thread that has the block. One that ends before COUNT says so leaves tails that are not
+ * counted.
  * @returns false when they are not free
  */
 export function extendHuge(tld: Tld, page: Word, end: Word): boolean {
@@ -181,6 +171,9 @@ export function extendHuge(tld: Tld, page: Word, end: Word): boolean {
   if (end <= have) return reach(tld, end);
   if (end > highChunk(tld) * (1 << tld.chunkShift)) return false;
   if (!areFree(tld, have, end, arena) || !claimRun(tld, have, end, arena, KIND_HUGE_TAIL)) return false;
-  tld.i32[segment + Segment.count] = Math.ceil((end - base) / (1 << segmentShift));
+  const segments = Math.ceil((end - base) / (1 << segmentShift));
+  // Like the others, they are not this thread's from here on.
+  tld.i32[tld.heap + Heap.segmentCount] -= segments - ((have - base) >>> segmentShift);
+  tld.i32[segment + Segment.count] = segments;
   return reach(tld, end);
 }

@@ -11,6 +11,7 @@ import { arenasOf, capacityOf } from './bounds.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
+import { threadOf } from './huge-block.ts';
 import { presentBytes } from './memory.ts';
 import {
   binOfPage,
@@ -19,12 +20,18 @@ import {
   HAS_ALIGNED,
   hasFlag,
   IN_FULL,
-  ownerOf,
   Page,
   retireOf,
   slicesOf,
 } from './page.ts';
-import { ABANDONED_SEGMENT, FREE_SEGMENT, KIND_HUGE, KIND_HUGE_TAIL, Segment } from './segment.ts';
+import {
+  ABANDONED_SEGMENT,
+  FREE_SEGMENT,
+  HUGE_SEGMENT,
+  KIND_HUGE,
+  KIND_HUGE_TAIL,
+  Segment,
+} from './segment.ts';
 import { countBits } from './slices.ts';
 import { kindOf, type PageKind } from './statistics.ts';
 import { slotAt } from './thread-table.ts';
@@ -78,7 +85,7 @@ export interface PagePicture {
 export interface SegmentPicture {
   /** Its first byte. */
   readonly address: number;
-  /** Who has it: nobody, a thread, or nobody any more. */
+  /** Who has it: nobody, a thread, or nobody any more. A huge block is counted to the thread that it was handed out to, which is where nothing but a picture looks. */
   readonly state: 'free' | 'owned' | 'abandoned';
   /** The name of the thread that owns it, or 0. */
   readonly owner: number;
@@ -109,7 +116,7 @@ export interface HeapPicture {
   readonly tag: number;
   /** The exclusive arena that it is for, or 0. */
   readonly arena: number;
-  /** How many pages it has. */
+  /** How many pages it has, without those of huge blocks. */
   readonly pages: number;
   /** Generic allocations so far. */
   readonly heartbeat: number;
@@ -173,7 +180,7 @@ function pagePicture(tld: Tld, page: Word): PagePicture {
     free: length(Page.free),
     localFree: length(Page.localFree),
     threadFree: length(Page.xthreadFree),
-    owner: ownerOf(tld, page),
+    owner: threadOf(tld, page),
     flags,
     heap: heap * 4,
     // A page that is being made, or a damaged one, may name no heap.
@@ -182,12 +189,18 @@ function pagePicture(tld: Tld, page: Word): PagePicture {
   };
 }
 
+/** Whose a segment is, as its THREAD_ID says, or for a huge block its page. */
+function ownerNow(name: number, pages: readonly PagePicture[]): number {
+  return name === HUGE_SEGMENT ? pages[0]?.owner || ABANDONED_SEGMENT : name;
+}
+
 function segmentPicture(tld: Tld, segment: Word): SegmentPicture {
   const field = (name: keyof typeof Segment): number => tld.i32[segment + Segment[name]];
-  const owner = field('threadId');
   const kind = field('kind');
   const pages: PagePicture[] = [];
-  if (owner !== FREE_SEGMENT) forEachPageIn(tld, segment, (page) => pages.push(pagePicture(tld, page)));
+  if (field('threadId') !== FREE_SEGMENT)
+    forEachPageIn(tld, segment, (page) => pages.push(pagePicture(tld, page)));
+  const owner = ownerNow(field('threadId'), pages);
   return {
     address: field('base') * 4,
     state: owner === FREE_SEGMENT ? 'free' : owner === ABANDONED_SEGMENT ? 'abandoned' : 'owned',

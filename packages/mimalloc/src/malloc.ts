@@ -31,10 +31,12 @@ import type { Guard } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { type HugeRequest, hugePage } from './huge.ts';
+import { dropHuge, isHuge, publishHuge } from './huge-block.ts';
 import { pageOf } from './lookup.ts';
 import { adoptMemory } from './memory.ts';
 import { lookAtNull } from './null-write.ts';
-import { DELAYED, Page, type PagePlan, setRetire, slicesOf } from './page.ts';
+import { DELAYED, Page, type PagePlan, setRetire } from './page.ts';
+import { segmentAt } from './page-map.ts';
 import { purgeArena, purgeOwn } from './purge.ts';
 import { pushPage, removePage, rotatePages } from './queue.ts';
 import { reach } from './reach.ts';
@@ -385,18 +387,20 @@ export function mallocSingle(tld: Tld, heap: Word, size: number, align: number, 
   if (page === 0 && isInside) page = takePage(tld, heap, BIN_HUGE, blockWords, inside, within, true);
   if (page === 0 && !isInside) page = growHuge(tld, heap, request, plan);
   if (page === 0) return 0;
-  if (slicesOf(tld, page) === 0) tld.i32[heap + Heap.pageCount]++;
-  else count(tld, heap, Counter.largePages);
+  const huge = isHuge(tld, page);
+  if (!huge) count(tld, heap, Counter.largePages);
   // Only now: memory may have come.
   const { i32 } = tld;
   const block = i32[page + Page.start];
   if (!reach(tld, block + blockWords) || !commit(tld, block, block + blockWords)) {
-    freePage(tld, page);
+    if (huge) dropHuge(tld, segmentAt(tld, block), page);
+    else freePage(tld, page);
     return 0;
   }
-  pushPage(tld, heap, BIN_HUGE, page);
+  if (!huge) pushPage(tld, heap, BIN_HUGE, page);
   i32[page + Page.capacity] = 1;
   i32[page + Page.used] = 1;
+  if (huge) publishHuge(tld, page);
   return block;
 }
 

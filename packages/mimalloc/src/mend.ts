@@ -153,7 +153,7 @@ export function mendSegment(tld: Tld, segment: Word): boolean {
       slice++;
       continue;
     }
-    // A huge block's page has no slices of its own: the segments behind it are told by the first one.
+    // Damage, where it has none: huge blocks have their segments whole, and their page goes before this.
     const slices = Math.max(1, Math.min(slicesOf(tld, page), slicesPerSegment - slice));
     for (let next = 1; next < slices; next++) i32[page + (next << PAGE_SHIFT) + Page.start] = page;
     if (mendPage(tld, page)) {
@@ -166,7 +166,7 @@ export function mendSegment(tld: Tld, segment: Word): boolean {
     }
     slice += slices;
   }
-  // A huge block has its segments whole.
+  // What was to become a huge block, or was one, has its segments whole.
   const isDivided = i32[segment + Segment.kind] === KIND_PAGES;
   i32[segment + Segment.freeLow] = isDivided ? i32[segment + Segment.presentLow] & ~low : 0;
   i32[segment + Segment.freeHigh] = isDivided ? i32[segment + Segment.presentHigh] & ~high : 0;

@@ -28,6 +28,7 @@ import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { inspectHeap, refusal } from './guard.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
 import { type HeapOptions, heapPlan, MiHeapCore, makeHeap } from './heaps.ts';
+import { threadOf } from './huge-block.ts';
 import { livePage } from './lookup.ts';
 import { mallocGeneric } from './malloc.ts';
 import { addRange, announceMemory, presentBytes } from './memory.ts';
@@ -332,7 +333,8 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
    */
   heapOf(address: Address): MiHeapCore | null {
     const page = livePage(this, checkInteger('address', address));
-    return page === 0 ? null : (this.heaps.get(this.i32[page + Page.xheap]) ?? null);
+    if (page === 0 || threadOf(this, page) !== this.threadId) return null;
+    return this.heaps.get(this.i32[page + Page.xheap]) ?? null;
   }
 
   /** @internal */

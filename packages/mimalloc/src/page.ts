@@ -7,9 +7,9 @@
  *   1  LOCAL_FREE    first block of those that the owner has freed              │ malloc and free
  *   2  USED          blocks that are live, or on THREAD_FREE                    │
  *   3  XTHREAD_ID    the owner's name, 0 for none, and flags in its low bits:   │
- *                    0 unless free has to look closer                           │
+ *                    0 unless free has to look closer; no name for a huge block │
  *   4  SHAPE         bin : 7, retire : 5, slices : 7 (0: huge)                  ┘
- *   5  XTHREAD_FREE  first block of those that other threads have freed; bit 0: DELAYED, which pages of one block always have
+ *   5  XTHREAD_FREE  first block of those that other threads have freed; bit 0: DELAYED, which large pages always have, and huge ones never
  *   6  XHEAP         the heap whose queue it is in
  *   7  BLOCK_WORDS   words of a block; 0: this slice does not start a page
  *   8  CAPACITY      blocks that are linked or were handed out
@@ -18,8 +18,8 @@
  *  11  LOST          blocks that were behind a broken link                         of secure mode
  *  12  KEY0          ┐ of secure mode
  *  15  KEY1          ┘
- *  13  NEXT          ┐ the queue
- *  14  PREV          ┘
+ *  13  NEXT          ┐ the queue; a huge block is in none, and has the
+ *  14  PREV          ┘ name of its heap's thread as NEXT: see huge-block.ts
  * ```
  *
  * Invariants: `USED + |free| + |local_free| + LOST = CAPACITY ≤ RESERVED`. A link is the first word of a free block and holds the next one's
@@ -165,18 +165,19 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   i32[page + FREE] = 0;
   i32[page + LOCAL_FREE] = 0;
   i32[page + USED] = 0;
-  // Nobody looks at a page of one block, as at a full one.
-  i32[page + XTHREAD_FREE] = shared ? 0 : DELAYED;
+  // Nobody looks at a page of one block, as at a full one. What is freed of a huge one goes onto no list.
+  i32[page + XTHREAD_FREE] = shared || slices === 0 ? 0 : DELAYED;
   i32[page + XHEAP] = heap;
   i32[page + CAPACITY] = 0;
   i32[page + RESERVED] = shared ? ((slices << tld.sliceShift) / blockWords) | 0 : 1;
   i32[page + START] = base + offset;
   i32[page + SHAPE] = bin | (slices << SLICES_SHIFT);
-  i32[page + NEXT] = 0;
+  i32[page + NEXT] = slices === 0 ? tld.threadId : 0;
   i32[page + PREV] = 0;
   if (tld.guard !== null) tld.guard.initPage(tld, page);
   i32[page + BLOCK_WORDS] = blockWords;
-  i32[page + XTHREAD_ID] = tld.threadId | (tld.guard === null && shared ? 0 : GUARDED);
+  const name = slices === 0 ? 0 : tld.threadId;
+  i32[page + XTHREAD_ID] = name | (tld.guard === null && shared ? 0 : GUARDED);
 }
 
 /** Whether a slice holds heap records, for good: it leads to itself and has no blocks. See `heap-records.ts`. */

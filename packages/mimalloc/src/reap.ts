@@ -5,7 +5,8 @@
  * ```
  *   segment of the dead thread ──exchange──▶ the reaper's ──mend──▶ no pages:  free
  *                                                                  pages:     abandoned
- *   tail of a huge block that no live page counts ──exchange──▶ free
+ *   first segment of a huge block that it was making or freeing ──exchange──▶ the reaper's ──▶ the whole block is free
+ *   tail of a huge block that no page counts ──exchange──▶ free
  *   heap records ──exchange──▶ the reaper's: what was taken off its list of delayed frees, memory that it was adding ──▶ free
  *   DEATHS, EPOCH ──▶ the others look through their full pages
  * ```
@@ -13,6 +14,8 @@
  * The exchanges let several threads reap the same one at the same time: each piece is one reaper's. Each step can be done again, so a reaper may itself be
  * terminated anywhere: what it had in hand is then found under its name, and the rest under the first one's. The thread's slot in the table is released last; until
  * then reaping again goes on where it stopped.
+ *
+ * Huge blocks in use are left as they are: they have no name, whoever made them (`huge-block.ts`).
  *
  * Nothing here is needed by anybody who waits: the others have gone on all the time.
  */
@@ -61,7 +64,10 @@ function recordsOf(tld: Tld, name: number): Word[] {
   return found;
 }
 
-/** Tails of huge blocks that were being made, made longer, or given back: those that no live page counts. */
+/**
+ * Tails of huge blocks that were being made, made longer, or given back: those that no page counts. A block that a living thread frees meanwhile has a page until
+ * all its tails have that thread's name.
+ */
 function reapTails(tld: Tld, name: number): void {
   const counted = new Set<Word>();
   forEachSegment(tld, (segment) => {

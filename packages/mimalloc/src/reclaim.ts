@@ -7,14 +7,13 @@ import { BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
-import { countOf } from './huge.ts';
 import { adoptSlices } from './memory.ts';
 import { binOfPage, Page } from './page.ts';
-import { Chunk, chunkAt, segmentAt } from './page-map.ts';
+import { Chunk, chunkAt } from './page-map.ts';
 import { appendPage, removePage } from './queue.ts';
 import { reachSegment } from './reach-segment.ts';
 import { freePage } from './retire.ts';
-import { ABANDONED_SEGMENT, KIND_PAGES, linkSegment, Segment } from './segment.ts';
+import { ABANDONED_SEGMENT, linkSegment, Segment } from './segment.ts';
 import type { Tld } from './tld.ts';
 import { forEachPageIn, keeperOf } from './walk.ts';
 
@@ -30,15 +29,8 @@ export function reclaim(tld: Tld, segment: Word): boolean {
   const { i32 } = tld;
   const base = i32[segment + Segment.base];
   crossings.clearBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
-  const segments = countOf(tld, segment);
-  i32[tld.heap + Heap.segmentCount] += segments;
-  for (let index = 1; index < segments; index++)
-    i32[segmentAt(tld, base + (index << tld.segmentShift)) + Segment.threadId] = tld.threadId;
-  if (
-    i32[segment + Segment.kind] === KIND_PAGES &&
-    (i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0
-  )
-    linkSegment(tld, segment);
+  i32[tld.heap + Heap.segmentCount]++;
+  if ((i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0) linkSegment(tld, segment);
   adoptSlices(tld, segment); // memory that came while nobody had it
   const pages: Word[] = [];
   forEachPageIn(tld, segment, (page) => pages.push(page));
@@ -65,10 +57,7 @@ export function reclaimOne(tld: Tld, arena: number): boolean {
     findSegment(
       tld,
       Chunk.abandoned,
-      (segment) =>
-        tld.i32[segment + Segment.arena] === arena &&
-        tld.i32[segment + Segment.kind] === KIND_PAGES &&
-        reclaim(tld, segment),
+      (segment) => tld.i32[segment + Segment.arena] === arena && reclaim(tld, segment),
     )
   );
 }

@@ -8,8 +8,7 @@ import { BIN_HUGE } from './bins.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
-import { freeHuge } from './huge.ts';
-import { binOfPage, clearPage, hasFlag, IN_FULL, Page, setRetire, slicesOf } from './page.ts';
+import { binOfPage, hasFlag, IN_FULL, Page, setRetire } from './page.ts';
 import { segmentAt } from './page-map.ts';
 import { firstPage, lastPage, queueBin, removePage } from './queue.ts';
 import { freeSlices, purgeSegment } from './segment.ts';
@@ -40,16 +39,10 @@ export function retirePage(tld: Tld, page: Word): void {
 /** Gives the slices of a page back that is in no queue. */
 export function freePage(tld: Tld, page: Word): void {
   const { i32 } = tld;
-  const start = i32[page + Page.start];
   const heap = i32[page + Page.xheap];
   i32[heap + Heap.pageCount]--;
   count(tld, heap, Counter.pagesFreed);
-  if (slicesOf(tld, page) === 0) {
-    clearPage(tld, page);
-    freeHuge(tld, start);
-    return;
-  }
-  const segment = segmentAt(tld, start);
+  const segment = segmentAt(tld, i32[page + Page.start]);
   const isEmpty = freeSlices(tld, page);
   if (i32[tld.header + Field.purgeDelay] === 0) purgeSegment(tld, segment, true, 0);
   if (isEmpty) releaseSegment(tld, segment);

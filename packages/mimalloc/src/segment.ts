@@ -3,7 +3,7 @@
  *
  * ```
  *  word
- *   0  THREAD_ID    0 free · 1 abandoned · else the owner                  ← the one word that decides
+ *   0  THREAD_ID    0 free · 1 abandoned · 2 a huge block · else the owner  ← the one word that decides
  *   1  KIND         0 pages · 1 the first of a huge block · 2 another of it
  *   2  COUNT        segments of the huge block
  *   3  PRESENT      ┐ 64 bits: slices under management
@@ -58,6 +58,8 @@ export const Segment = {
 export const FREE_SEGMENT = 0;
 /** THREAD_ID of a segment that nobody has, and that has pages. */
 export const ABANDONED_SEGMENT = 1;
+/** THREAD_ID of the first segment of a huge block that is in use. */
+export const HUGE_SEGMENT = 2;
 
 /** KIND of a segment that is divided into pages. */
 export const KIND_PAGES = 0;

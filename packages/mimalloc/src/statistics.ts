@@ -7,9 +7,10 @@ import { arenasOf } from './bounds.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
 import { Heap } from './heap.ts';
+import { threadOf } from './huge-block.ts';
 import { presentBytes } from './memory.ts';
 import { binOfPage, slicesOf } from './page.ts';
-import { ABANDONED_SEGMENT, FREE_SEGMENT, Segment } from './segment.ts';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT, Segment } from './segment.ts';
 import { Counter } from './stats.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
@@ -77,7 +78,7 @@ export interface MiStats {
   readonly huge: number;
   /** Segments that have an owner, or pages. */
   readonly segments: number;
-  /** Segments that wait for a thread to adopt them. */
+  /** Segments that wait for a thread to adopt them, and huge blocks whose thread has gone, which wait for nothing but their free. */
   readonly abandonedSegments: number;
   /** Segments that nobody has. */
   readonly freeSegments: number;
@@ -160,6 +161,7 @@ function countMemory(tld: Tld): {
     if (owner === ABANDONED_SEGMENT) found.abandonedSegments++;
     forEachPageIn(tld, segment, (page) => {
       const kind = kindOf(tld, page);
+      if (owner === HUGE_SEGMENT && threadOf(tld, page) === 0) found.abandonedSegments++;
       found.pages++;
       if (kind === 'large' || kind === 'huge') found[kind]++;
     });

@@ -14,28 +14,35 @@ import { bitOf } from './arena.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { countOf, giveBack } from './huge.ts';
+import { dropHuge } from './huge-block.ts';
 import { mendSegment } from './mend.ts';
-import { Chunk, chunkAt, segmentAt } from './page-map.ts';
+import { Page } from './page.ts';
+import { Chunk, chunkAt, sliceAt } from './page-map.ts';
 import { reachSegment } from './reach-segment.ts';
 import { KIND_HUGE, Segment } from './segment.ts';
 import { Counter, count } from './stats.ts';
 import type { Tld } from './tld.ts';
-import { forEachPageIn } from './walk.ts';
 
 /** How many segments there are with this one: a huge block's, if its page is there to vouch for the count. */
 export function extentOf(tld: Tld, segment: Word): number {
-  let segments = 1;
-  if (tld.i32[segment + Segment.kind] === KIND_HUGE)
-    forEachPageIn(tld, segment, () => {
-      segments = countOf(tld, segment);
-    });
-  return segments;
+  return hugePageOf(tld, segment) === 0 ? 1 : countOf(tld, segment);
 }
 
-/** Calls back for the segments behind the first one of a huge block. */
-function forEachTail(tld: Tld, segment: Word, extent: number, visit: (tail: Word) => void): void {
+/** Whether a page starts in a slice. */
+function isFirst(tld: Tld, slice: Word): boolean {
+  // Acquire: pairs with the store in `dropHuge`.
+  return tld.crossings.load(slice + Page.blockWords) !== 0;
+}
+
+/** The page of the huge block that starts in a segment; 0 when it has none, or no longer. */
+function hugePageOf(tld: Tld, segment: Word): Word {
+  if (tld.i32[segment + Segment.kind] !== KIND_HUGE) return 0;
   const base = tld.i32[segment + Segment.base];
-  for (let index = 1; index < extent; index++) visit(segmentAt(tld, base + (index << tld.segmentShift)));
+  for (let slice = 0; slice < tld.slicesPerSegment; slice++) {
+    const page = sliceAt(tld, base + (slice << tld.sliceShift));
+    if (isFirst(tld, page)) return page;
+  }
+  return 0;
 }
 
 /**
@@ -55,25 +62,20 @@ export function takeOver(tld: Tld, segment: Word, name: number): boolean {
   // A thread may have ended between claiming it and taking its bit away, or between setting a bit and letting go.
   crossings.clearBits(chunk + Chunk.free, bitOf(tld, base));
   crossings.clearBits(chunk + Chunk.abandoned, bitOf(tld, base));
-  const extent = extentOf(tld, segment);
-  i32[tld.heap + Heap.segmentCount] += extent;
-  // While the page is there to vouch for them: without it their name is all that tells whose they are.
-  forEachTail(tld, segment, extent, (tail) => {
-    i32[tail + Segment.threadId] = tld.threadId;
-  });
+  i32[tld.heap + Heap.segmentCount] += extentOf(tld, segment);
   return true;
 }
 
 /** Mends a segment that was taken over, and lets go of it. */
 export function letGo(tld: Tld, segment: Word): void {
-  const { i32 } = tld;
-  const extent = extentOf(tld, segment);
-  if (mendSegment(tld, segment)) {
-    i32[tld.heap + Heap.segmentCount] -= extent;
+  const page = hugePageOf(tld, segment);
+  // A huge block has a thread's name only while it is made or freed.
+  if (page !== 0) dropHuge(tld, segment, page);
+  else if (mendSegment(tld, segment)) {
+    tld.i32[tld.heap + Heap.segmentCount]--;
     abandonSegment(tld, segment);
-    return;
+  } else {
+    count(tld, tld.heap, Counter.segmentsReleased);
+    giveBack(tld, segment);
   }
-  count(tld, tld.heap, Counter.segmentsReleased);
-  forEachTail(tld, segment, extent, (tail) => giveBack(tld, tail));
-  giveBack(tld, segment);
 }

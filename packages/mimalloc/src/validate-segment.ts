@@ -6,11 +6,13 @@ import { demand } from './demand.ts';
 import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
+import { isHuge } from './huge-block.ts';
 import { ownerOf, Page, slicesOf } from './page.ts';
 import { Chunk, chunkAt, segmentAt, sliceAt } from './page-map.ts';
 import {
   ABANDONED_SEGMENT,
   FREE_SEGMENT,
+  HUGE_SEGMENT,
   KIND_HUGE,
   KIND_HUGE_TAIL,
   KIND_PAGES,
@@ -94,6 +96,15 @@ function segmentText(tld: Tld, segment: Word): string {
   return text;
 }
 
+/** What the first page of a huge block's segment says. */
+function hugeText(tld: Tld, segment: Word): string {
+  let text = '';
+  forEachPageIn(tld, segment, (page) => {
+    text += textOf(tld, page, Page.key1 + 1);
+  });
+  return text;
+}
+
 function isSubset(part: number, whole: number): boolean {
   return (part & ~whole) === 0;
 }
@@ -111,6 +122,24 @@ function validateTails(tld: Tld, segment: Word, what: string): void {
       `${what} starts a huge block of ${count} segments, of which number ${index} is none`,
     );
   }
+}
+
+/** A huge block in use: its page and its segments. What is being made or freed is nobody else's business. */
+function validateHuge(tld: Tld, segment: Word, what: string): void {
+  const { i32 } = tld;
+  if (i32[segment + Segment.kind] !== KIND_HUGE || i32[segment + Segment.threadId] !== HUGE_SEGMENT) return;
+  let pages = 0;
+  forEachPageIn(tld, segment, (page) => {
+    pages++;
+    demand(isHuge(tld, page), `${what} starts a huge block and has a page of ${slicesOf(tld, page)} slices`);
+    demand(ownerOf(tld, page) === 0, `the huge block of ${what} belongs to thread ${ownerOf(tld, page)}`);
+    validateShape(tld, page, true);
+    validateLists(tld, page, true);
+    validateSum(tld, page);
+    demand(i32[page + Page.used] === 1, `the huge block of ${what} is not in use`);
+  });
+  demand(pages === 1, `${what} starts a huge block and has ${pages} pages`);
+  validateTails(tld, segment, what);
 }
 
 /** The segment by itself, with what the chunk says of it. */
@@ -244,7 +273,8 @@ export function validateSegment(tld: Tld, segment: Word, sight: Sight): void {
   const what = `the segment at ${i32[segment + Segment.base] * 4}`;
   const words = (): string => segmentText(tld, segment);
   look(tld, exact, words, () => validateDescriptor(tld, segment, sight, what));
-  if (exact && i32[segment + Segment.kind] === KIND_HUGE) validateTails(tld, segment, what);
+  const block = (): string => `${words()},${hugeText(tld, segment)}`;
+  look(tld, exact, block, () => validateHuge(tld, segment, what));
   if (i32[segment + Segment.kind] !== KIND_PAGES) return;
   const owner = i32[segment + Segment.threadId];
   if (exact && owner !== FREE_SEGMENT && owner !== ABANDONED_SEGMENT) {

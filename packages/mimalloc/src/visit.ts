@@ -18,6 +18,7 @@ import { capacityOf } from './bounds.ts';
 import { collectAllDelayed } from './delayed.ts';
 import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
+import { forEachHuge, forEachHugeOf, isHuge, isHugeLive, threadOf } from './huge-block.ts';
 import { blockAt, livePage, pageOf } from './lookup.ts';
 import { DELAYED, ownerOf, Page } from './page.ts';
 import { Chunk } from './page-map.ts';
@@ -72,9 +73,11 @@ function freeMap(tld: Tld, page: Word): Uint8Array {
   return map;
 }
 
-/** The live blocks of a page of this thread. */
+/** The live blocks of a page of this thread, or of a huge block's page. */
 function liveBlocks(tld: Tld, page: Word): Word[] {
   const { i32 } = tld;
+  // Nothing tells of a free but the name of the segment.
+  if (isHuge(tld, page)) return isHugeLive(tld, page) ? [i32[page + Page.start]] : [];
   const start = i32[page + Page.start];
   const size = i32[page + Page.blockWords];
   const blocks: Word[] = [];
@@ -101,7 +104,10 @@ function handedOut(tld: Tld, block: Word, bytes: number): Address {
 /** The pages of a heap, or of all heaps of this thread. */
 function pagesOf(tld: Tld, heap: Word | null): Word[] {
   const pages: Word[] = [];
-  const collect = (each: Word): void => forEachPage(tld, each, (page) => pages.push(page));
+  const collect = (each: Word): void => {
+    forEachPage(tld, each, (page) => pages.push(page));
+    forEachHugeOf(tld, each, (page) => pages.push(page));
+  };
   if (heap === null) forEachHeap(tld, collect);
   else collect(heap);
   return pages;
@@ -120,7 +126,7 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
     // The visitor may have made the memory grow.
     const { i32 } = tld;
     // The visitor may have freed its last block.
-    if (i32[page + Page.blockWords] === 0 || ownerOf(tld, page) !== tld.threadId) continue;
+    if (i32[page + Page.blockWords] === 0 || threadOf(tld, page) !== tld.threadId) continue;
     const bytes = i32[page + Page.blockWords] * 4;
     const tag = i32[i32[page + Page.xheap] + Heap.tag];
     for (const block of liveBlocks(tld, page)) {
@@ -133,11 +139,32 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
 
 /**
  * Calls back for each live block that no thread has: of threads that have detached, or were reaped. Segment by segment, each taken over for that long, so that nobody adopts
- * it meanwhile. What the visitor frees is gone afterwards.
+ * it meanwhile; then the huge blocks, which any thread may free meanwhile. What the visitor frees is gone afterwards.
  * @returns false when the visitor has had enough
  */
 export function visitLeft(tld: Tld, visitor: BlockVisitor): boolean {
   collectAllDelayed(tld);
+  return visitAdoptable(tld, visitor) && visitHugeLeft(tld, visitor);
+}
+
+/** The huge blocks of threads that have gone. */
+function visitHugeLeft(tld: Tld, visitor: BlockVisitor): boolean {
+  const pages: Word[] = [];
+  forEachHuge(tld, (page) => {
+    if (threadOf(tld, page) === 0) pages.push(page);
+  });
+  return pages.every((page) => {
+    // Freed since, and perhaps another's.
+    if (tld.i32[page + Page.blockWords] === 0 || threadOf(tld, page) !== 0) return true;
+    const bytes = tld.i32[page + Page.blockWords] * 4;
+    return liveBlocks(tld, page).every((block) => {
+      const address = handedOut(tld, block, bytes);
+      return visitor(address, usableAt(tld, address), 0) !== false;
+    });
+  });
+}
+
+function visitAdoptable(tld: Tld, visitor: BlockVisitor): boolean {
   return (
     findSegment(tld, Chunk.abandoned, (segment) => {
       if (!takeOver(tld, segment, ABANDONED_SEGMENT)) return false;
@@ -164,6 +191,7 @@ export function isLive(tld: Tld, address: Address): boolean {
   let page = livePage(tld, address);
   if (page === 0) return false;
   if (usableAt(tld, address) < 0) return false;
+  if (isHuge(tld, page)) return isHugeLive(tld, page);
   if (ownerOf(tld, page) === tld.threadId) {
     // What others have freed into a full page is on no list of it; gathering it may be the end of the page.
     collectAllDelayed(tld);
@@ -180,5 +208,5 @@ export function isOwned(tld: Tld, address: Address): boolean {
   if (checkInteger('address', address) >>> 0 !== address) return false;
   tld.refresh();
   const page = pageOf(tld, address >>> 2);
-  return page !== 0 && ownerOf(tld, page) === tld.threadId;
+  return page !== 0 && threadOf(tld, page) === tld.threadId;
 }

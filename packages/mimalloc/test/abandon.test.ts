@@ -3,9 +3,9 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { binOf } from '../dist/bins.js';
 import { Heap } from '../dist/heap.js';
-import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from '../dist/page.js';
+import { DELAYED, hasFlag, IN_FULL, ownerOf, Page, slicesOf } from '../dist/page.js';
 import { firstPage } from '../dist/queue.js';
-import { ABANDONED_SEGMENT, FREE_SEGMENT } from '../dist/segment.js';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT } from '../dist/segment.js';
 import {
   counted,
   fill,
@@ -37,12 +37,14 @@ test('A detaches with blocks in use: its segments are abandoned, B frees the blo
   allClear(t, b);
 });
 
-test('B adopts first and frees after: the blocks are B’s own then', (t) => {
+test('B adopts first and frees after: the blocks are B’s own then, but for huge ones, which are nobody’s', (t) => {
   const { a, b } = pair();
   const blocks = [...fill(a, 100, 500), ...fill(a, 5000, 10), ...fill(a, 100_000, 2)];
   a.detach();
   b.collect(true);
-  for (const block of blocks) t.is(ownerOf(b, pageAt(b, block)), b.threadId);
+  const isHuge = (block: number): boolean => slicesOf(b, pageAt(b, block)) === 0;
+  t.is(blocks.filter(isHuge).length, 2);
+  for (const block of blocks) t.is(ownerOf(b, pageAt(b, block)), isHuge(block) ? 0 : b.threadId);
   b.validate({ quiet: true });
   const before = pagesOf(b);
   t.true(before > 5);
@@ -102,13 +104,14 @@ test('A’s huge block outlives A: B frees it, and its segments serve again', (t
   allClear(t, b);
 });
 
-test('A’s huge block is adopted by B, B detaches, too, and C frees it', (t) => {
+test('A’s huge block is nobody’s: A detaches, B detaches, too, and C frees it', (t) => {
   const { a, b } = pair({ bytes: 1 << 22 });
   const block = a.malloc(5 * segmentBytes(a));
   a.detach();
   b.collect(true);
   b.validate({ quiet: true });
-  t.is(ownerOf(b, pageAt(b, block)), b.threadId);
+  t.is(segmentField(b, block, 'threadId'), HUGE_SEGMENT);
+  t.false(b.checkOwned(block));
   const c = MiMalloc.attach(b.share());
   b.detach();
   c.validate({ quiet: true });

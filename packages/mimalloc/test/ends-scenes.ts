@@ -71,6 +71,24 @@ export const SCENES: Record<string, Scene> = {
     const block = ledger.take(d, 70_000);
     return { run: () => void d.expand(block, 120_000) };
   },
+  'it frees huge blocks of others, of one that has gone among them': ({ a, b, d, ledger }) => {
+    const e = MiMalloc.attach(a.share());
+    const blocks = [a, b, e].map((heap) => ledger.take(heap, 140_000));
+    e.detach();
+    return { run: () => ledger.give(d, ...blocks) };
+  },
+  'it deletes a heap with huge blocks': ({ d, ledger }) => ({
+    run: () => {
+      const heap = d.heapNew();
+      for (const size of [70_000, 100, 140_000]) ledger.keep(heap.malloc(size));
+      heap.delete();
+    },
+  }),
+  'it destroys a heap with huge blocks': ({ d }) => {
+    const heap = d.heapNew();
+    for (const size of [70_000, 100, 140_000]) heap.malloc(size);
+    return { run: () => heap.destroy(), leaves: 3 };
+  },
   'it frees blocks of another thread, full pages among them': ({ a, d, ledger }) => {
     const blocks = [
       ...ledger.takeAll(a, 500, 60),

@@ -85,6 +85,20 @@ const PLANTED: readonly (readonly [
     'it detaches',
   ],
   [
+    'the page of a huge block goes before its segments have the name',
+    'huge-block.js',
+    'const base = i32[segment + Segment.base];',
+    'const base = i32[segment + Segment.base]; i32[page + Page.blockWords] = 0; ;',
+    'it frees huge blocks of others, of one that has gone among them',
+  ],
+  [
+    'a huge block is nobody’s before its segments are given back',
+    'huge-block.js',
+    'let strangers = 0;',
+    'let strangers = 0; tld.crossings.store(segment + Segment.threadId, FREE_SEGMENT);',
+    'it frees huge blocks of others, of one that has gone among them',
+  ],
+  [
     'memory that is being added is not noted',
     'memory.js',
     'i32[heap + Heap.addTo] = to;',

@@ -3,7 +3,14 @@ import test from 'ava';
 import { Heap } from '../dist/heap.js';
 import { slicesOf } from '../dist/page.js';
 import { segmentAt } from '../dist/page-map.js';
-import { FREE_SEGMENT, KIND_HUGE, KIND_HUGE_TAIL, KIND_PAGES, Segment } from '../dist/segment.js';
+import {
+  FREE_SEGMENT,
+  HUGE_SEGMENT,
+  KIND_HUGE,
+  KIND_HUGE_TAIL,
+  KIND_PAGES,
+  Segment,
+} from '../dist/segment.js';
 import { forEachSegment } from '../dist/walk.js';
 import {
   counted,
@@ -41,7 +48,8 @@ test('a huge block takes contiguous segments: the first says how many, the other
     t.is(block % step, 0);
     t.is(segmentField(heap, block, 'kind'), KIND_HUGE);
     t.is(segmentField(heap, block, 'count'), segments);
-    t.is(heap.i32[heap.heap + Heap.segmentCount], segments);
+    t.is(segmentField(heap, block, 'threadId'), HUGE_SEGMENT);
+    t.is(heap.i32[heap.heap + Heap.segmentCount], 0, 'they are nobody’s');
     for (let index = 1; index < segments; index++) {
       t.is(segmentField(heap, block + index * step, 'kind'), KIND_HUGE_TAIL);
       t.is(segmentField(heap, block + index * step, 'threadId'), heap.threadId);
