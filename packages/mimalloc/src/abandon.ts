@@ -39,6 +39,7 @@ export function abandonThread(tld: Tld): void {
     if (i32[segment + Segment.threadId] === tld.threadId && i32[segment + Segment.kind] !== KIND_HUGE_TAIL)
       abandonSegment(tld, segment);
   });
+  tld.guests = null;
   forEachHeap(tld, (heap) => {
     // What came while the pages were let go.
     collectDelayed(tld, heap);

@@ -14,6 +14,7 @@
 
 import { capacityOf } from './bounds.ts';
 import { OS_PAGE_WORDS, type Word } from './geometry.ts';
+import { dropGuests } from './guests.ts';
 import { DELAYED, Page } from './page.ts';
 import { commit } from './segment.ts';
 import type { Tld } from './tld.ts';
@@ -97,6 +98,7 @@ export function collectPage(tld: Tld, page: Word, force: boolean): void {
     // FREE first: a thread that ends in between leaves the same list twice, which its heir sees; it would lose the list the other way.
     i32[page + FREE] = local;
     i32[page + LOCAL_FREE] = 0;
+    if (tld.guests !== null) dropGuests(tld, page, local);
   } else if (force) joinFree(tld, page, local);
 }
 
@@ -116,6 +118,7 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
     tld.damage(`local_free of the page at ${i32[page + START] * 4} does not end`);
     return;
   }
+  if (tld.guests !== null) dropGuests(tld, page, local);
   i32[tail] = i32[page + FREE];
   i32[page + FREE] = local;
   i32[page + LOCAL_FREE] = 0;

@@ -6,7 +6,7 @@
  *               └──────────▶ keeper                 full ones: DELAYED set again, one more look
  *                                       then:       the heap's list of delayed frees, once more
  *                                       then:       the record is free
- *   destroy   each page goes back to its segment, whatever it holds
+ *   destroy   each page goes back to its segment, whatever it holds; one with guests as above, without the heap's own blocks
  * ```
  *
  * **Why no block is lost** that another thread frees meanwhile. It frees a block of a full page in three steps: it clears DELAYED (exchange), reads XHEAP,
@@ -28,50 +28,65 @@ import { isOwnRecord } from './bounds.ts';
 import { collectDelayed } from './delayed.ts';
 import { announceFull, announceSingle, fromFull } from './full.ts';
 import type { Word } from './geometry.ts';
+import { forgetGuests } from './guests.ts';
 import { Heap } from './heap.ts';
 import { releaseHeap } from './heap-records.ts';
 import { forEachHugeOf, freeHuge, moveHuge } from './huge-block.ts';
 import { Page, setRetire } from './page.ts';
 import { appendPage, forEachPage, removePage } from './queue.ts';
 import { freePage } from './retire.ts';
+import { freeAllButGuests } from './take-in.ts';
 import type { Tld } from './tld.ts';
+
+/** Where the pages of a heap go. */
+function keeperFor(tld: Tld, heap: Word): Word {
+  const backing = tld.i32[heap + Heap.backing];
+  if (isOwnRecord(tld, backing) && backing !== heap) return backing;
+  tld.damage(`the heap at ${heap * 4} is backed by ${backing * 4}, which is no heap of this thread`);
+  return tld.heap;
+}
+
+/** Moves a page of a heap that ends to the keeper, where its blocks live on; or frees it, when it has none. */
+function movePage(tld: Tld, heap: Word, keeper: Word, bin: number, page: Word): void {
+  const { i32 } = tld;
+  collectPage(tld, page, false);
+  removePage(tld, heap, bin, page);
+  if (i32[page + Page.used] === 0) {
+    freePage(tld, page);
+    return;
+  }
+  forgetGuests(tld, page);
+  setRetire(tld, page, 0);
+  i32[heap + Heap.pageCount]--;
+  i32[keeper + Heap.pageCount]++;
+  // Before the flag: see above.
+  tld.crossings.store(page + Page.xheap, keeper);
+  appendPage(tld, keeper, bin, page);
+  if (bin === BIN_HUGE) announceSingle(tld, keeper, page);
+  if (bin !== BIN_FULL) return;
+  if (i32[page + Page.free] !== 0) fromFull(tld, page);
+  else if (tld.shared) announceFull(tld, page);
+}
 
 /** Ends a heap; its blocks live on in its keeper. */
 export function deleteHeap(tld: Tld, heap: Word): void {
-  const backing = tld.i32[heap + Heap.backing];
-  const isSound = isOwnRecord(tld, backing) && backing !== heap;
-  if (!isSound)
-    tld.damage(`the heap at ${heap * 4} is backed by ${backing * 4}, which is no heap of this thread`);
-  const keeper = isSound ? backing : tld.heap;
-  forEachPage(tld, heap, (page, bin) => {
-    const { i32 } = tld;
-    collectPage(tld, page, false);
-    removePage(tld, heap, bin, page);
-    if (i32[page + Page.used] === 0) {
-      freePage(tld, page);
-      return;
-    }
-    setRetire(tld, page, 0);
-    i32[heap + Heap.pageCount]--;
-    i32[keeper + Heap.pageCount]++;
-    // Before the flag: see above.
-    tld.crossings.store(page + Page.xheap, keeper);
-    appendPage(tld, keeper, bin, page);
-    if (bin === BIN_HUGE) announceSingle(tld, keeper, page);
-    if (bin !== BIN_FULL) return;
-    if (i32[page + Page.free] !== 0) fromFull(tld, page);
-    else if (tld.shared) announceFull(tld, page);
-  });
+  const keeper = keeperFor(tld, heap);
+  forEachPage(tld, heap, (page, bin) => movePage(tld, heap, keeper, bin, page));
   moveHuge(tld, heap, keeper);
   collectDelayed(tld, heap);
   releaseHeap(tld, heap);
 }
 
-/** Ends a heap with all its blocks. No other thread may be freeing one of them at this moment. */
+/** Ends a heap with all its blocks; guests (`guests.ts`) live on. No other thread may be freeing one of them at this moment. */
 export function destroyHeap(tld: Tld, heap: Word): void {
   // First the list: it may hold blocks of others, from the record's last owner.
   collectDelayed(tld, heap);
+  const keeper = keeperFor(tld, heap);
   forEachPage(tld, heap, (page, bin) => {
+    if (freeAllButGuests(tld, page)) {
+      movePage(tld, heap, keeper, bin, page);
+      return;
+    }
     removePage(tld, heap, bin, page);
     freePage(tld, page);
   });

@@ -8,7 +8,7 @@
  *                  └──────────┘            └─────────────┘
  * ```
  *
- * A heap has queues of pages like a thread's own, so a page holds blocks of one heap only. When it is deleted, its pages go to the heap
+ * A heap has queues of pages like a thread's own, so a page holds blocks of one heap only, and of threads that have gone (`guests.ts`). When it is deleted, its pages go to the heap
  * that BACKING names: the thread's own, or, in an exclusive arena, a heap in which nobody allocates (the arena's *keeper*), since the
  * thread's own must not have memory of the arena.
  */
@@ -19,12 +19,13 @@ import { arenasOf } from './bounds.ts';
 import { collectHeap } from './collect.ts';
 import { MallocFamily } from './family.ts';
 import type { Word } from './geometry.ts';
+import { isGuest } from './guests.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { deleteHeap, destroyHeap } from './heap-delete.ts';
 import { claimHeap, type HeapPlan } from './heap-records.ts';
 import { threadOf } from './huge-block.ts';
-import { livePage } from './lookup.ts';
+import { blockAt, livePage } from './lookup.ts';
 import { mallocGeneric } from './malloc.ts';
 import type { MiMallocCore } from './mi-malloc.ts';
 import { Page } from './page.ts';
@@ -146,7 +147,9 @@ export class MiHeapCore extends MallocFamily {
   contains(address: Address): boolean {
     const { tld, heap } = this;
     const page = livePage(tld, checkInteger('address', address));
-    return page !== 0 && tld.i32[page + Page.xheap] === heap && threadOf(tld, page) === tld.threadId;
+    if (page === 0 || tld.i32[page + Page.xheap] !== heap || threadOf(tld, page) !== tld.threadId)
+      return false;
+    return !isGuest(tld, page, blockAt(tld, page, address >>> 2));
   }
 
   /**

@@ -8,6 +8,7 @@
  */
 
 import { arenasOf, capacityOf } from './bounds.ts';
+import { forEachFree } from './free-map.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
@@ -36,7 +37,6 @@ import { countBits } from './slices.ts';
 import { kindOf, type PageKind } from './statistics.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
-import { forEachFree } from './visit.ts';
 import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
 
 /**

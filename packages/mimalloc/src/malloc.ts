@@ -21,13 +21,13 @@ import { reclaimAll } from './abandon.ts';
 import { claimSegmentFor, ownSegmentFor } from './arena.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from './bins.ts';
 import { collectPage, extendPage } from './blocks.ts';
-import { isPage, mostPages } from './bounds.ts';
 import { collectHeap, collectRetired } from './collect.ts';
 import { collectDelayed } from './delayed.ts';
 import { lookAtFull, meetOthers, toFull } from './full.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { growForHuge, growForPage, isBeyond, MAX_GROWTHS } from './grow.ts';
 import type { Guard } from './guard.ts';
+import { dropGuests } from './guests.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { type HugeRequest, hugePage } from './huge.ts';
@@ -44,6 +44,7 @@ import { reclaimOne } from './reclaim.ts';
 import { freePage } from './retire.ts';
 import { commit, findSlices, type SliceRequest, takeSlices } from './segment.ts';
 import { Counter, count } from './stats.ts';
+import { frontPage, takeIn } from './take-in.ts';
 import type { Tld } from './tld.ts';
 
 // Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
@@ -121,6 +122,7 @@ export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number):
     if (local === 0) return takeFrom(tld, heap, bytes, searchPage(tld, heap, bin, page));
     i32[page + FREE] = local;
     i32[page + LOCAL_FREE] = 0;
+    if (tld.guests !== null) dropGuests(tld, page, local);
   }
   // Pop before `USED++`: a thread that ends between the two loses this block, and no page.
   const block = i32[page + FREE];
@@ -279,27 +281,17 @@ function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
 }
 
 /**
- * A page of this bin with a free block that a thread has left behind, in front of its queue now.
+ * A page of this bin with a free block that a thread has left behind, in front of its queue now. A thread's own heap adopts one segment for it; a heap of the program
+ * several, since what it does not take in goes to the thread's own.
  * @param count - slices of a new page: while there is room for one, nothing is adopted
- * @returns 0 when the next segment that was left behind has none
+ * @returns 0 when what was left behind has none
  */
 function adoptPage(tld: Tld, heap: Word, bin: number, count: number): Word {
   const arena = tld.i32[heap + Heap.arena];
-  if (ownSegmentFor(tld, arena, { count, align: 1, residue: 0 }) !== 0 || !reclaimOne(tld, arena)) return 0;
-  // Only now: what was adopted may lie in memory that has come.
-  const { i32 } = tld;
-  let left = mostPages(tld);
-  for (let page = i32[heap + QUEUES + (bin << 1)]; page !== 0; page = i32[page + NEXT]) {
-    if (--left < 0 || !isPage(tld, page)) {
-      tld.damage(`queue ${bin} leads to ${page * 4}, which is no page, or does not end`);
-      return 0;
-    }
-    if (i32[page + FREE] === 0) continue;
-    if (i32[page + PREV] !== 0) {
-      removePage(tld, heap, bin, page);
-      pushPage(tld, heap, bin, page);
-    }
-    return page;
+  if (ownSegmentFor(tld, arena, { count, align: 1, residue: 0 }) !== 0) return 0;
+  for (let tries = heap === tld.heap ? 1 : MAX_ADOPTED; tries > 0 && reclaimOne(tld, arena); tries--) {
+    const page = frontPage(tld, heap, bin) || takeIn(tld, heap, bin);
+    if (page !== 0) return page;
   }
   return 0;
 }
@@ -323,7 +315,8 @@ function freshPage(tld: Tld, heap: Word, bin: number): Word {
     pushPage(tld, heap, bin, page);
     return page;
   }
-  return 0;
+  // Where there is no more memory, room in a page of others' blocks.
+  return takeIn(tld, heap, bin);
 }
 
 /**

@@ -69,6 +69,11 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
     super.free(address);
   }
 
+  /** @internal */
+  override get sharesSlot(): boolean {
+    return true;
+  }
+
   /** Ends this object's use of the heap; the heap and its blocks stay, for the other threads. */
   override detach(): void {
     this.close();

@@ -26,10 +26,11 @@ import { forgetMemory, slicesIn } from './create.ts';
 import { freeAway, freeChecked, freeGeneric, freeLocal, settlePage } from './free.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { inspectHeap, refusal } from './guard.ts';
+import { isGuest } from './guests.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
 import { type HeapOptions, heapPlan, MiHeapCore, makeHeap } from './heaps.ts';
 import { threadOf } from './huge-block.ts';
-import { livePage } from './lookup.ts';
+import { blockAt, livePage } from './lookup.ts';
 import { mallocGeneric } from './malloc.ts';
 import { addRange, announceMemory, presentBytes } from './memory.ts';
 import { lookAtNull } from './null-write.ts';
@@ -194,6 +195,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     const { from, to } = slicesIn(this, start, end, false);
     for (const heap of this.heaps.values()) heap.end();
     this.heaps.clear();
+    this.guests = null;
     forgetMemory(this, true);
     addRange(this, from, to, 0);
     announceMemory(this);
@@ -334,6 +336,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
   heapOf(address: Address): MiHeapCore | null {
     const page = livePage(this, checkInteger('address', address));
     if (page === 0 || threadOf(this, page) !== this.threadId) return null;
+    if (isGuest(this, page, blockAt(this, page, address >>> 2))) return null;
     return this.heaps.get(this.i32[page + Page.xheap]) ?? null;
   }
 

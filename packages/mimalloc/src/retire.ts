@@ -6,6 +6,7 @@
 import { releaseSegment } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
 import type { Word } from './geometry.ts';
+import { forgetGuests } from './guests.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { binOfPage, hasFlag, IN_FULL, Page, setRetire } from './page.ts';
@@ -43,6 +44,7 @@ export function freePage(tld: Tld, page: Word): void {
   i32[heap + Heap.pageCount]--;
   count(tld, heap, Counter.pagesFreed);
   const segment = segmentAt(tld, i32[page + Page.start]);
+  if (tld.guests !== null) forgetGuests(tld, page);
   const isEmpty = freeSlices(tld, page);
   if (i32[tld.header + Field.purgeDelay] === 0) purgeSegment(tld, segment, true, 0);
   if (isEmpty) releaseSegment(tld, segment);

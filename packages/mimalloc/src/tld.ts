@@ -134,6 +134,11 @@ export abstract class Tld extends MallocFamily {
    * @internal
    */
   guard: Guard | null;
+  /**
+   * Pages of this thread's heaps with guests, see `guests.ts`; null when there are none.
+   * @internal
+   */
+  guests: Map<Word, Uint8Array> | null;
   /** @internal */
   os: Os;
   /** Whether the deferred-free hook is running: it may allocate, and must not be called from itself. */
@@ -181,6 +186,7 @@ export abstract class Tld extends MallocFamily {
     this.retireCycles = i32[header + Field.retireCycles] & MAX_RETIRE_CYCLES;
     this.retired = retireBits(this.retireCycles);
     this.guard = null;
+    this.guests = null;
     this.os = os;
     this.deferring = false;
     this.deferredFree = null;
@@ -193,6 +199,14 @@ export abstract class Tld extends MallocFamily {
   /** @internal */
   get tld(): Tld {
     return this;
+  }
+
+  /**
+   * Whether other objects use the same heap in turn.
+   * @internal
+   */
+  get sharesSlot(): boolean {
+    return false;
   }
 
   /**

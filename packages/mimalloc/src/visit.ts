@@ -1,26 +1,17 @@
 /**
- * Which blocks are live: what lies below CAPACITY and is on none of the page's lists.
- *
- * ```
- *   START                                         CAPACITY        RESERVED
- *   ├ live ┼ free ┼ live ┼ local ┼ live ┼ thread ┼ …  │ never linked │
- *             │               │              └ XTHREAD_FREE: freed by others, not gathered yet
- *             └ FREE          └ LOCAL_FREE
- * ```
- *
- * Of a page of this thread all of that is exact, but for a block that another thread is freeing at the moment. Of other threads' pages it is what
- * was seen while they went on; every walk ends after CAPACITY steps, and at the first link that leaves the page.
+ * Visiting the blocks that are in use: what is on none of its page's lists (`free-map.ts`), of this thread's heaps, of one of them, or of threads that have gone.
  */
 
 import { type Address, checkInteger } from '@shmalloc/allocator-api';
 import { findSegment } from './arena.ts';
-import { capacityOf } from './bounds.ts';
 import { collectAllDelayed } from './delayed.ts';
+import { freeMap } from './free-map.ts';
 import type { Word } from './geometry.ts';
+import { isGuest } from './guests.ts';
 import { Heap } from './heap.ts';
 import { forEachHuge, forEachHugeOf, isHuge, isHugeLive, threadOf } from './huge-block.ts';
 import { blockAt, livePage, pageOf } from './lookup.ts';
-import { DELAYED, ownerOf, Page } from './page.ts';
+import { ownerOf, Page } from './page.ts';
 import { Chunk } from './page-map.ts';
 import { forEachPage } from './queue.ts';
 import { ABANDONED_SEGMENT } from './segment.ts';
@@ -39,39 +30,6 @@ import { forEachHeap, forEachPageIn } from './walk.ts';
  * @public
  */
 export type BlockVisitor = (address: Address, size: number, tag: number) => unknown;
-
-/** The lists of a page that have free blocks. */
-const LISTS = [Page.free, Page.localFree, Page.xthreadFree] as const;
-
-/**
- * Calls back for the blocks on one list of a page.
- * @returns how many there were
- */
-export function forEachFree(tld: Tld, page: Word, list: number, visit: (index: number) => void): number {
-  const { i32, guard } = tld;
-  const start = i32[page + Page.start];
-  const size = i32[page + Page.blockWords];
-  const capacity = capacityOf(tld, page);
-  let length = 0;
-  for (let block = i32[page + list] & ~DELAYED; block !== 0 && length < capacity; length++) {
-    const index = (block - start) / size;
-    if (!Number.isInteger(index) || index < 0 || index >= capacity) break;
-    visit(index);
-    block = guard === null ? i32[block] : guard.linkOf(tld, page, block);
-  }
-  return length;
-}
-
-/** A byte for each block below CAPACITY: 1 when it is free. */
-function freeMap(tld: Tld, page: Word): Uint8Array {
-  const map = new Uint8Array(capacityOf(tld, page));
-  for (const list of LISTS) {
-    forEachFree(tld, page, list, (index) => {
-      map[index] = 1;
-    });
-  }
-  return map;
-}
 
 /** The live blocks of a page of this thread, or of a huge block's page. */
 function liveBlocks(tld: Tld, page: Word): Word[] {
@@ -130,8 +88,10 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
     const bytes = i32[page + Page.blockWords] * 4;
     const tag = i32[i32[page + Page.xheap] + Heap.tag];
     for (const block of liveBlocks(tld, page)) {
+      const guest = isGuest(tld, page, block);
+      if (guest && heap !== null) continue;
       const address = handedOut(tld, block, bytes);
-      if (visitor(address, usableAt(tld, address), tag) === false) return false;
+      if (visitor(address, usableAt(tld, address), guest ? 0 : tag) === false) return false;
     }
   }
   return true;
