@@ -149,7 +149,7 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
 
 /** Frees a block of a page, whoever has it; false when it was the last one to be freed there. */
 function freeIn(tld: Tld, page: Word, block: Word): boolean {
-  if (isHuge(tld, page)) return freeHuge(tld, page, block, 0);
+  if (isHuge(tld, page)) return freeHuge(tld, page, block);
   if (!isOwn(tld, page, block)) freeForeign(tld, page, block);
   else if (tld.i32[page + LOCAL_FREE] === block) return false;
   else freeLocal(tld, page, block);

@@ -31,7 +31,7 @@ import type { Word } from './geometry.ts';
 import { forgetGuests } from './guests.ts';
 import { Heap } from './heap.ts';
 import { releaseHeap } from './heap-records.ts';
-import { forEachHugeOf, freeHuge, moveHuge } from './huge-block.ts';
+import { destroyHuge, moveHuge } from './huge-block.ts';
 import { Page, setRetire } from './page.ts';
 import { appendPage, forEachPage, removePage } from './queue.ts';
 import { freePage } from './retire.ts';
@@ -90,7 +90,6 @@ export function destroyHeap(tld: Tld, heap: Word): void {
     removePage(tld, heap, bin, page);
     freePage(tld, page);
   });
-  // One that another thread is freeing is that thread's.
-  forEachHugeOf(tld, heap, (page) => freeHuge(tld, page, tld.i32[page + Page.start], heap));
+  destroyHuge(tld, heap);
   releaseHeap(tld, heap);
 }

@@ -37,9 +37,12 @@ export function isHuge(tld: Tld, page: Word): boolean {
   return slicesOf(tld, page) === 0;
 }
 
-/** Whether a huge block is in use: neither being made nor being freed. */
-export function isHugeLive(tld: Tld, page: Word): boolean {
-  return tld.i32[segmentAt(tld, tld.i32[page + Page.start]) + Segment.threadId] === HUGE_SEGMENT;
+/** The block of a huge page, if it is in use: neither being made nor being freed; else 0. */
+export function hugeBlock(tld: Tld, page: Word): Word {
+  // 0 when another thread is freeing it.
+  const block = tld.i32[page + Page.start];
+  if (block === 0) return 0;
+  return tld.i32[segmentAt(tld, block) + Segment.threadId] === HUGE_SEGMENT ? block : 0;
 }
 
 /** The name of the thread that a page belongs to, 0 for none: that of a huge block to the thread whose heap it is from. */
@@ -51,28 +54,26 @@ export function threadOf(tld: Tld, page: Word): number {
   return isRecord(tld, heap) && i32[heap + Heap.threadId] === name ? name : 0;
 }
 
-/** Whether a huge block is from this heap of this thread. */
+/** Whether a page is still that of a huge block, from this heap of this thread. A page that was cleared keeps its words, so both are asked. */
 function isFrom(tld: Tld, page: Word, heap: Word): boolean {
-  return tld.i32[page + Page.xheap] === heap && tld.i32[page + Page.next] === tld.threadId;
+  const { i32 } = tld;
+  if (i32[page + Page.blockWords] === 0 || !isHuge(tld, page)) return false;
+  return i32[page + Page.xheap] === heap && i32[page + Page.next] === tld.threadId;
 }
 
-/** Whether a page is that of a huge block which starts here. */
-function isThere(tld: Tld, page: Word, block: Word): boolean {
-  return tld.i32[page + Page.blockWords] !== 0 && isHuge(tld, page) && tld.i32[page + Page.start] === block;
-}
-
-/** Calls back for each huge block in use; it may be freed meanwhile, by any thread. O(segments). */
-export function forEachHuge(tld: Tld, visit: (page: Word) => void): void {
+/** Calls back for each huge block in use, with its first segment; it may be freed meanwhile, by any thread. O(segments). */
+export function forEachHuge(tld: Tld, visit: (page: Word, segment: Word) => void): void {
   forEachSegment(tld, (segment) => {
     if (tld.i32[segment + Segment.kind] !== KIND_HUGE) return;
-    if (tld.i32[segment + Segment.threadId] === HUGE_SEGMENT) forEachPageIn(tld, segment, visit);
+    if (tld.i32[segment + Segment.threadId] !== HUGE_SEGMENT) return;
+    forEachPageIn(tld, segment, (page) => visit(page, segment));
   });
 }
 
 /** The same for those of one heap of this thread. */
-export function forEachHugeOf(tld: Tld, heap: Word, visit: (page: Word) => void): void {
-  forEachHuge(tld, (page) => {
-    if (isFrom(tld, page, heap)) visit(page);
+export function forEachHugeOf(tld: Tld, heap: Word, visit: (page: Word, segment: Word) => void): void {
+  forEachHuge(tld, (page, segment) => {
+    if (isFrom(tld, page, heap)) visit(page, segment);
   });
 }
 
@@ -95,26 +96,50 @@ export function publishHuge(tld: Tld, page: Word): void {
   tld.crossings.store(segment + Segment.threadId, HUGE_SEGMENT);
 }
 
+/** Makes this thread the one that frees a huge block; false when it is in use no more. */
+function take(tld: Tld, segment: Word): boolean {
+  // Acquire: pairs with the store in `publishHuge`.
+  return tld.crossings.claim(segment + Segment.threadId, HUGE_SEGMENT, tld.threadId);
+}
+
 /**
- * Frees a huge block, whoever made it. Wait-free; O(segments of the block).
+ * Leaves a huge block that was taken in the place of another, which has been freed since this thread looked. Only a program that frees a block twice, or destroys a heap
+ * of which it frees a block at that moment, comes here; if the thread ends first, this block goes as well.
+ */
+function putBack(tld: Tld, segment: Word): void {
+  // Release: as in `publishHuge`.
+  tld.crossings.store(segment + Segment.threadId, HUGE_SEGMENT);
+}
+
+/** Counts the segments of a huge block that was taken as this thread's, and gives them back. */
+function dropTaken(tld: Tld, segment: Word, page: Word): void {
+  const segments = countOf(tld, segment);
+  tld.i32[tld.heap + Heap.segmentCount] += segments;
+  dropHuge(tld, segment, page);
+}
+
+/**
+ * Frees a huge block, whichever thread made it. Wait-free; O(segments of the block).
  * @param block - where it starts
- * @param heap - the heap of this thread that is being destroyed with it; 0 when the program frees it
  * @returns false when it is in use no more: another thread was quicker
  */
-export function freeHuge(tld: Tld, page: Word, block: Word, heap: Word): boolean {
-  const { crossings } = tld;
+export function freeHuge(tld: Tld, page: Word, block: Word): boolean {
   const segment = segmentAt(tld, block);
-  // Acquire: pairs with the store in `publishHuge`.
-  if (!crossings.claim(segment + Segment.threadId, HUGE_SEGMENT, tld.threadId)) return false;
-  if (!isThere(tld, page, block) || (heap !== 0 && !isFrom(tld, page, heap))) {
-    // Since this thread looked, another has freed it, and this is another block. Only a program that frees twice, or destroys a heap of which it frees a block,
-    // comes here; if the thread ends between the two, it frees that one as well.
-    crossings.store(segment + Segment.threadId, HUGE_SEGMENT);
-    return false;
-  }
-  tld.i32[tld.heap + Heap.segmentCount] += countOf(tld, segment);
-  dropHuge(tld, segment, page);
-  return true;
+  if (!take(tld, segment)) return false;
+  const { i32 } = tld;
+  const isThere = i32[page + Page.blockWords] !== 0 && i32[page + Page.start] === block && isHuge(tld, page);
+  if (isThere) dropTaken(tld, segment, page);
+  else putBack(tld, segment);
+  return isThere;
+}
+
+/** Frees the huge blocks of a heap of this thread. One that another thread is freeing is that thread's. */
+export function destroyHuge(tld: Tld, heap: Word): void {
+  forEachHugeOf(tld, heap, (page, segment) => {
+    if (!take(tld, segment)) return;
+    if (isFrom(tld, page, heap)) dropTaken(tld, segment, page);
+    else putBack(tld, segment);
+  });
 }
 
 /**

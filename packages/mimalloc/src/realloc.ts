@@ -10,7 +10,7 @@ import { freeGeneric } from './free.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { refusal } from './guard.ts';
 import { extendHuge } from './huge.ts';
-import { isHuge, isHugeLive } from './huge-block.ts';
+import { hugeBlock, isHuge } from './huge-block.ts';
 import { blockAt, livePage } from './lookup.ts';
 import { MAX_REQUEST, mallocGeneric } from './malloc.ts';
 import { binOfPage, ownerOf, Page, setSlices, slicesOf } from './page.ts';
@@ -107,7 +107,7 @@ function expandBlock(tld: Tld, page: Word, address: Address, size: number): bool
   const { i32 } = tld;
   if (binOfPage(tld, page) !== BIN_HUGE || tld.guard !== null) return false;
   // A huge block is the program's, whichever thread made it; slices are their owner's to take.
-  if (isHuge(tld, page) ? !isHugeLive(tld, page) : ownerOf(tld, page) !== tld.threadId) return false;
+  if (isHuge(tld, page) ? hugeBlock(tld, page) === 0 : ownerOf(tld, page) !== tld.threadId) return false;
   const start = i32[page + Page.start];
   const words = Math.ceil((size + (address - start * 4)) / OS_PAGE_BYTES) * (OS_PAGE_BYTES / 4);
   const slices = slicesOf(tld, page);

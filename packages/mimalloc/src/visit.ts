@@ -9,7 +9,7 @@ import { freeMap } from './free-map.ts';
 import type { Word } from './geometry.ts';
 import { isGuest } from './guests.ts';
 import { Heap } from './heap.ts';
-import { forEachHuge, forEachHugeOf, isHuge, isHugeLive, threadOf } from './huge-block.ts';
+import { forEachHuge, forEachHugeOf, hugeBlock, isHuge, threadOf } from './huge-block.ts';
 import { blockAt, livePage, pageOf } from './lookup.ts';
 import { ownerOf, Page } from './page.ts';
 import { Chunk } from './page-map.ts';
@@ -35,7 +35,7 @@ export type BlockVisitor = (address: Address, size: number, tag: number) => unkn
 function liveBlocks(tld: Tld, page: Word): Word[] {
   const { i32 } = tld;
   // Nothing tells of a free but the name of the segment.
-  if (isHuge(tld, page)) return isHugeLive(tld, page) ? [i32[page + Page.start]] : [];
+  if (isHuge(tld, page)) return [hugeBlock(tld, page)].filter((block) => block !== 0);
   const start = i32[page + Page.start];
   const size = i32[page + Page.blockWords];
   const blocks: Word[] = [];
@@ -151,7 +151,7 @@ export function isLive(tld: Tld, address: Address): boolean {
   let page = livePage(tld, address);
   if (page === 0) return false;
   if (usableAt(tld, address) < 0) return false;
-  if (isHuge(tld, page)) return isHugeLive(tld, page);
+  if (isHuge(tld, page)) return hugeBlock(tld, page) !== 0;
   if (ownerOf(tld, page) === tld.threadId) {
     // What others have freed into a full page is on no list of it; gathering it may be the end of the page.
     collectAllDelayed(tld);

@@ -68,7 +68,11 @@ export const MOMENTS: readonly Moment[] = [
     'huge-block.js',
     'tld.crossings.store(segment + Segment.threadId, HUGE_SEGMENT)',
   ],
-  ['huge block: taken to be freed, and still there', 'huge-block.js', 'dropHuge(tld, segment, page)'],
+  [
+    'huge block: taken to be freed, and still there',
+    'huge-block.js',
+    'const segments = countOf(tld, segment)',
+  ],
   [
     'huge block: its page is gone, and its segments are not let go',
     'huge-block.js',

@@ -84,7 +84,7 @@ for (const [region, options] of Object.entries(REGIONS)) {
   test(`a thread ends while it reaps one that has ended while it freed a huge block (${region})`, (t) => {
     t.timeout(15 * 60_000);
     const endings: readonly string[] = [
-      'tld.i32[tld.heap + Heap.segmentCount] += countOf',
+      'tld.i32[tld.heap + Heap.segmentCount] += segments',
       'i32[page + Page.start] = 0',
       'tld.crossings.store(page + Page.blockWords, 0)',
       'let strangers = 0',

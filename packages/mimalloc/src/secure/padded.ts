@@ -20,7 +20,7 @@ import { capacityOf, mostPages } from '../bounds.ts';
 import type { Word } from '../geometry.ts';
 import { Field } from '../header.ts';
 import { Heap } from '../heap.ts';
-import { isHuge, isHugeLive } from '../huge-block.ts';
+import { hugeBlock, isHuge } from '../huge-block.ts';
 import { notAllocated } from '../lookup.ts';
 import { DELAYED, HAS_ALIGNED, hasFlag, IN_FULL, ownerOf, Page } from '../page.ts';
 import type { Tld } from '../tld.ts';
@@ -137,7 +137,7 @@ export class PaddedGuard extends EncodedGuard {
   /** Whether a block is in none of its page's lists, and so in use: only the owner can tell, and only if no list was cut; or anybody of a huge block. */
   private isNowhere(tld: Tld, page: Word, block: Word): boolean {
     const { i32 } = tld;
-    if (isHuge(tld, page)) return isHugeLive(tld, page);
+    if (isHuge(tld, page)) return hugeBlock(tld, page) !== 0;
     if (ownerOf(tld, page) !== tld.threadId || i32[page + Page.lost] !== 0) return false;
     // A list that others push on is stable behind its first block: only the owner takes.
     const pushed = Atomics.load(i32, page + Page.xthreadFree) & ~DELAYED;
