@@ -161,13 +161,13 @@ export class MiHeapCore extends MallocFamily {
     this.tld.tellLostLists();
   }
 
-  /** Ends the heap. Its blocks live on; they are freed like any others. Calling it twice does nothing. O(pages + segments). */
+  /** Ends the heap. Its blocks live on; they are freed like any others. Calling it twice does nothing. O(pages), and O(segments) with a huge block. */
   delete(): void {
     if (this.end()) deleteHeap(this.tld, this.record);
   }
 
   /**
-   * Ends the heap and frees all its blocks, wherever they are used. Calling it twice, or after `delete`, does nothing. O(pages + segments).
+   * Ends the heap and frees all its blocks, wherever they are used. Calling it twice, or after `delete`, does nothing. O(pages), and O(segments) with a huge block.
    *
    * No other thread may be freeing one of the blocks at that moment; frees that have returned are no harm. (A huge block that another thread is freeing nevertheless is
    * freed by one of the two; a free that comes second is reported.)

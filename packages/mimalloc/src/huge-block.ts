@@ -14,7 +14,7 @@
  * something else, and have freed a block twice. A name stands there only while the block is being made or freed. So what a thread that ended left under its name
  * was not handed out yet, or is freed already: whoever reaps it gives it back.
  *
- * **Whose it is**, for those who ask (`visitBlocks`, `contains`, `expand`, a heap that ends), its page says: XHEAP names the heap, and NEXT, which a page in no
+ * **Whose it is**, for those who ask (`visitBlocks`, `contains`, a heap that ends), its page says: XHEAP names the heap, and NEXT, which a page in no
  * queue has no other use for, the thread. It counts only as long as the heap's record has the same thread's name. No block remembers that a heap has ended before
  * its thread: `delete` renames XHEAP in each of its blocks, and `destroy` frees them all.
  */
@@ -77,11 +77,17 @@ export function forEachHugeOf(tld: Tld, heap: Word, visit: (page: Word, segment:
   });
 }
 
+/** Whether a record ever made a huge block, whichever heap it was then. Most never do, and their heaps end without a walk over all segments. */
+function hadHuge(tld: Tld, heap: Word): boolean {
+  return tld.i32[heap + Heap.counters + Counter.hugePages] !== 0;
+}
+
 /**
  * Makes the huge blocks of one heap of this thread those of another. Another thread may free one of them meanwhile, and a third make a block of its own there,
  * so the word is exchanged: that thread's block is from another heap.
  */
 export function moveHuge(tld: Tld, heap: Word, keeper: Word): void {
+  if (!hadHuge(tld, heap)) return;
   // Pairs with no other exchange: only this thread writes the name of a heap of its own.
   forEachHugeOf(tld, heap, (page) => tld.crossings.claim(page + Page.xheap, heap, keeper));
 }
@@ -135,6 +141,7 @@ export function freeHuge(tld: Tld, page: Word, block: Word): boolean {
 
 /** Frees the huge blocks of a heap of this thread. One that another thread is freeing is that thread's. */
 export function destroyHuge(tld: Tld, heap: Word): void {
+  if (!hadHuge(tld, heap)) return;
   forEachHugeOf(tld, heap, (page, segment) => {
     if (!take(tld, segment)) return;
     if (isFrom(tld, page, heap)) dropTaken(tld, segment, page);

@@ -115,7 +115,7 @@ export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: Pa
     const page = sliceAt(tld, start);
     const first = (start >>> tld.sliceShift) << tld.sliceShift;
     initPage(tld, page, first, { ...plan, offset: start - first });
-    count(tld, tld.heap, Counter.hugePages);
+    count(tld, plan.heap, Counter.hugePages);
     return page;
   }
   return 0;

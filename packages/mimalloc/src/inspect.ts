@@ -85,7 +85,7 @@ export interface PagePicture {
 export interface SegmentPicture {
   /** Its first byte. */
   readonly address: number;
-  /** Who has it: nobody, a thread, or nobody any more. A huge block is counted to the thread that it was handed out to, which is where nothing but a picture looks. */
+  /** Who has it: nobody, a thread, or nobody any more. A huge block is shown as the thread's that it is from. */
   readonly state: 'free' | 'owned' | 'abandoned';
   /** The name of the thread that owns it, or 0. */
   readonly owner: number;
@@ -232,7 +232,14 @@ export function inspectRegion(tld: Tld): Picture {
   tld.refresh();
   const { header, memory, sliceShift, slicesPerSegment } = tld;
   const segments: SegmentPicture[] = [];
-  forEachSegment(tld, (segment) => segments.push(segmentPicture(tld, segment)));
+  let head: SegmentPicture | undefined;
+  forEachSegment(tld, (segment) => {
+    const picture = segmentPicture(tld, segment);
+    if (picture.kind === 'huge') head = picture;
+    // Another segment of a huge block has the name of a thread that may have ended; it goes with the first.
+    if (picture.kind !== 'tail' || head === undefined) segments.push(picture);
+    else segments.push({ ...picture, owner: head.owner, state: head.state });
+  });
   const heaps: HeapPicture[] = [];
   const firstSlot = slotAt(tld, 0);
   const lastSlot = slotAt(tld, tld.slots);

@@ -344,6 +344,15 @@ test('a huge block is its heap’s as long as that is there: contains, heapOf, v
   t.true(a.containsBlock(block));
   a.detach();
   t.like(b.stats(), { huge: 1, abandonedSegments: 1 });
+  const states = (): unknown[] => b.inspect().segments.map(({ kind, state, owner }) => [kind, state, owner]);
+  t.deepEqual(
+    states().filter((each) => `${each}`.startsWith('huge') || `${each}`.startsWith('tail')),
+    [
+      ['huge', 'abandoned', 0],
+      ['tail', 'abandoned', 0],
+      ['tail', 'abandoned', 0],
+    ],
+  );
   const left: number[] = [];
   b.visitAbandoned((address) => left.push(address));
   t.deepEqual(left, [block]);
