@@ -35,5 +35,5 @@ export {
   writeIdentity,
 } from './header.ts';
 export { defaultAlign, Layout, SCALAR_BYTES, type ScalarType } from './layout.ts';
-export { checkNullZone, layNullZone, nullWordsOf, takeNullWrite } from './null-zone.ts';
+export { checkNullZone, isNullWrite, layNullZone, nullWordsOf, takeNullWrite } from './null-zone.ts';
 export { type MemorySource, type RegionOptions, SharedMemory, type ViewTypes } from './shared-memory.ts';

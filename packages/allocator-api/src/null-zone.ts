@@ -41,6 +41,18 @@ export function layNullZone(i32: Int32Array, words: number): void {
   i32.fill(PATTERN, 0, words);
 }
 
+/** The errors that tell of one. */
+const nullWrites = new WeakSet<object>();
+
+/**
+ * Whether an error that a hook has heard of tells of a write through NULL, and of no other damage. O(1).
+ * @param error - anything
+ * @public
+ */
+export function isNullWrite(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && nullWrites.has(error);
+}
+
 /**
  * Looks for a write through NULL. O(words).
  * @param i32 - a view of the whole memory
@@ -53,10 +65,12 @@ export function checkNullZone(i32: Int32Array, words: number): AllocError | null
   for (let word = 0; word < end; word++) {
     if (i32[word] === PATTERN) continue;
     const found = (i32[word] >>> 0).toString(16);
-    return new AllocError(
+    const error = new AllocError(
       'Corrupted',
       `the word at address ${word * 4} was written to (0x${found}): a write through NULL, the answer of an allocation that failed?`,
     );
+    nullWrites.add(error);
+    return error;
   }
   return null;
 }

@@ -12,7 +12,7 @@ import { MachineStopped } from './errors.ts';
 import { KernelHeap } from './heap/kernel-heap.ts';
 import { PhysicalMemory } from './memory/physical-memory.ts';
 import { type BootMessage, describeError, type Message } from './messages.ts';
-import { nullWrite } from './null-watch.ts';
+import { damageText, nullWrite } from './null-watch.ts';
 import { declarePanic, unwind } from './panic.ts';
 import { connectToMain } from './platform.ts';
 
@@ -66,7 +66,7 @@ async function attach({ allocator, handle, lock, full, cpu: id }: BootMessage): 
     // While the CPU leaves there is no program to unwind.
     if (!board.running) return;
     console.flush();
-    declarePanic(board, id, error.message, String(error.stack));
+    declarePanic(board, id, damageText(error, `cpu ${id}`), String(error.stack));
     unwind();
   };
   if (full === null) {

@@ -25,7 +25,7 @@ import { cpuName, KernelError, KernelPanic } from './errors.ts';
 import { KernelHeap, type ThreadReport } from './heap/kernel-heap.ts';
 import { PhysicalMemory, type PhysicalStats } from './memory/physical-memory.ts';
 import type { Message, Reply } from './messages.ts';
-import { nullWrite, TICK_MS, watchedWords } from './null-watch.ts';
+import { damageText, nullWrite, TICK_MS, watchedWords } from './null-watch.ts';
 import { type BootOptions, type BootPlan, planBoot, programUrl } from './options.ts';
 import { declareDeath, declarePanic } from './panic.ts';
 import { startThread, type Thread } from './platform.ts';
@@ -271,7 +271,7 @@ export class Machine {
 
   /** What the main thread's own use of the allocator has found. */
   #hear(error: AllocError): void {
-    if (error.code === 'Corrupted') this.#fail(error.message);
+    if (error.code === 'Corrupted') this.#fail(damageText(error, 'the main thread'));
     else console.error(`${error.name} ${error.code}: ${error.message}`);
   }
 

@@ -12,7 +12,13 @@
  * An allocator of one's own that starts at address 0 and lays no pattern has no such zone: then there is nothing to look at.
  */
 
-import { checkNullZone, nullWordsOf, type SharedMemory } from '@shmalloc/allocator-api';
+import {
+  type AllocError,
+  checkNullZone,
+  isNullWrite,
+  nullWordsOf,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
 
 /** Milliseconds between two ticks. */
 export const TICK_MS = 10;
@@ -31,5 +37,17 @@ export function watchedWords(memory: SharedMemory): number {
  */
 export function nullWrite(memory: SharedMemory, words: number, noticer: string): string | null {
   const error = checkNullZone(memory.i32, words);
-  return error === null ? null : `a write through NULL, which ${noticer} noticed: ${error.message}`;
+  return error === null ? null : told(error, noticer);
+}
+
+/**
+ * What a panic is to say of an error that the allocator has told of: that may be the first to notice, in the middle of a call.
+ * @param noticer - as above
+ */
+export function damageText(error: AllocError, noticer: string): string {
+  return isNullWrite(error) ? told(error, noticer) : error.message;
+}
+
+function told(error: AllocError, noticer: string): string {
+  return `a write through NULL, which ${noticer} noticed: ${error.message}`;
 }

@@ -21,6 +21,8 @@ const NEXT: readonly string[] = [
   'prints',
   'comes to the barrier',
   'asks for too much',
+  // The allocator itself notices, before it says no.
+  'asks for more than there is',
   'is at its end',
   'throws',
   'halts',
@@ -29,7 +31,7 @@ const NEXT: readonly string[] = [
 for (const [name, options] of Object.entries(MACHINES)) {
   // What a program does next is the kernel's affair, and not the allocator's: all of it on two machines, and what each noticer finds on the others.
   const all = name === 'bare' || name === 'paged';
-  for (const next of all ? NEXT : [NEXT[0], NEXT[5]]) {
+  for (const next of all ? NEXT : ['spins in plain code', 'asks for more than there is', 'is at its end']) {
     test.serial(
       `${name}: a program writes at NULL and ${next}: the machine panics and says so`,
       async (t) => {

@@ -1,6 +1,7 @@
 /** What one thread has written, the next one finds: blocks of every size and kind, resized and freed by threads that have not allocated them. */
 import test from 'ava';
 import { Crew, type CrewOptions } from './crew.ts';
+import { seedOf } from './harness.ts';
 import { type Fault, type Package, plant, removeMutants } from './mutants.ts';
 import type { PublishJob } from './published.ts';
 
@@ -67,9 +68,18 @@ for (const fault of FAULTS) {
   test.serial(`found when ${fault.name}`, async (t) => {
     const module = plant(fault);
     const planted = { module, mi: (await import(module)) as typeof Package };
-    const crew = new Crew(t, { bytes: 64 * MIB, parcels: 24, capacity: 1, planted });
     const job: PublishJob = { blocks: 4000, largest: 2 * KIB, huge: 20 * KIB };
-    const error = await t.throwsAsync(crew.run(WORKER, [job, job]));
+    const seed = seedOf(t);
+    // Which blocks change hands is decided by the clock. A run does not meet some of the faults once in twenty times.
+    let error: Error | undefined;
+    for (let times = 0; error === undefined && times < 10; times++) {
+      const crew = new Crew(t, { bytes: 64 * MIB, parcels: 24, capacity: 1, planted }, seed + times);
+      error = await crew.run(WORKER, [job, job]).then(
+        () => undefined,
+        (reason: Error) => reason,
+      );
+    }
+    t.not(error, undefined, 'ten runs have not met the fault');
     t.log(error?.message.split('\n')[0]);
     t.notRegex(error?.message ?? '', /hang/, 'found by looking, not by the clock');
   });

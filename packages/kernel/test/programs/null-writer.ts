@@ -18,6 +18,9 @@ const NEXT: Record<string, () => unknown> = {
   prints: () => printf('hello\n'),
   'comes to the barrier': () => cpuBarrier(),
   'asks for too much': () => kalloc(2 ** 30),
+  'asks for more than there is': () => {
+    while (kalloc(2 ** 24) !== 0);
+  },
   'asks until there is no more': () => {
     while (kalloc(4096) !== 0);
     for (;;);
