@@ -24,6 +24,7 @@ test('the package hands on its vocabulary and nothing else', (t) => {
     'demandWord',
     'headerStart',
     'isAligned',
+    'isNullWrite',
     'isPowerOfTwo',
     'layNullZone',
     'nextPowerOfTwo',

@@ -110,3 +110,22 @@ test('a list in a circle is told when the page is whole again: the hook may free
   heap.collect(true);
   t.notThrows(() => heap.validate());
 });
+
+for (const secure of [0, 2, 4]) {
+  test(`tables that lead anywhere: wrong frees are reported, secure ${secure}`, (t) => {
+    for (const value of [1, 4784, 1 << 20, -1, 0x7fffffff, 0x3fffffff]) {
+      const heap = MiMalloc.create({ bytes: 1 << 20, grow: false, secure, seed: 1 });
+      const errors: string[] = [];
+      heap.registerError(({ code }) => errors.push(code));
+      const block = heap.malloc(100);
+      const words = heap.i32.length >>> heap.chunkShift;
+      for (let chunk = 0; chunk <= words; chunk++) heap.i32[heap.root + chunk] += value;
+      for (let address = 0; address < heap.memory.byteLength; address += 4096 + 8) {
+        t.notThrows(() => heap.free(address), `${value}: free(${address})`);
+        t.is(heap.usableSize(address), 0);
+      }
+      t.true(errors.length > 10);
+      t.notThrows(() => heap.free(block));
+    }
+  });
+}

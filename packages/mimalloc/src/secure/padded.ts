@@ -16,7 +16,7 @@
  */
 
 import { AllocError } from '@shmalloc/allocator-api';
-import { capacityOf, mostPages } from '../bounds.ts';
+import { capacityOf, isRecord, mostPages } from '../bounds.ts';
 import type { Word } from '../geometry.ts';
 import { Field } from '../header.ts';
 import { Heap } from '../heap.ts';
@@ -141,7 +141,9 @@ export class PaddedGuard extends EncodedGuard {
     if (ownerOf(tld, page) !== tld.threadId || i32[page + Page.lost] !== 0) return false;
     // A list that others push on is stable behind its first block: only the owner takes.
     const pushed = Atomics.load(i32, page + Page.xthreadFree) & ~DELAYED;
-    const delayed = Atomics.load(i32, i32[page + Page.xheap] + Heap.delayedFree);
+    const heap = i32[page + Page.xheap];
+    if (!isRecord(tld, heap)) return false;
+    const delayed = Atomics.load(i32, heap + Heap.delayedFree);
     return (
       this.isMissing(tld, page, block, i32[page + Page.free]) &&
       this.isMissing(tld, page, block, i32[page + Page.localFree]) &&
@@ -196,7 +198,8 @@ export class PaddedGuard extends EncodedGuard {
   override refuse(tld: Tld, operation: string, address: number): AllocError {
     const word = address >>> 0 === address ? address >>> 2 : -1;
     const page = pageAt(tld, word) || hugePageAt(tld, word);
-    if (page === 0) return notAllocated(operation, address);
+    // Whatever a table leads to that was written over: a page lies in the memory.
+    if (!(page > 0 && page + Page.key1 < tld.i32.length)) return notAllocated(operation, address);
     const owner = ownerNow(tld, page);
     const error = this.refuseIn(tld, page, word, operation, address);
     return owner !== 0 && ownerNow(tld, page) === owner ? error : notAllocated(operation, address);
