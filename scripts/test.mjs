@@ -24,17 +24,22 @@ run.stdout.on('data', (text) => {
 
 run.on('close', (code, signal) => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what colours begin with
-  const plain = output.replaceAll(/\u001b\[[0-9;]*m/g, '');
-  /** How many tests the runner's own summary counts under one of its words. */
+  const lines = output.replaceAll(/\u001b\[[0-9;]*m/g, '').split('\n');
+  const passed = lines.filter((line) => /^ {2}✔ /.test(line)).length;
+  /** How many the runner's own summary counts under a word: it names those that passed only when all did. */
   const count = (word) =>
-    Number(
-      plain.match(
-        new RegExp(`^ *(\\d+) (?:known )?(?:tests?|hooks?|uncaught exceptions?) ${word}`, 'm'),
-      )?.[1] ?? 0,
-    );
-  const [passed, failed, skipped] = [count('passed'), count('failed'), count('skipped')];
-  if (code !== 0 && failed === 0)
-    console.log(`\nThe run itself failed (${signal ?? `exit code ${code}`}): see above.`);
+    lines
+      .map((line) => line.match(new RegExp(`^ *(\\d+) [a-z ]+ ${word}$`))?.[1])
+      .reduce((sum, n) => sum + Number(n ?? 0), 0);
+  const [failed, skipped] = [count('failed') + count('remaining'), count('skipped')];
+  if (code !== 0) {
+    // What the runner says of the failures stands between its list of tests and the coverage table, which is long: again, last.
+    const from = lines.findIndex((line) => line.trim() === '─');
+    const table = lines.findIndex((line) => /^-+\|/.test(line));
+    console.log(`\nThe run failed (${signal ?? `exit code ${code}`}):\n`);
+    for (const line of lines) if (/^ {2}✘ /.test(line)) console.log(line);
+    console.log(lines.slice(from, table < 0 ? undefined : table).join('\n'));
+  }
   console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   process.exit(code === 0 && passed > 0 && failed === 0 ? 0 : 1);
 });
