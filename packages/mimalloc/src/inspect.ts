@@ -201,14 +201,15 @@ function segmentPicture(tld: Tld, segment: Word): SegmentPicture {
   if (field('threadId') !== FREE_SEGMENT)
     forEachPageIn(tld, segment, (page) => pages.push(pagePicture(tld, page)));
   const owner = ownerNow(field('threadId'), pages);
+  const slices = countBits(field('presentLow')) + countBits(field('presentHigh'));
   return {
     address: field('base') * 4,
     state: owner === FREE_SEGMENT ? 'free' : owner === ABANDONED_SEGMENT ? 'abandoned' : 'owned',
     owner: owner === ABANDONED_SEGMENT ? 0 : owner,
     kind: kind === KIND_HUGE ? 'huge' : kind === KIND_HUGE_TAIL ? 'tail' : 'pages',
     arena: field('arena'),
-    slices: countBits(field('presentLow')) + countBits(field('presentHigh')),
-    freeSlices: countBits(field('freeLow')) + countBits(field('freeHigh')),
+    slices,
+    freeSlices: owner === FREE_SEGMENT ? slices : countBits(field('freeLow')) + countBits(field('freeHigh')),
     pages,
   };
 }

@@ -21,7 +21,7 @@
  * ```
  *
  * Invariants: `FREE ⊆ PRESENT`, `PURGE ⊆ FREE`; a segment is in its owner's list if and only if KIND is 0 and FREE is not empty; a
- * segment without an owner and pages has `FREE = PRESENT`.
+ * free segment has `FREE = PRESENT`, without what has come while its owner let it go: whoever claims it makes FREE out of PRESENT.
  */
 
 import { OS_PAGE_BYTES, OS_PAGE_SHIFT, OS_PAGE_WORDS, type Word } from './geometry.ts';

@@ -31,8 +31,6 @@ const MOST_LOOKS = 64;
 
 /** How a segment can be looked at. */
 export interface Sight {
-  /** Whether no other thread is inside a call. */
-  readonly quiet: boolean;
   /** Whether nobody but this thread changes it. */
   readonly exact: boolean;
   /** The segments in the lists of those threads that are looked at exactly. */
@@ -181,7 +179,7 @@ function validateDescriptor(tld: Tld, segment: Word, { exact }: Sight, what: str
 }
 
 /** What a segment counts of its slices and pages. */
-function validateCounts(tld: Tld, segment: Word, { exact, quiet }: Sight, what: string): void {
+function validateCounts(tld: Tld, segment: Word, { exact }: Sight, what: string): void {
   const { i32 } = tld;
   // It may have become a huge block's since, which counts no pages.
   if (i32[segment + Segment.kind] !== KIND_PAGES) return;
@@ -198,11 +196,12 @@ function validateCounts(tld: Tld, segment: Word, { exact, quiet }: Sight, what: 
   const present = count(Segment.presentLow, Segment.presentHigh);
   const free = count(Segment.freeLow, Segment.freeHigh);
   const isFree = owner === FREE_SEGMENT;
-  // Memory that has come to a segment is counted as free when its owner looks. Slices leave the free ones before they are a page, and the other way round.
+  // Memory that has come to a segment is counted as free when its owner looks, or the next one claims it: it may have come while the last one let it go.
+  // Slices leave the free ones before they are a page, and the other way round.
   const isOwn = owner === tld.threadId;
-  const late = !isFree && (!isOwn || i32[tld.header + Field.epoch] !== tld.epoch);
+  const late = !isOwn || i32[tld.header + Field.epoch] !== tld.epoch;
   demand(
-    free + slices === present || ((late || (isFree && !quiet)) && free + slices < present),
+    free + slices === present || (late && free + slices < present),
     `${what}: ${free} free slices + ${slices} in pages ≠ ${present}`,
   );
   if (isFree) demand(pages === 0, `${what} has no owner and ${pages} pages`);

@@ -154,7 +154,7 @@ export function validateHeap(tld: Tld, { quiet = false }: ValidateOptions = {}):
     // What follows the first segment of a huge block goes with it, whatever name it has.
     if (owner !== FREE_SEGMENT && i32[segment + Segment.kind] !== KIND_HUGE_TAIL)
       counts.set(owner, (counts.get(owner) ?? 0) + Math.max(1, i32[segment + Segment.count]));
-    validateSegment(tld, segment, { quiet, exact: quiet || owner === tld.threadId, listed });
+    validateSegment(tld, segment, { exact: quiet || owner === tld.threadId, listed });
   });
   for (const [name, heap] of heaps) {
     const own = counts.get(name) ?? 0;

@@ -2,6 +2,7 @@ import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { tableWords } from '../dist/page-map.js';
+import { FREE_SEGMENT } from '../dist/segment.js';
 import {
   counted,
   emptyOut,
@@ -16,6 +17,7 @@ import {
   small,
   takeAt,
 } from './harness.ts';
+import { stopAt } from './stops.ts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -334,6 +336,39 @@ test('slices that come to a segment in use are taken up by whoever has it', (t) 
   t.true(blocks.some((block) => block >= MIB + half));
   for (const each of [heap, other]) each.validate({ quiet: true });
   emptyOut(t, heap, blocks);
+});
+
+test('slices that come to a segment at any moment while its owner lets it go are there for the next one', (t) => {
+  const half = 32 * 1024;
+  const end = MIB + half;
+  let missed = 0;
+  for (let at = 1; ; at++) {
+    const heap = small({ memory: new SharedArrayBuffer(4 * MIB), end });
+    const other = MiMalloc.attach(heap.share());
+    const blocks = fill(heap, 1000);
+    t.is(segmentField(heap, MIB, 'threadId'), heap.threadId);
+    for (const block of blocks) heap.free(block);
+    const accesses = stopAt(
+      at,
+      () => {
+        other.addMemory(end, half);
+        if (segmentField(heap, MIB, 'threadId') !== FREE_SEGMENT) missed++;
+      },
+      () => heap.collect(true),
+    );
+    if (accesses < at) break;
+    t.is(segmentField(heap, MIB, 'threadId'), FREE_SEGMENT);
+    for (const each of [heap, other]) each.validate({ quiet: true });
+    const segment = heap.inspect().segments.find(({ address }) => address === MIB);
+    t.deepEqual(
+      [segment?.slices, segment?.freeSlices],
+      [(2 * half) / sliceBytes(heap), (2 * half) / sliceBytes(heap)],
+    );
+    const more = fill(other, 1000);
+    t.true(more.some((block) => block >= end));
+    emptyOut(t, other, more);
+  }
+  t.true(missed > 0);
 });
 
 test('slices that come to an abandoned segment are taken up by whoever adopts it', (t) => {
