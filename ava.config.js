@@ -1,8 +1,15 @@
-/** Compiled tests of every package; each file runs in its own process, because several spawn workers of their own. */
+/** Whether files below `unit/` are asked for by name: then each runs by itself. */
+const byName = process.argv.some((argument) => argument.includes('/unit/'));
+
+/**
+ * Compiled tests of every package. Each file runs in its own process, because many start workers of their own; those in `unit/`, which do not, run all
+ * in one: `unit.test.js`, which the build writes.
+ */
 export default {
   files: [
     'packages/*/dist-test/**/*.test.js',
     '!packages/*/dist-test/**/*.long.test.js',
+    byName ? '!packages/*/dist-test/unit.test.js' : '!packages/*/dist-test/unit/*.test.js',
     'examples/dist-test/**/*.test.js',
     'examples/lock-removal/dist-test/**/*.test.js',
   ],

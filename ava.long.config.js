@@ -5,9 +5,8 @@
 export default {
   files: [
     'packages/*/dist-test/**/*.long.test.js',
-    'packages/*/dist-test/conformance*.test.js',
-    'packages/*/dist-test/{damage,load,validate}.test.js',
-    'packages/{axalloc/dist-test/swap,tlsf/dist-test/steps}.test.js',
+    'packages/*/dist-test/*/conformance*.test.js',
+    'packages/*/dist-test/*/{damage,load,validate,swap,steps}.test.js',
   ],
   environmentVariables: { SCALE: 'medium' },
   workerThreads: false,

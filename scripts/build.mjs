@@ -48,6 +48,16 @@ function prune(folder, output, source) {
   }
 }
 
+/** Writes the one test file that has all tests of a package for which one thread is enough: to start a process for each costs more than they do. */
+function gatherUnits(folder) {
+  const tests = path.join(root, folder, 'dist-test');
+  const units = path.join(tests, 'unit');
+  if (!existsSync(units)) return;
+  const files = readdirSync(units).filter((file) => file.endsWith('.test.js'));
+  const lines = files.map((file) => `import './unit/${file}';\n`);
+  writeFileSync(path.join(tests, 'unit.test.js'), lines.join(''));
+}
+
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   console.error(`shmalloc needs Node 20.19 or later, this is ${process.versions.node}`);
@@ -70,4 +80,5 @@ for (const folder of [
 ]) {
   prune(folder, 'dist', 'src');
   prune(folder, 'dist-test', 'test');
+  gatherUnits(folder);
 }

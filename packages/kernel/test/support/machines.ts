@@ -25,5 +25,5 @@ export async function bootForTest(t: ExecutionContext, options: BootOptions = {}
 
 /** The URL of a program in `test/programs`. */
 export function program(name: string): URL {
-  return new URL(`../programs/${name}.js`, import.meta.url);
+  return new URL(`./programs/${name}.js`, import.meta.url);
 }

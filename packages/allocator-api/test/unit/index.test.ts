@@ -1,0 +1,43 @@
+import * as api from '@shmalloc/allocator-api';
+import test from 'ava';
+import * as interfaces from '../../dist/allocators.js';
+
+test('the package hands on its vocabulary and nothing else', (t) => {
+  t.deepEqual(Object.keys(api).sort(), [
+    'AllocError',
+    'HEADER_MAGIC',
+    'Layout',
+    'MAX_BYTES',
+    'NULL',
+    'SCALAR_BYTES',
+    'SharedMemory',
+    'alignDown',
+    'alignUp',
+    'checkAlign',
+    'checkChoice',
+    'checkHandle',
+    'checkInteger',
+    'checkNullZone',
+    'checkOptions',
+    'checkRange',
+    'defaultAlign',
+    'demandWord',
+    'headerStart',
+    'isAligned',
+    'isNullWrite',
+    'isPowerOfTwo',
+    'layNullZone',
+    'nextPowerOfTwo',
+    'nullWordsOf',
+    'openHeader',
+    'openRegion',
+    'publishHeader',
+    'takeNullWrite',
+    'writeIdentity',
+    'wrongLayout',
+  ]);
+});
+
+test('the allocator interfaces cost nothing at run time', (t) => {
+  t.deepEqual(Object.keys(interfaces), []);
+});

@@ -1,9 +1,0 @@
-import { conformance } from '@shmalloc/alloc-test';
-import test from 'ava';
-import { AxTlsf, OMITTED } from './tested.js';
-
-conformance(
-  test,
-  { name: 'axalloc over tlsf', allocator: AxTlsf, module: new URL('./tested.js', import.meta.url).href },
-  { workers: [4], omit: OMITTED },
-);

@@ -1,0 +1,13 @@
+import { conformance } from '@shmalloc/alloc-test';
+import test from 'ava';
+import { AxMimalloc, OMITTED } from '../support/tested.js';
+
+conformance(
+  test,
+  {
+    name: 'axalloc over mimalloc',
+    allocator: AxMimalloc,
+    module: new URL('../support/tested.js', import.meta.url).href,
+  },
+  { workers: [4], omit: OMITTED, locks: false, largestShare: 0.25 },
+);

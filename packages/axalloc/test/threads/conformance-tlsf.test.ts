@@ -1,0 +1,9 @@
+import { conformance } from '@shmalloc/alloc-test';
+import test from 'ava';
+import { AxTlsf, OMITTED } from '../support/tested.js';
+
+conformance(
+  test,
+  { name: 'axalloc over tlsf', allocator: AxTlsf, module: new URL('../support/tested.js', import.meta.url).href },
+  { workers: [4], omit: OMITTED },
+);
