@@ -6,7 +6,7 @@ export default {
   files: [
     'packages/*/dist-test/**/*.long.test.js',
     'packages/*/dist-test/*/conformance*.test.js',
-    'packages/*/dist-test/*/{damage,load,validate,swap,steps}.test.js',
+    'packages/*/dist-test/*/{damage,freeze,load,validate,swap,steps}.test.js',
   ],
   environmentVariables: { SCALE: 'medium' },
   workerThreads: false,

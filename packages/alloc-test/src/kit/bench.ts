@@ -60,7 +60,11 @@ export class Bench {
 
   constructor(subject: Subject, options: ConformanceOptions = {}) {
     this.subject = subject;
-    this.scale = checkChoice('scale', options.scale ?? process.env.SCALE ?? 'quick', SCALE_NAMES);
+    this.scale = checkChoice(
+      'scale',
+      options.scale ?? process.env.SCALE ?? (options.variant ? 'brief' : 'quick'),
+      SCALE_NAMES,
+    );
     this.amounts = SCALES[this.scale];
     this.workers = options.workers ?? [1, 4];
     this.locks = options.locks ?? ['spin', 'mutex'];

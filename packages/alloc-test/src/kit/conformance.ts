@@ -53,7 +53,7 @@ const GROUPS: Readonly<Record<Group, (bench: Bench) => Check[]>> = {
 };
 
 /** Milliseconds that one test may take, by scale. */
-const TIMEOUTS = { quick: 15 * 60_000, medium: 15 * 60_000, full: 30 * 60_000 };
+const TIMEOUTS = { brief: 15 * 60_000, quick: 15 * 60_000, medium: 15 * 60_000, full: 30 * 60_000 };
 
 /**
  * Registers every check of the kit for one algorithm. What the options switch off is registered as skipped, with the reason in its

@@ -100,10 +100,12 @@ export type Group =
  */
 export interface ConformanceOptions {
   /**
-   * `'quick'`: a few seconds. `'medium'`: three times that. `'full'`: every row of the ArceOS tests with its own numbers: tens of seconds, or minutes.
-   * Default: `SCALE` of the environment, or else `'quick'`.
+   * `'brief'`: a second or two. `'quick'`: a few seconds. `'medium'`: three times that. `'full'`: every row of the ArceOS tests with its own numbers: tens of
+   * seconds, or minutes. Default: `SCALE` of the environment, or else `'quick'`, and `'brief'` for a {@link ConformanceOptions.variant}.
    */
-  scale?: 'quick' | 'medium' | 'full' | undefined;
+  scale?: 'brief' | 'quick' | 'medium' | 'full' | undefined;
+  /** Whether this is another mode, policy or wrapper of an algorithm that is tested in one of them at a larger scale. Default false. */
+  variant?: boolean | undefined;
   /** How many workers share the heap, once for each entry. Default `[1, 4]`. */
   workers?: readonly number[] | undefined;
   /**
@@ -152,10 +154,26 @@ export interface Amounts {
 }
 
 /** How much can be run. */
-export const SCALE_NAMES = ['quick', 'medium', 'full'] as const;
+export const SCALE_NAMES = ['brief', 'quick', 'medium', 'full'] as const;
 
 /** The scales; `full` has the numbers of the originals. */
 export const SCALES: Readonly<Record<(typeof SCALE_NAMES)[number], Amounts>> = {
+  brief: {
+    alignSteps: 1000,
+    sorted: 10_000,
+    vectors: [
+      [100, 64],
+      [25, 520],
+    ],
+    mapOperations: 1000,
+    replaced: [200, 32, 64],
+    touched: 5,
+    threads: { threads: 4, rounds: 1, slots: 100 },
+    benchBlocks: 640,
+    largeReplacements: 50,
+    threadOperations: 15_000,
+    propertyRuns: 8,
+  },
   quick: {
     alignSteps: 3000,
     sorted: 100_000,

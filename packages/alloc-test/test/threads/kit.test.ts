@@ -170,7 +170,7 @@ test('options that cannot be are refused by name', (t) => {
   const refused = (options: object, message: RegExp): void => {
     t.throws(() => conformance(collect().register, subject, options as never), { message });
   };
-  refused({ scale: 'fast' }, /scale must be one of quick, medium, full; got "fast"/);
+  refused({ scale: 'fast' }, /scale must be one of brief, quick, medium, full; got "fast"/);
   refused({ workers: [4, 0] }, /workers must be at least 1, got 0/);
   refused({ workers: [1.5] }, /workers must be a non-negative integer, got 1\.5/);
   refused({ maxAlign: 48 }, /maxAlign must be a power of two .*got 48/);

@@ -5,6 +5,10 @@ import { Reference } from '../support/reference.js';
 // A correct allocator passes everything. Its lists are slow, so one worker count must do.
 conformance(
   test,
-  { name: 'reference', allocator: Reference, module: new URL('../support/reference.js', import.meta.url).href },
+  {
+    name: 'reference',
+    allocator: Reference,
+    module: new URL('../support/reference.js', import.meta.url).href,
+  },
   { workers: [2], locks: ['spin'], heapBytes: 256 * 1024 },
 );

@@ -19,8 +19,21 @@ export function hire<Task>(file: string, memory: SharedMemory, id: number, task:
   return new Worker(new URL(`./workers/${file}.js`, import.meta.url), { workerData: ticket });
 }
 
+/** Threads that have done their task and wait for another: to start one costs more than most tasks. */
+const idle: Worker[] = [];
+/** Modules that change what their thread can, or how the package finds it: nothing else may run there, before or after. */
+const ALONE = ['counter', 'forbidden', 'pauses'];
+
+/** What a member of the team is told. */
+export interface Order extends Ticket<unknown> {
+  file: string;
+}
+
+/** What it says when it is done. */
+export type Report = { readonly answer: unknown } | { readonly error: unknown };
+
 /**
- * Starts one worker for each task. Thread ids go from 1.
+ * Starts each task on a thread of its own. Thread ids go from 1.
  * @param file - below `workers/`, without extension
  */
 export function startTeam<Task, Answer>(
@@ -28,16 +41,23 @@ export function startTeam<Task, Answer>(
   memory: SharedMemory,
   tasks: readonly Task[],
 ): Promise<Answer>[] {
+  const isAlone = ALONE.includes(file);
+  const start = (): Worker => new Worker(new URL('./member.js', import.meta.url));
+  const members = tasks.map(() => (isAlone ? start() : (idle.pop() ?? start())));
   return tasks.map((task, index) => {
-    const worker = hire(file, memory, index + 1, task);
+    const worker = members[index];
     return new Promise<Answer>((resolve, reject) => {
-      let answer: Answer;
-      worker.once('message', (value: Answer) => {
-        answer = value;
-      });
-      worker.once('error', reject);
-      // At the exit and not at the answer: only then has the worker written its coverage.
-      worker.once('exit', () => resolve(answer));
+      const onReport = (report: Report): void => {
+        worker.off('error', reject);
+        worker.unref();
+        if ('error' in report || isAlone) void worker.terminate();
+        else idle.push(worker);
+        if ('error' in report) reject(report.error);
+        else resolve(report.answer as Answer);
+      };
+      worker.once('message', onReport).once('error', reject);
+      worker.ref();
+      worker.postMessage({ source: memory.source, id: index + 1, task, file } satisfies Order);
     });
   });
 }
@@ -51,15 +71,33 @@ export function runTeam<Task, Answer>(
   return Promise.all(startTeam<Task, Answer>(file, memory, tasks));
 }
 
+let given: Ticket<unknown> = workerData as Ticket<unknown>;
+let taken = (value: unknown): void => parentPort!.postMessage(value);
+
+/** In a member of the team: runs a task's module. Its answer is what {@link answer} was called with last. */
+export async function serve(order: Order, run: () => Promise<unknown>): Promise<Report> {
+  let last: unknown;
+  given = order;
+  taken = (value) => {
+    last = value;
+  };
+  try {
+    await run();
+    return { answer: last };
+  } catch (error) {
+    return { error };
+  }
+}
+
 /** In the worker: what it was started with. */
 export function ticket<Task>(): { memory: SharedMemory; id: number; task: Task } {
-  const { source, id, task } = workerData as Ticket<Task>;
+  const { source, id, task } = given as Ticket<Task>;
   return { memory: SharedMemory.from(source), id, task };
 }
 
 /** In the worker: hands the answer to the test. */
 export function answer(value: unknown): void {
-  parentPort!.postMessage(value);
+  taken(value);
 }
 
 /** Waits, spinning, until `count` threads have come: so that they all run when the work starts. */

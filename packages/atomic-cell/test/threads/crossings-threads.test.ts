@@ -4,7 +4,17 @@ import { SharedMemory } from '@shmalloc/allocator-api';
 import { crossingsFor } from '@shmalloc/atomic-cell';
 import test from 'ava';
 import { crossingsUnderTest, type FAULTS, type UnderTest } from '../support/crossings-under-test.ts';
-import { BITMAP, BITMAP_WORDS, BLOCK_WORDS, BLOCKS, CELL, DATA, LISTS, NEWS, TALLY } from '../support/places.ts';
+import {
+  BITMAP,
+  BITMAP_WORDS,
+  BLOCK_WORDS,
+  BLOCKS,
+  CELL,
+  DATA,
+  LISTS,
+  NEWS,
+  TALLY,
+} from '../support/places.ts';
 import { hire, runTeam, startTeam, until, untilBroken } from '../support/team.ts';
 import type { CrosserAnswer, CrosserTask } from '../support/workers/crosser.ts';
 

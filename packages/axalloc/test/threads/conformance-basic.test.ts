@@ -4,6 +4,10 @@ import { AxBasic, OMITTED } from '../support/tested.js';
 
 conformance(
   test,
-  { name: 'axalloc over basic', allocator: AxBasic, module: new URL('../support/tested.js', import.meta.url).href },
-  { workers: [4], omit: OMITTED },
+  {
+    name: 'axalloc over basic',
+    allocator: AxBasic,
+    module: new URL('../support/tested.js', import.meta.url).href,
+  },
+  { variant: true, workers: [4], omit: OMITTED },
 );

@@ -4,6 +4,10 @@ import { AxBuddy, OMITTED } from '../support/tested.js';
 
 conformance(
   test,
-  { name: 'axalloc over buddy', allocator: AxBuddy, module: new URL('../support/tested.js', import.meta.url).href },
-  { workers: [4], omit: OMITTED, largestShare: 0.25 },
+  {
+    name: 'axalloc over buddy',
+    allocator: AxBuddy,
+    module: new URL('../support/tested.js', import.meta.url).href,
+  },
+  { variant: true, workers: [4], omit: OMITTED, largestShare: 0.25 },
 );

@@ -9,5 +9,5 @@ conformance(
     allocator: AxSlab,
     module: new URL('../support/tested.js', import.meta.url).href,
   },
-  { workers: [4], omit: OMITTED, locks: false, largestShare: 0.25 },
+  { variant: true, workers: [4], omit: OMITTED, locks: false, largestShare: 0.25 },
 );

@@ -4,6 +4,10 @@ import { AxTlsf, OMITTED } from '../support/tested.js';
 
 conformance(
   test,
-  { name: 'axalloc over tlsf', allocator: AxTlsf, module: new URL('../support/tested.js', import.meta.url).href },
-  { workers: [4], omit: OMITTED },
+  {
+    name: 'axalloc over tlsf',
+    allocator: AxTlsf,
+    module: new URL('../support/tested.js', import.meta.url).href,
+  },
+  { variant: true, workers: [4], omit: OMITTED },
 );

@@ -175,7 +175,9 @@ test('four CPUs that run dry at once do not all double', async (t) => {
     const answers = await Promise.all(
       Array.from({ length: 4 }, (_, nth) => {
         const task: DryTask = { handle: allocator.share(), gate, parties: 4, rounds: 15, size: 30_000 + nth };
-        const worker = new Worker(new URL('../support/workers/dry.js', import.meta.url), { workerData: task });
+        const worker = new Worker(new URL('../support/workers/dry.js', import.meta.url), {
+          workerData: task,
+        });
         return new Promise<DryAnswer>((resolve, reject) => {
           worker.once('message', resolve);
           worker.once('error', reject);

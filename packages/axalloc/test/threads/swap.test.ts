@@ -200,7 +200,7 @@ test.serial('validate and stats while four workers allocate, swap and grow: no f
   let looks = 0;
   const alarms: string[] = [];
   const { allocator, oracle } = await crew(t, 4, { swaps: NAMES }, async (each, progress) => {
-    while (progress() < scaled(20_000, 60_000) || looks < scaled(100, 300)) {
+    while (progress() < scaled(8000, 60_000) || looks < scaled(50, 300)) {
       for (let turn = 0; turn < 10; turn++, looks++) {
         try {
           each.validate();

@@ -7,5 +7,5 @@ const module = import.meta.resolve('@shmalloc/basic');
 conformance(
   test,
   { name: 'basic-best', allocator: Basic, module, options: { policy: 'best' } },
-  { workers: [4] },
+  { workers: [4], variant: true },
 );

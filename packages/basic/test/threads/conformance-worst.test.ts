@@ -7,5 +7,5 @@ const module = import.meta.resolve('@shmalloc/basic');
 conformance(
   test,
   { name: 'basic-worst', allocator: Basic, module, options: { policy: 'worst' } },
-  { workers: [4] },
+  { workers: [4], variant: true },
 );

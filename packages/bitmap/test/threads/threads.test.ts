@@ -32,7 +32,9 @@ async function crew(
         steps,
         adds,
       };
-      const worker = new Worker(new URL('../support/workers/pages.js', import.meta.url), { workerData: task });
+      const worker = new Worker(new URL('../support/workers/pages.js', import.meta.url), {
+        workerData: task,
+      });
       return new Promise<Answer>((resolve, reject) => {
         let answer: Answer;
         worker.once('message', (value: Answer) => (answer = value));
@@ -187,7 +189,9 @@ test.serial(
         steps: Number.MAX_SAFE_INTEGER,
         adds: 0,
       };
-      const worker = new Worker(new URL('../support/workers/pages.js', import.meta.url), { workerData: task });
+      const worker = new Worker(new URL('../support/workers/pages.js', import.meta.url), {
+        workerData: task,
+      });
       while (Atomics.load(new Int32Array(gate), 0) === 0)
         await new Promise((resolve) => setTimeout(resolve, 1));
       await new Promise((resolve) => setTimeout(resolve, 5 + turn));

@@ -16,8 +16,8 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import { Slab } from '@shmalloc/slab';
 import { Tlsf } from '@shmalloc/tlsf';
 import test from 'ava';
-import type { BlocksArgument } from '../support/programs/blocks.js';
 import { BUMP, bootForTest, program } from '../support/machines.js';
+import type { BlocksArgument } from '../support/programs/blocks.js';
 
 // Checked by the compiler: the algorithm packages offer what the kernel needs.
 const CLASSES: readonly AllocatorClass[] = [MiMalloc, Slab, Basic, Tlsf, Buddy];

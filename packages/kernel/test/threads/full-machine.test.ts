@@ -10,9 +10,9 @@ import {
   type Machine,
 } from '@shmalloc/kernel';
 import test, { type ExecutionContext } from 'ava';
+import { BUMP, bootForTest, program } from '../support/machines.js';
 import type { BlocksArgument } from '../support/programs/blocks.js';
 import type { Calls } from '../support/programs/pages.js';
-import { BUMP, bootForTest, program } from '../support/machines.js';
 
 const NAMES = Object.keys(ALLOCATORS) as AllocatorName[];
 const PAGE = 4096;

@@ -205,5 +205,8 @@ test("the table is what the system's C compiler makes", (t) => {
     return;
   }
   t.is(status, 0);
-  t.true(stdout === TABLE, 'regenerate packages/kernel/test/support/c-table/table.jsonl as the head of table.c says');
+  t.true(
+    stdout === TABLE,
+    'regenerate packages/kernel/test/support/c-table/table.jsonl as the head of table.c says',
+  );
 });

@@ -1,7 +1,7 @@
 import { cpuCount, cpuCurrent, type KernelError, kalloc, kfree, printf } from '@shmalloc/kernel';
 import test from 'ava';
-import type { BlocksArgument } from '../support/programs/blocks.js';
 import { BUMP, bootForTest, program } from '../support/machines.js';
+import type { BlocksArgument } from '../support/programs/blocks.js';
 
 test('run returns what the program returned, by CPU, and hands on the argument', async (t) => {
   const { machine } = await bootForTest(t, { cpus: 4 });

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Oracle } from '@shmalloc/alloc-test/oracle';
 import { ALLOCATORS, type AllocatorName, type Machine } from '@shmalloc/kernel';
 import test from 'ava';
-import { type ChurnArgument, ROUNDS, SLOT_WORDS, SLOTS, STOP } from '../support/programs/churn.js';
 import { bootForTest, program } from '../support/machines.js';
+import { type ChurnArgument, ROUNDS, SLOT_WORDS, SLOTS, STOP } from '../support/programs/churn.js';
 
 const NAMES = Object.keys(ALLOCATORS) as AllocatorName[];
 const seed = Number(process.env.SEED ?? Date.now() % 1e6);

@@ -2,8 +2,8 @@ import test from 'ava';
 import { BellWatch } from '../../dist/bell.js';
 import { Board } from '../../dist/board.js';
 import { ConsoleReader, ConsoleWriter } from '../../dist/console.js';
-import { lineOf } from '../support/programs/printer.js';
 import { bootForTest, program } from '../support/machines.js';
+import { lineOf } from '../support/programs/printer.js';
 
 /** Both ends of one ring in one thread. */
 function ends(

@@ -12,10 +12,10 @@ for (const crossings of ['wasm', 'js'] as const) {
   for (const memory of [{}, GROWING]) {
     const where = 'maxBytes' in memory ? ', in memory that grows' : '';
     test.serial(
-      `of three workers one is killed and replaced, 8 times: the others go on, and one block is lost each time at most (${crossings}${where})`,
+      `of three workers one is killed and replaced, 4 times: the others go on, and one block is lost each time at most (${crossings}${where})`,
       async (t) => {
         t.timeout(15 * 60_000);
-        await killMany(t, 8, { crossings, ...(crossings === 'js' && { backing: 'sab' }), ...memory });
+        await killMany(t, 4, { crossings, ...(crossings === 'js' && { backing: 'sab' }), ...memory });
       },
     );
   }

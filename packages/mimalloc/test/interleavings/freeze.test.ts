@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { scaled } from '@shmalloc/alloc-test';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { atRest, leftovers } from '../support/ends.ts';
@@ -9,7 +10,7 @@ import { type FreezeOrder, MOMENTS } from '../support/freeze.ts';
 import { randomOf, seedOf } from '../support/harness.ts';
 import { writeStepped } from '../support/stepped.ts';
 
-const OPERATIONS = 1_000_000;
+const OPERATIONS = scaled(200_000, 1_000_000);
 const SLOTS = 1000;
 
 const written = writeStepped('freeze');
@@ -35,7 +36,9 @@ for (const [what, file, statement] of MOMENTS) {
         control: flags.buffer,
         seed: random(2 ** 31),
       };
-      const worker = new Worker(new URL('../support/freeze-worker.js', import.meta.url), { workerData: order });
+      const worker = new Worker(new URL('../support/freeze-worker.js', import.meta.url), {
+        workerData: order,
+      });
       const failed = once(worker, 'error').then(([error]) => error as Error);
       const stopped = Atomics.waitAsync(flags, 0, 0);
       const news = await Promise.race([stopped.async ? stopped.value : stopped.value, failed]);

@@ -5,7 +5,17 @@ import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import test, { type ExecutionContext } from 'ava';
 import { slicesOf } from '../../dist/page.js';
 import { pageAt, segmentBytes, watch } from '../support/harness.ts';
-import { BLOCK, DONE, END, ERRORS, FREE, type OwnerOrder, ROUND, TAKE, TASK } from '../support/huge-owner-worker.ts';
+import {
+  BLOCK,
+  DONE,
+  END,
+  ERRORS,
+  FREE,
+  type OwnerOrder,
+  ROUND,
+  TAKE,
+  TASK,
+} from '../support/huge-owner-worker.ts';
 import { importStepped, onStep, type Stepped, writeStepped } from '../support/stepped.ts';
 import { allClear } from '../support/turns.ts';
 

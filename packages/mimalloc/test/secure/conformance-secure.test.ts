@@ -9,7 +9,7 @@ const workers = [4];
 conformance(
   test,
   { name: 'mimalloc, debug', allocator: MiMalloc, module, options: { grow: false, debug: true } },
-  { workers, locks: false, grows: true },
+  { workers, locks: false, grows: true, variant: true },
 );
 
 conformance(
@@ -36,6 +36,7 @@ conformance(
     workers,
     locks: false,
     grows: true,
+    variant: true,
     omit: {
       exhaustion: 'which blocks are guarded, and so larger, is drawn by lot',
       bytes: 'the same',

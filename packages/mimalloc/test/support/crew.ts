@@ -3,8 +3,8 @@
  *
  * ```
  *   main thread                                     worker
- *   Crew: heap, oracle ──── workerData: Post ─────▶ Hand: its own heap object and oracle view, random numbers
- *     run(jobs) ◀────────── message: Answer ──────── enlist(work), then it detaches and its thread ends
+ *   Crew: heap, oracle ──── message: Post ────────▶ Hand: its own heap object and oracle view, random numbers
+ *     run(jobs) ◀────────── message: Answer ──────── enlist(work), then it detaches, and waits for the next
  *     finish()              board, barrier: shared
  * ```
  *
@@ -15,7 +15,7 @@
  * ```
  */
 
-import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { parentPort, Worker } from 'node:worker_threads';
 import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';
 import type { Handle } from '@shmalloc/allocator-api';
 import type { MiMalloc, MiMallocOptions } from '@shmalloc/mimalloc';
@@ -208,25 +208,29 @@ export class Hand {
   }
 }
 
-/** A worker module's only call: does the work, detaches, answers. */
-export async function enlist(work: (hand: Hand) => unknown): Promise<void> {
-  const post = workerData as Post;
-  let answer: Answer;
+/** A worker module's only call: for each job it does the work, detaches, answers. */
+export function enlist(work: (hand: Hand) => unknown): void {
+  parentPort?.on('message', async (post: Post) => parentPort?.postMessage(await answerTo(post, work)));
+}
+
+async function answerTo(post: Post, work: (hand: Hand) => unknown): Promise<Answer> {
   try {
     const hand = new Hand(post, (await import(post.module)) as typeof Package);
     const result = work(hand);
     hand.heap.detach();
-    answer = { result };
+    return { result };
   } catch (error) {
-    answer = { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
-  parentPort?.postMessage(answer);
 }
 
 // ── In the main thread ──
 
 /** Workers that have not ended after so many seconds hang. */
 const PATIENCE_SECONDS = 600;
+
+/** Workers that have done their job, by module, and wait for another: to start one costs as much as a short job. */
+const idle = new Map<string, Worker[]>();
 
 /** The package as it is. */
 const AS_IT_IS = { module: PACKAGE, mi: Original };
@@ -298,7 +302,10 @@ export class Crew {
    */
   async run<Result>(module: URL, jobs: readonly unknown[]): Promise<Result[]> {
     const barrier = new SharedArrayBuffer(8);
-    const workers = jobs.map((job, index) => {
+    const waiting = idle.get(module.href) ?? [];
+    idle.set(module.href, waiting);
+    const workers = jobs.map(() => waiting.pop() ?? new Worker(module));
+    const posts = jobs.map((job, index) => {
       const post: Post = {
         handle: this.heap.share(),
         oracle: this.oracle.share(),
@@ -314,7 +321,7 @@ export class Crew {
         module: this.module,
         job,
       };
-      return new Worker(module, { workerData: post });
+      return post;
     });
     const running = new Set(workers.keys());
     let watchdog: NodeJS.Timeout | undefined;
@@ -322,16 +329,21 @@ export class Crew {
       watchdog = setTimeout(() => reject(new Error(`workers ${[...running]} hang`)), this.patience * 1000);
     });
     const answers = workers.map(async (worker, index) => {
-      const result = await answerOf<Result>(worker);
+      const result = await answerOf<Result>(worker, posts[index]);
       running.delete(index);
       return result;
     });
     try {
-      return await Promise.race([Promise.all(answers), hang]);
+      const results = await Promise.race([Promise.all(answers), hang]);
+      for (const worker of workers) worker.unref();
+      waiting.push(...workers);
+      return results;
+    } catch (error) {
+      // Those who still run when one has failed may wait for it.
+      for (const worker of workers) await worker.terminate();
+      throw error;
     } finally {
       clearTimeout(watchdog);
-      // Those who still run when one has failed: the others may wait for it.
-      for (const worker of workers) await worker.terminate();
     }
   }
 
@@ -377,18 +389,27 @@ export class Crew {
   }
 }
 
-/** A worker's result; its failure is an error. */
-function answerOf<Result>(worker: Worker): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    let answer: Answer | undefined;
-    worker.on('message', (message: Answer) => {
-      answer = message;
-    });
-    worker.on('error', reject);
-    worker.on('exit', (code) => {
-      if (answer === undefined) reject(new Error(`a worker ended with code ${code} and without an answer`));
-      else if ('error' in answer) reject(new Error(`a worker failed: ${answer.error}`));
+/** Gives a worker something to do. Its result; its failure is an error. */
+function answerOf<Result>(worker: Worker, post: Post): Promise<Result> {
+  return new Promise<Result>((resolve, reject) => {
+    const onMessage = (answer: Answer): void => {
+      done();
+      if ('error' in answer) reject(new Error(`a worker failed: ${answer.error}`));
       else resolve(answer.result as Result);
-    });
+    };
+    const onError = (error: Error): void => {
+      done();
+      reject(error);
+    };
+    const onExit = (code: number): void => {
+      done();
+      reject(new Error(`a worker ended with code ${code} and without an answer`));
+    };
+    const done = (): void => {
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+    };
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+    worker.ref();
+    worker.postMessage(post);
   });
 }

@@ -2,4 +2,4 @@
 import { enlist } from './crew.ts';
 import { publish } from './published.ts';
 
-await enlist(publish);
+enlist(publish);

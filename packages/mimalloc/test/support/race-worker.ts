@@ -94,7 +94,7 @@ function fullPages(hand: Hand, { rounds, blocks }: RaceJob): number {
   return most;
 }
 
-await enlist((hand) => {
+enlist((hand) => {
   const job = hand.post.job as RaceJob;
   if (job.program === 'heaps') return heaps(hand, job);
   return job.program === 'full pages' ? fullPages(hand, job) : comeAndGo(hand, job);

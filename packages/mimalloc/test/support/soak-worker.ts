@@ -218,7 +218,7 @@ class Soak {
 
 const RARE = Soak.rare;
 
-await enlist((hand) => {
+enlist((hand) => {
   const { operations } = hand.post.job as SoakJob;
   const soak = new Soak(hand);
   hand.barrier.wait();

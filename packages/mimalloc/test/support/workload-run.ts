@@ -115,14 +115,14 @@ export function workloads({ larson, xmalloc, mstress, rptest, mleak, sh }: Scale
 }
 
 /** The multi-thread test of the ArceOS course with its own numbers; every phase by threads that attach for it. */
-export const MULTI_THREAD: Workload = {
-  name: 'multi-thread test: 10 threads × 100 rounds × 1000 slots, all of it freed by threads that come after',
-  job: { program: 'multi-thread', rounds: 100, slots: 1000 },
+export const multiThread = (rounds: number): Workload => ({
+  name: `multi-thread test: 10 threads × ${rounds} rounds × 1000 slots, all of it freed by threads that come after`,
+  job: { program: 'multi-thread', rounds, slots: 1000 },
   parcels: 20,
   capacity: 500,
   bytes: 128 * MIB,
   workers: 10,
-};
+});
 
 /** After so many generations a program has what it needs. */
 const SETTLED = 10;

@@ -2,4 +2,4 @@
 import { enlist } from './crew.ts';
 import { work } from './workloads.ts';
 
-await enlist(work);
+enlist(work);

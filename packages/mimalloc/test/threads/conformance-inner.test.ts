@@ -10,5 +10,5 @@ conformance(
     module: new URL('../support/locked-inner.js', import.meta.url).href,
     options: { grow: false },
   },
-  { workers: [4] },
+  { workers: [4], variant: true },
 );

@@ -1,8 +1,8 @@
 /** The workloads with their published parameters. */
 import test from 'ava';
-import { FULL, runWorkload, workloads } from '../support/workload-run.ts';
+import { FULL, multiThread, runWorkload, workloads } from '../support/workload-run.ts';
 
-for (const workload of workloads(FULL)) {
+for (const workload of [...workloads(FULL), multiThread(100)]) {
   const crews = workload.workers === undefined ? [2, 4] : [workload.workers];
   for (const workers of crews) {
     // A thousand workers are enough for one kind of memory.

@@ -1,6 +1,6 @@
 /** The workloads that allocators are measured with, on real workers, under the oracle; so much of each that it is done in a moment. */
 import test from 'ava';
-import { MULTI_THREAD, QUICK, runWorkload, workloads } from '../support/workload-run.ts';
+import { multiThread, QUICK, runWorkload, workloads } from '../support/workload-run.ts';
 
 // Both kinds of memory have their turn: they differ in how threads reach each other, and in how they grow. Each program runs once on memory that was there
 // from the start, and once on memory that grows.
@@ -16,6 +16,5 @@ for (const [nth, workload] of workloads(QUICK).entries()) {
   }
 }
 
-test.serial(`${MULTI_THREAD.name} (in memory that grows)`, (t) =>
-  runWorkload(t, MULTI_THREAD, 10, { growing: true }),
-);
+const multi = multiThread(20);
+test.serial(`${multi.name} (in memory that grows)`, (t) => runWorkload(t, multi, 10, { growing: true }));

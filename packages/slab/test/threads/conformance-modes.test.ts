@@ -9,11 +9,11 @@ const workers = [4];
 conformance(
   test,
   { name: 'slab, debug', allocator: Slab, module, options: { debug: true } },
-  { workers, locks: false },
+  { workers, locks: false, variant: true },
 );
 
 conformance(
   test,
   { name: 'slab, mutex', allocator: Slab, module, options: { lock: 'mutex' } },
-  { workers, locks: false },
+  { workers, locks: false, variant: true },
 );

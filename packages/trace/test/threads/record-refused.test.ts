@@ -3,7 +3,15 @@ import path from 'node:path';
 import { RecordError, record } from '@shmalloc/trace/record';
 import anyTest from 'ava';
 import { recorderLibrary } from '../../dist/record/compile.js';
-import { cache, compile, countOf, directory, recordProgram, test, testAlone } from '../support/record-helper.ts';
+import {
+  cache,
+  compile,
+  countOf,
+  directory,
+  recordProgram,
+  test,
+  testAlone,
+} from '../support/record-helper.ts';
 
 const ONE_LINE = /^[^\n]+$/;
 
