@@ -1,11 +1,6 @@
 /**
  * Loaded before each test file: coverage is counted in the file's own process, not in the workers and processes that it starts. The tests start
  * thousands of workers; to count in them would make the threads up to half as slow again, and leave two gigabytes of figures to add up. This
- * process counts since it started; those that come after it look for the variable. What ends or stops threads at thousands of places one after the other
- * counts nothing either: counting makes it a good deal slower, and it calls nothing that the other tests do not.
+ * process counts since it started; those that come after it look for the variable.
  */
-import { stopCoverage } from 'node:v8';
-import test from 'ava';
-
 delete process.env.NODE_V8_COVERAGE;
-if (/\/dist-test\/(crash|interleavings|steps)\//.test(test.meta.file)) stopCoverage();
