@@ -1,12 +1,13 @@
 /**
  * The tests that need more than a few seconds each, at full scale; and at the kit's medium scale those that `npm test` runs at its quick one: the
- * conformance tests of every mode and wrapper, damage, looks at a heap under load, swaps, bounds of steps.
+ * conformance tests of every mode and wrapper, damage, threads that stop for good, looks at a heap under load, swaps, bounds of steps.
  */
 export default {
   files: [
     'packages/*/dist-test/**/*.long.test.js',
     'packages/*/dist-test/*/conformance*.test.js',
-    'packages/*/dist-test/*/{damage,freeze,load,validate,swap,steps}.test.js',
+    'packages/*/dist-test/*/{damage,freeze,load,validate}.test.js',
+    'packages/{axalloc/dist-test/threads/swap,tlsf/dist-test/steps/steps}.test.js',
   ],
   environmentVariables: { SCALE: 'medium' },
   workerThreads: false,

@@ -179,6 +179,24 @@ test('options that cannot be are refused by name', (t) => {
   refused({ omit: { byte: 'a slip' } }, /omit must be one of contract, .*got "byte"/);
 });
 
+test.serial(
+  'the scale is brief for a variant and quick for others, unless the environment or the options say otherwise',
+  (t) => {
+    const { SCALE } = process.env;
+    try {
+      delete process.env.SCALE;
+      t.is(new Bench(subject).scale, 'quick');
+      t.is(new Bench(subject, { variant: true }).scale, 'brief');
+      process.env.SCALE = 'medium';
+      t.is(new Bench(subject, { variant: true }).scale, 'medium');
+      t.is(new Bench(subject, { variant: true, scale: 'full' }).scale, 'full');
+    } finally {
+      if (SCALE === undefined) delete process.env.SCALE;
+      else process.env.SCALE = SCALE;
+    }
+  },
+);
+
 test.serial('the seed of the environment is taken, and that of the options before it', (t) => {
   const { SEED } = process.env;
   try {

@@ -22,7 +22,7 @@ export function hire<Task>(file: string, memory: SharedMemory, id: number, task:
 /** Threads that have done their task and wait for another: to start one costs more than most tasks. */
 const idle: Worker[] = [];
 /** Modules that change what their thread can, or how the package finds it: nothing else may run there, before or after. */
-const ALONE = ['counter', 'forbidden', 'pauses'];
+const ALONE = ['counter', 'forbidden'];
 
 /** What a member of the team is told. */
 export interface Order extends Ticket<unknown> {

@@ -339,7 +339,7 @@ export class Crew {
       waiting.push(...workers);
       return results;
     } catch (error) {
-      // Those who still run when one has failed may wait for it.
+      // Those that still run when one has failed may wait for it.
       for (const worker of workers) await worker.terminate();
       throw error;
     } finally {
