@@ -96,7 +96,7 @@ export class Crew {
       bytes: HEAP_BYTES,
       maxBytes: HEAP_BYTES,
       grow: false,
-      maxThreads: MAX_THREADS,
+      threads: MAX_THREADS,
       purgeDelay: -1,
       segmentShift,
     });

@@ -7,13 +7,7 @@
 export { conformance, type TestContext, type TestFunction } from './kit/conformance.ts';
 export { type DamageOptions, damage } from './kit/damage.ts';
 export type { ExtraCalls } from './kit/damage-job.ts';
+export { ForwardingHeap } from './kit/forwarding-heap.ts';
 export { scaled } from './kit/scale.ts';
-export type {
-  ConformanceOptions,
-  CreateOptions,
-  Group,
-  HeapClass,
-  Subject,
-  TestedHeap,
-} from './kit/subject.ts';
+export type { ConformanceOptions, Group, Subject } from './kit/subject.ts';
 export * from './oracle/index.ts';

@@ -5,6 +5,7 @@
  */
 
 import type { Address } from './address.ts';
+import type { Layout } from './layout.ts';
 
 /**
  * What every allocator of any kind can do: take memory to manage.
@@ -50,6 +51,11 @@ export interface ByteAllocator extends BaseAllocator {
    * @throws AllocError `NotAllocated` when no such block is handed out
    */
   dealloc(address: Address, size: number, align: number): void;
+
+  /** `alloc` of a layout. */
+  allocLayout(layout: Layout): Address;
+  /** `dealloc` of a layout. */
+  deallocLayout(address: Address, layout: Layout): void;
 
   /** Bytes under management. */
   totalBytes(): number;

@@ -66,14 +66,52 @@ export function checkChoice<T extends string>(name: string, value: unknown, choi
   return value as T;
 }
 
+/**
+ * Demands `true` or `false`.
+ * @param name - what the caller calls the argument
+ * @param value - the argument
+ * @returns `value`
+ * @throws TypeError when it is something else
+ * @public
+ */
+export function checkFlag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, got ${show(value)}`);
+  return value;
+}
+
+/**
+ * Demands a function.
+ * @param name - what the caller calls the argument
+ * @param value - the argument
+ * @returns `value`
+ * @throws TypeError when it is something else
+ * @public
+ */
+export function checkHook<T>(name: string, value: T): T {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function, got ${show(value)}`);
+  return value;
+}
+
 /** Options that every algorithm takes, whether it has a use for them or not, so that one set of options serves all. */
-const COMMON_OPTIONS = ['bytes', 'maxBytes', 'backing', 'memory', 'start', 'end', 'lock', 'debug', 'grow'];
+const COMMON_OPTIONS = [
+  'bytes',
+  'maxBytes',
+  'backing',
+  'memory',
+  'start',
+  'end',
+  'grow',
+  'threads',
+  'lock',
+  'debug',
+  'onError',
+];
 
 /**
  * Demands that every option is a known one, so that a misspelt one is not taken for "not given".
  * @param options - what the caller was given
  * @param own - names of the options that it has besides the common ones
- * @param common - default: those of every region, `lock`, `debug` and `grow`
+ * @param common - default: {@link HeapOptions}
  * @throws TypeError when the options are no object, AllocError `InvalidParam` for an unknown name, listing those that are known
  * @public
  */

@@ -7,6 +7,9 @@ export type AllocErrorCode =
   | 'MemoryOverlap'
   | 'NoMemory'
   | 'NotAllocated'
+  | 'RegionTooSmall'
+  | 'TooManyThreads'
+  | 'DoubleFree'
   | 'Corrupted'
   | 'Unsupported';
 
@@ -17,6 +20,9 @@ export type AllocErrorCode =
  * - `MemoryOverlap`: memory offered twice
  * - `NoMemory`: nothing free is large enough; the heap is as it was
  * - `NotAllocated`: a block handed back that is not handed out
+ * - `RegionTooSmall`: a region, or memory to be added, that has no room for what an allocator needs at least
+ * - `TooManyThreads`: no more threads can be attached
+ * - `DoubleFree`: a block handed back that was freed already, where that can be told from `NotAllocated`
  * - `Corrupted`: something in the region cannot have been written by the allocator: a program wrote beyond a block, into a freed one, or through NULL
  * - `Unsupported`: what was asked for cannot be done here, by any argument (sharing a heap that was made for one thread)
  *

@@ -17,6 +17,15 @@ export interface Handle {
 }
 
 /**
+ * What one thread attaches with, once, under a name that is known before it starts.
+ * @public
+ */
+export interface SlotHandle extends Handle {
+  /** The `threadId` that it will have; 0 where an algorithm knows no threads. */
+  readonly threadId: number;
+}
+
+/**
  * Demands a handle of this algorithm.
  * @param handle - what arrived
  * @param algorithm - the algorithm that is to attach

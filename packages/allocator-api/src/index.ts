@@ -21,9 +21,18 @@ export type {
   IdAllocator,
   PageAllocator,
 } from './allocators.ts';
-export { checkAlign, checkChoice, checkInteger, checkOptions, checkRange, wrongLayout } from './check.ts';
+export {
+  checkAlign,
+  checkChoice,
+  checkFlag,
+  checkHook,
+  checkInteger,
+  checkOptions,
+  checkRange,
+  wrongLayout,
+} from './check.ts';
 export { AllocError, type AllocErrorCode } from './error.ts';
-export { checkHandle, type Handle } from './handle.ts';
+export { checkHandle, type Handle, type SlotHandle } from './handle.ts';
 export {
   demandWord,
   HEADER_MAGIC,
@@ -34,6 +43,22 @@ export {
   publishHeader,
   writeIdentity,
 } from './header.ts';
+export type {
+  AttachOptions,
+  BlockVisitor,
+  ErrorHook,
+  Heap,
+  HeapAlgorithm,
+  HeapOptions,
+  HeapStats,
+  LiveBlock,
+  SharedPages,
+  ThreadStats,
+  ValidateOptions,
+  VisitOptions,
+} from './heap.ts';
 export { defaultAlign, Layout, SCALAR_BYTES, type ScalarType } from './layout.ts';
+export { liveBlocks } from './leaks.ts';
+export { checkAttachLock, LOCK_KINDS, type LockKind, notShared } from './lock-kind.ts';
 export { checkNullZone, isNullWrite, layNullZone, nullWordsOf, takeNullWrite } from './null-zone.ts';
 export { type MemorySource, type RegionOptions, SharedMemory, type ViewTypes } from './shared-memory.ts';

@@ -15,7 +15,7 @@
  * borrow, and every borrow ends with the call, however the call ends.
  */
 
-import type { Address, BaseAllocator, ByteAllocator, SharedMemory } from '@shmalloc/allocator-api';
+import type { Address, BaseAllocator, ByteAllocator, Layout, SharedMemory } from '@shmalloc/allocator-api';
 import { AtomicRefCell } from './atomic-ref-cell.ts';
 import type { BorrowOptions } from './borrow-cell.ts';
 import type { BorrowFlag } from './borrow-flag.ts';
@@ -27,7 +27,9 @@ import type { UnsafeCell } from './unsafe-cell.ts';
  * thread has an object of its own over the same heap.
  * @public
  */
-export interface MiAllocatorInner extends BaseAllocator, ByteAllocator {}
+export interface MiAllocatorInner
+  extends BaseAllocator,
+    Omit<ByteAllocator, 'allocLayout' | 'deallocLayout'> {}
 
 /**
  * A byte allocator that several threads can hold and one at a time can use. A thread that comes while another one is inside gets a
@@ -154,6 +156,16 @@ export class MiAllocator implements ByteAllocator {
     } finally {
       inner.release();
     }
+  }
+
+  /** `alloc` of a layout. */
+  allocLayout({ size, align }: Layout): Address {
+    return this.alloc(size, align);
+  }
+
+  /** `dealloc` of a layout. */
+  deallocLayout(address: Address, { size, align }: Layout): void {
+    this.dealloc(address, size, align);
   }
 
   /**

@@ -14,37 +14,31 @@ import {
   type Address,
   AllocError,
   checkAlign,
+  checkHook,
   checkInteger,
-  checkOptions,
+  type ErrorHook,
   type GlobalAllocator,
+  type HeapAlgorithm,
+  type Layout,
   MAX_BYTES,
+  type SharedPages,
   wrongLayout,
 } from '@shmalloc/allocator-api';
-import type { AxHandle, ByteAlgorithm, ByteHeap, PageSource } from './contract.ts';
-import { beginGeneration, close, closeAll, follow, heapAt, isThere, settle, visit } from './generations.ts';
+import type { AxHandle } from './contract.ts';
+import { attachParts, createParts } from './create.ts';
+import { freeElsewhere, notAllocated, usableElsewhere } from './elsewhere.ts';
+import { beginGeneration, closeAll, follow, settle, visit } from './generations.ts';
 import { growFor } from './grow.ts';
 import * as at from './layout.ts';
-import {
-  type AxAllocOptions,
-  type AxAttachOptions,
-  checkName,
-  demandPages,
-  demandRange,
-  firstOf,
-  namesOf,
-} from './options.ts';
+import { type AxAllocOptions, type AxAttachOptions, checkName, namesOf } from './options.ts';
 import { AxPages } from './page-face.ts';
 import { slotOf } from './page-map.ts';
-import { policyOf } from './policy.ts';
-import { beginVisit, currentSlot, endVisit, takeLine } from './presence.ts';
+import { currentSlot } from './presence.ts';
 import { leave, reapThread } from './reap.ts';
 
 // The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
 const CURRENT: number = at.CURRENT;
 const SLOTS: number = at.SLOT_MASK;
-
-const CREATE_OPTIONS = ['pages', 'algorithms', 'algorithm', 'policy', 'maxCpus', 'maxGenerations', 'limit'];
-const ATTACH_OPTIONS = ['attachPages', 'algorithms'];
 
 /**
  * A two-level global allocator: a byte heap that grows out of a page allocator, and page allocations beside it. The byte heap's algorithm can be
@@ -52,11 +46,8 @@ const ATTACH_OPTIONS = ['attachPages', 'algorithms'];
  *
  * @example
  * ```ts
- * const algorithms = [
- *   { name: 'tlsf', create: (o) => Tlsf.create({ ...o, lock: 'spin' }), attach: (h) => Tlsf.attach(h) },
- *   { name: 'mimalloc', create: (o) => MiMalloc.create({ ...o, maxThreads: 16 }), attach: (h) => MiMalloc.attach(h) },
- * ];
- * const allocator = AxAlloc.create({ pages: BitmapPages.create({ bytes: 16 << 20 }), algorithms });
+ * const pages = BitmapPages.create({ bytes: 16 << 20 });
+ * const allocator = AxAlloc.create({ pages, algorithms: [Tlsf, MiMalloc] });
  * const block = allocator.malloc(100); // tlsf's
  * allocator.swap('mimalloc');
  * allocator.free(block); // tlsf frees it, and its pages go back
@@ -68,7 +59,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   private readonly currentWord: at.Word;
 
   /** @internal Use `create` or `attach`. */
-  constructor(pages: PageSource, header: at.Word, algorithms: readonly ByteAlgorithm[], ownsPages: boolean) {
+  constructor(pages: SharedPages, header: at.Word, algorithms: readonly HeapAlgorithm[], ownsPages: boolean) {
     super(pages.memory, header, pages, namesOf(algorithms));
     this.ownsPages = ownsPages;
     this.currentWord = header + CURRENT;
@@ -79,82 +70,17 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are no pages, and then all are back
    */
   static create(options: AxAllocOptions): AxAlloc {
-    checkOptions(options, CREATE_OPTIONS, []);
-    const { pages, algorithms, maxCpus = 16, maxGenerations = 64 } = options;
-    demandPages(pages);
-    const first = firstOf(algorithms, options.algorithm);
-    const policy = policyOf(options.policy);
-    const { memory, pageSize } = pages;
-    // Another thread may have let it grow.
-    memory.refresh();
-    const limit = checkInteger('limit', options.limit ?? memory.end);
-    demandRange('maxCpus', maxCpus, 1, at.MOST_CPUS);
-    demandRange('maxGenerations', maxGenerations, 2, at.MOST_GENERATIONS);
-    demandRange('limit', limit, memory.start, MAX_BYTES);
-    const firstPage = Math.floor(memory.start / pageSize);
-    const geometry = {
-      cpus: maxCpus,
-      generations: maxGenerations,
-      pageShift: Math.log2(pageSize),
-      firstPage,
-      mapPages: Math.ceil(limit / pageSize) - firstPage,
-    };
-    const count = Math.ceil(at.placesOf(geometry).bytes / pageSize);
-    const start = pages.allocPages(count, pageSize);
-    const header = start >>> 2;
-    try {
-      memory.refresh();
-      if (start + count * pageSize > (firstPage + geometry.mapPages) * pageSize)
-        throw new AllocError(
-          'NoMemory',
-          `there are no pages for the allocator's state below the limit (${limit})`,
-        );
-      at.writeHeader(memory, header, geometry, policy, count);
-      const allocator = new AxAlloc(pages, header, algorithms, false);
-      takeLine(allocator);
-      beginGeneration(allocator, first);
-      settle(allocator);
-      at.publishHeader(memory, header);
-      return allocator;
-    } catch (error) {
-      pages.deallocPages(start, count);
-      throw error;
-    }
+    return createParts(AxAlloc, options);
   }
 
   /**
    * Attaches the calling thread to an allocator that another has made.
    * @param handle - what `share` has returned there
    * @param options - the same parts, for this thread
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `NoMemory` when `maxCpus` are attached
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `TooManyThreads` when `threads` are attached
    */
   static attach(handle: AxHandle, options: AxAttachOptions): AxAlloc {
-    checkOptions(options, ATTACH_OPTIONS, []);
-    const { header } = at.openHeader(handle);
-    firstOf(options.algorithms, undefined);
-    const pages = options.attachPages(handle.pages);
-    try {
-      demandPages(pages);
-      if (pages.memory.source !== handle.memory)
-        throw new AllocError('InvalidParam', 'the page part lies in another memory than the allocator');
-      // It may have been attached before the memory grew to where the allocator's state lies.
-      pages.memory.refresh();
-      const allocator = new AxAlloc(pages, header, options.algorithms, true);
-      if (!takeLine(allocator)) {
-        const { cpus } = allocator.geometry;
-        throw new AllocError('NoMemory', `${cpus} threads are attached, and no more can be: see maxCpus`);
-      }
-      try {
-        settle(allocator);
-      } catch (error) {
-        leave(allocator);
-        throw error;
-      }
-      return allocator;
-    } catch (error) {
-      pages.detach();
-      throw error;
-    }
+    return attachParts(AxAlloc, handle, options);
   }
 
   /** What another thread attaches with. It can be posted to workers. */
@@ -249,70 +175,37 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @throws TypeError or RangeError when `address` is no non-negative integer
    */
   free(address: Address): void {
+    const error = this.tryFree(address);
+    if (error !== null) this.report(error);
+  }
+
+  /**
+   * `free` that says why not, and otherwise costs the same.
+   * @returns null when the block is back; else what is wrong, and nothing has changed
+   */
+  tryFree(address: Address): AllocError | null {
     if (typeof address === 'number' && address >>> 0 === address) {
       const page = (address >>> this.pageShift) - this.firstPage;
       // Unsigned: in front of the map and behind it lie other bytes.
       if (page >>> 0 < this.mapPages && (this.u8[this.map + page] & SLOTS) === this.slot) {
-        // Before the block is back: see `View.fault`.
+        // Before the block is back: a thread that is terminated in between leaves a block uncounted, and not a count without a block.
         this.i32[this.tally]--;
-        this.heap.free(address);
-        return;
+        const error = this.heap.tryFree(address);
+        if (error !== null) this.takeBack(error);
+        return error;
       }
     }
-    this.freeElsewhere(address);
-  }
-
-  /** Frees what is not from this thread's generation. */
-  private freeElsewhere(address: Address): void {
-    if (address === 0) return;
+    if (address === 0) return null;
     this.demandOpen();
     const slot = slotOf(this, address);
-    if (slot === 0 || slot === at.OWN_PAGES) {
-      this.report(this.notAllocated('free', checkInteger('address', address)));
-      return;
-    }
+    if (slot === 0 || slot === at.OWN_PAGES) return notAllocated('free', checkInteger('address', address));
     follow(this);
-    if (slot === this.slot) this.free(address);
-    else this.release(slot, address);
+    return slot === this.slot ? this.tryFree(address) : freeElsewhere(this, slot, address);
   }
 
-  /** Frees a block of a generation that this thread does not announce. */
-  private release(slot: number, address: Address): void {
-    const { i32 } = this;
-    const { blame } = this;
-    const balance = this.entry(slot) + at.BALANCE;
-    beginVisit(this, slot);
-    try {
-      const heap = heapAt(this, slot, address);
-      if (heap === null) {
-        this.refuse('free', address);
-        return;
-      }
-      this.blame = balance;
-      Atomics.sub(i32, balance, 1);
-      // Only of a block that was free already: see step 6 in `generations.ts`. The count goes with the generation.
-      if (isThere(this, slot)) heap.free(address);
-      else this.refuse('free', address);
-    } catch (error) {
-      this.tell(error);
-    } finally {
-      this.blame = blame;
-      endVisit(this);
-      close(this, slot);
-    }
-  }
-
-  /** What a heap would say of a block that it does not know, of one whose heap is gone. */
-  private refuse(operation: string, address: Address): void {
-    const error = this.notAllocated(operation, address);
-    if (this.catching) this.caught ??= error;
-    else this.report(error);
-  }
-
-  /** Damage that stands in the way of a call goes to the hook. */
-  private tell(error: unknown): void {
-    if (!(error instanceof AllocError && error.code === 'Corrupted')) throw error;
-    this.report(error);
+  /** A free that was none is not counted. */
+  private takeBack(error: AllocError): void {
+    if (error.code !== 'Corrupted') this.i32[this.tally]++;
   }
 
   /**
@@ -322,24 +215,25 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @returns the block, or 0, and then the old one is untouched
    */
   realloc(address: Address, size: number): Address {
+    return this.answer(this.tryRealloc(address, size));
+  }
+
+  /**
+   * `realloc` that says why not.
+   * @returns the block, 0 when there is no memory, or what is wrong; then the old block is untouched
+   */
+  tryRealloc(address: Address, size: number): Address | AllocError {
     if (address === 0) return this.malloc(size);
     if (this.i32[this.currentWord] !== this.seen) follow(this);
     if (slotOf(this, address) === this.slot) {
-      const { faults } = this;
-      // A report takes nothing back here: nothing was counted.
-      this.blame = this.line + at.SCRATCH;
-      let block = 0;
-      try {
-        block = this.heap.realloc(address, size);
-      } finally {
-        this.blame = this.tally;
-      }
-      if (block !== 0 || this.faults !== faults) return block;
-      return this.move(address, this.usableSize(address), size);
+      const block = this.heap.tryRealloc(address, size);
+      if (block !== 0) return block;
+      const usable = this.heap.tryUsableSize(address);
+      return typeof usable === 'number' ? this.move(address, usable, size) : usable;
     }
     checkInteger('size', size);
-    const usable = this.usableOf(address, 'realloc');
-    if (usable === 0) return 0;
+    const usable = this.tryUsableSize(address, 'realloc');
+    if (typeof usable !== 'number') return usable;
     // Where it is: as long as less than half of it lies fallow, which is mimalloc's rule.
     if (size <= usable && size * 2 >= usable) return address;
     const moved = this.move(address, usable, size);
@@ -368,42 +262,28 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @returns at least the size asked for; 0 for 0 and for what is not handed out, which goes to the error hook
    */
   usableSize(address: Address): number {
-    return address === 0 ? 0 : this.usableOf(address, 'usableSize');
+    return this.answer(this.tryUsableSize(address));
   }
 
-  private usableOf(address: Address, operation: string): number {
+  /**
+   * `usableSize` that says why not.
+   * @param operation - the name of the call, for the error
+   * @returns bytes, or what is wrong
+   */
+  tryUsableSize(address: Address, operation = 'usableSize'): number | AllocError {
+    if (address === 0) return 0;
     this.demandOpen();
     const slot = slotOf(this, address);
-    if (slot === this.slot) return this.usableIn(this.heap, address);
-    if (slot === 0 || slot === at.OWN_PAGES) {
-      this.report(this.notAllocated(operation, checkInteger('address', address)));
-      return 0;
-    }
-    beginVisit(this, slot);
-    try {
-      const heap = heapAt(this, slot, address);
-      if (heap !== null) return this.usableIn(heap, address);
-      this.refuse(operation, address);
-      return 0;
-    } catch (error) {
-      this.tell(error);
-      return 0;
-    } finally {
-      endVisit(this);
-      // A closer may have seen this visit and given up.
-      close(this, slot);
-    }
+    if (slot === this.slot) return this.heap.tryUsableSize(address);
+    if (slot === 0 || slot === at.OWN_PAGES) return notAllocated(operation, checkInteger('address', address));
+    return usableElsewhere(this, slot, address, operation);
   }
 
-  /** Asks a heap; a report takes nothing back. */
-  private usableIn(heap: ByteHeap, address: Address): number {
-    const { blame } = this;
-    this.blame = this.line + at.SCRATCH;
-    try {
-      return heap.usableSize(address);
-    } finally {
-      this.blame = blame;
-    }
+  /** The answer of a call that may have been wrong: then it is reported, and the answer is 0. */
+  private answer(found: number | AllocError): number {
+    if (typeof found === 'number') return found;
+    this.report(found);
+    return 0;
   }
 
   // ── Blocks with explicit layouts ──
@@ -431,39 +311,29 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     checkInteger('address', address);
     checkInteger('size', size);
     checkAlign('align', align);
-    const usable = this.catchingFaults('dealloc', address, () => this.usableOf(address, 'dealloc'));
+    const usable = address === 0 ? notAllocated('dealloc', 0) : this.tryUsableSize(address, 'dealloc');
+    if (typeof usable !== 'number') throw usable;
     if (usable < size || address % align !== 0) throw wrongLayout(address, usable, size, align);
-    this.catchingFaults('dealloc', address, () => this.free(address));
+    const error = this.tryFree(address);
+    if (error !== null) throw error;
   }
 
-  /** Throws what a heap reports, and for 0, instead of telling the hook. */
-  private catchingFaults<T>(operation: string, address: Address, use: () => T): T {
-    const slot = slotOf(this, address);
-    if (slot === 0 || slot === at.OWN_PAGES) {
-      this.demandOpen();
-      throw this.notAllocated(operation, address);
-    }
-    this.catching = true;
-    try {
-      const result = use();
-      if (this.caught !== null) throw this.notAllocated(operation, address);
-      return result;
-    } finally {
-      this.catching = false;
-      this.caught = null;
-    }
+  /** `alloc` of a layout. */
+  allocLayout({ size, align }: Layout): Address {
+    return this.alloc(size, align);
   }
 
-  private notAllocated(operation: string, address: Address): AllocError {
-    return new AllocError('NotAllocated', `${operation}(${address}): no such block is handed out`);
+  /** `dealloc` of a layout. */
+  deallocLayout(address: Address, { size, align }: Layout): void {
+    this.dealloc(address, size, align);
   }
 
   /**
    * Says where wrong calls go, in this thread. The default prints them.
    * @param hook - may use the allocator
    */
-  registerError(hook: (error: AllocError) => void): void {
-    this.onError = hook;
+  registerError(hook: ErrorHook): void {
+    this.onError = checkHook('hook', hook);
   }
 
   // ── The algorithm ──
@@ -487,7 +357,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   swap(name: string): void {
     this.demandOpen();
     this.lookAtNull();
-    const algorithm = this.algorithms.get(checkName(name, [...this.algorithms.keys()])) as ByteAlgorithm;
+    const algorithm = this.algorithms.get(checkName(name, [...this.algorithms.keys()])) as HeapAlgorithm;
     closeAll(this);
     beginGeneration(this, algorithm);
     this.count(at.SWAPS);
@@ -511,7 +381,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     settle(this);
     this.lookAtNull();
     for (let slot = 1; slot <= this.geometry.generations; slot++)
-      visit(this, slot, (heap) => heap.collect?.(force));
+      visit(this, slot, (heap) => heap.collect(force));
     closeAll(this);
   }
 

@@ -37,8 +37,13 @@
  * lost a block, so where a thread has died (MOURNED) the heap's own count is not asked.
  */
 
-import { type Address, AllocError, type Handle } from '@shmalloc/allocator-api';
-import type { ByteAlgorithm, ByteHeap } from './contract.ts';
+import {
+  type Address,
+  AllocError,
+  type Handle,
+  type Heap,
+  type HeapAlgorithm,
+} from '@shmalloc/allocator-api';
 import * as at from './layout.ts';
 import { forEachRun, markRun, slotOf, takeRun, unmarkRun } from './page-map.ts';
 import { powerOfTwoPages } from './policy.ts';
@@ -76,7 +81,7 @@ function stateWord(view: View, state: number): number {
  * Makes a generation and lets new blocks come from it. Lock-free.
  * @throws AllocError `NoMemory` when there is no slot or there are no pages; then nothing has changed
  */
-export function beginGeneration(view: View, algorithm: ByteAlgorithm): void {
+export function beginGeneration(view: View, algorithm: HeapAlgorithm): void {
   const { i32, header } = view;
   const slot = takeSlot(view);
   const entry = view.entry(slot);
@@ -84,7 +89,7 @@ export function beginGeneration(view: View, algorithm: ByteAlgorithm): void {
     const heap = makeHeap(view, slot, algorithm);
     const { algorithm: kind, start } = heap.share();
     demandText('the kind in a handle', kind);
-    at.writeName(view.memory, entry, algorithm.name);
+    at.writeName(view.memory, entry, algorithm.algorithm);
     at.writeKind(view.memory, entry, kind);
     i32[entry + at.EMPTY] = heap.usedBytes();
     // A number of its own, and not the current one's successor: that would be given twice when a thread dies here, and a thread that has looked at the
@@ -118,7 +123,7 @@ function takeSlot(view: View): number {
 }
 
 /** Makes a heap in pages of its own: of the policy's first size, or the next that the algorithm can live with. */
-function makeHeap(view: View, slot: number, algorithm: ByteAlgorithm): ByteHeap {
+function makeHeap(view: View, slot: number, algorithm: HeapAlgorithm): Heap {
   const { pageSize } = view.pages;
   let refusal: unknown;
   for (let count = powerOfTwoPages(view.policy.initialBytes, pageSize); count <= view.mapPages; count *= 2) {
@@ -126,21 +131,21 @@ function makeHeap(view: View, slot: number, algorithm: ByteAlgorithm): ByteHeap 
     if (start === 0) break;
     markRun(view, start, count, slot);
     try {
-      return algorithm.create({ memory: view.memory.source, start, end: start + count * pageSize });
+      return algorithm.create({
+        memory: view.memory.source,
+        start,
+        end: start + count * pageSize,
+        threads: view.geometry.cpus,
+      });
     } catch (error) {
       unmarkRun(view, start, count);
       view.pages.deallocPages(start, count);
-      if (!isTooSmall(error)) throw error;
+      if (!(error instanceof AllocError && error.code === 'RegionTooSmall')) throw error;
       refusal = error;
     }
   }
   const why = refusal === undefined ? '' : ` (${(refusal as Error).message})`;
-  throw new AllocError('NoMemory', `there are no pages for a heap of ${algorithm.name}${why}`);
-}
-
-/** Whether a heap was refused for the size of its range, so that a larger one may do. */
-export function isTooSmall(error: unknown): boolean {
-  return error instanceof AllocError && error.code === 'InvalidParam' && error.message.includes('too small');
+  throw new AllocError('NoMemory', `there are no pages for a heap of ${algorithm.algorithm}${why}`);
 }
 
 /** @throws AllocError `InvalidParam` when a text does not fit into a generation's entry */
@@ -158,7 +163,7 @@ export function demandText(what: string, text: string): void {
  * The heap of a generation that this thread announces, visits, closes or makes.
  * @throws whatever `attach` does, and AllocError `InvalidParam` when this thread does not know the algorithm, `Corrupted` when the entry cannot be right
  */
-export function heapOf(view: View, slot: number): ByteHeap {
+export function heapOf(view: View, slot: number): Heap {
   const { i32 } = view;
   const entry = view.entry(slot);
   const known = view.heaps[slot];
@@ -180,13 +185,13 @@ export function heapOf(view: View, slot: number): ByteHeap {
 }
 
 /** Attaches; a heap that is not where the entry says is damage, and no fault of the caller. */
-function attachHeap(algorithm: ByteAlgorithm, handle: Handle, slot: number): ByteHeap {
+function attachHeap(algorithm: HeapAlgorithm, handle: Handle, slot: number): Heap {
   try {
     return algorithm.attach(handle);
   } catch (error) {
     const foreign = error instanceof AllocError ? error.code === 'InvalidParam' : isWrongKind(error);
     throw foreign
-      ? corrupted(`slot ${slot} has no heap of ${algorithm.name}: ${(error as Error).message}`)
+      ? corrupted(`slot ${slot} has no heap of ${algorithm.algorithm}: ${(error as Error).message}`)
       : error;
   }
 }
@@ -199,11 +204,12 @@ export function corrupted(what: string): AllocError {
   return new AllocError('Corrupted', `allocator invariant broken: ${what}`);
 }
 
-function keepHeap(view: View, slot: number, heap: ByteHeap): void {
+function keepHeap(view: View, slot: number, heap: Heap): void {
   view.heaps[slot] = heap;
   view.ids[slot] = view.i32[view.entry(slot) + at.ID];
-  view.i32[at.nameAt(view.header, view.places, view.cpu, slot)] = heap.threadId ?? 0;
-  heap.registerError?.((error) => view.fault(error));
+  view.i32[at.nameAt(view.header, view.places, view.cpu, slot)] = heap.threadId;
+  // Damage that a call of the heap finds on its way. Wrong calls are answers here.
+  heap.registerError((error) => view.report(error));
 }
 
 /** Lets go of the objects of generations that are gone. Nothing is called on them: their memory is somebody else's. */
@@ -252,7 +258,6 @@ export function settle(view: View): void {
       view.slot = slot;
       view.heap = heap;
       view.tally = at.tallyAt(header, view.places, view.cpu, slot);
-      view.blame = view.tally;
     } finally {
       endVisit(view);
       // What it has left, or has looked at in vain, may have waited for it alone.
@@ -272,7 +277,7 @@ export function follow(view: View): void {
     if (view.slot < 1 || !(error instanceof AllocError)) throw error;
     if (error.code === 'Corrupted') view.report(error);
     // No place in the new heap's table of threads: one may come free.
-    else if (error.code !== 'NoMemory') throw error;
+    else if (error.code !== 'TooManyThreads') throw error;
   }
 }
 
@@ -286,7 +291,7 @@ export function isThere(view: View, slot: number): boolean {
  * The heap that an address belongs to, for a caller that shows a visit of its slot.
  * @returns null when the generation has gone since the look at the map: then the block that the caller brings is none
  */
-export function heapAt(view: View, slot: number, address: Address): ByteHeap | null {
+export function heapAt(view: View, slot: number, address: Address): Heap | null {
   const state = view.entry(slot) + at.STATE;
   const word = Atomics.load(view.i32, state);
   // With a live block it will be opened again. Without one it may go: that the visit was seen is sure only when it is open.
@@ -298,7 +303,7 @@ export function heapAt(view: View, slot: number, address: Address): ByteHeap | n
  * Does something to the heap of any generation, if it is there.
  * @returns what `use` has returned, or null when the generation is going or gone
  */
-export function visit<T>(view: View, slot: number, use: (heap: ByteHeap) => T): T | null {
+export function visit<T>(view: View, slot: number, use: (heap: Heap) => T): T | null {
   if (slot === view.slot) return use(view.heap);
   const state = view.entry(slot) + at.STATE;
   if (Atomics.load(view.i32, state) === FREE) return null;
@@ -384,7 +389,7 @@ function isOver(view: View, slot: number, balance: number): boolean {
 function isEmptied(view: View, slot: number): boolean {
   try {
     const heap = heapOf(view, slot);
-    heap.collect?.(true);
+    heap.collect(true);
     return heap.usedBytes() <= view.i32[view.entry(slot) + at.EMPTY];
   } catch (error) {
     // This thread cannot attach, for lack of a place in the heap's thread table; one that has attached will look.

@@ -105,7 +105,7 @@ function grow(view: View, need: number): number {
     } catch (error) {
       unmarkRun(view, start, count);
       pages.deallocPages(start, count);
-      if (error instanceof AllocError && error.code === 'InvalidParam') return REFUSED;
+      if (error instanceof AllocError && error.code === 'RegionTooSmall') return REFUSED;
       throw error;
     }
     view.count(at.GROWTHS);

@@ -6,11 +6,10 @@
 
 export { AllocatorRc } from './allocator-rc.ts';
 export { AxAlloc } from './axalloc.ts';
-export type { AxHandle, ByteAlgorithm, ByteHeap, ByteHeapOptions, PageSource } from './contract.ts';
+export type { AxHandle } from './contract.ts';
 export { GlobalPage } from './global-page.ts';
 export type { AxAllocOptions, AxAttachOptions } from './options.ts';
 export type { AxPages } from './page-face.ts';
 export type { GrowthPolicy } from './policy.ts';
 export type { AxStats, GenerationStats } from './stats.ts';
-export type { AxValidateOptions } from './validate.ts';
 export type { View } from './view.ts';

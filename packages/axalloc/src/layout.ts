@@ -20,7 +20,7 @@
  *  34  SWAPS  35 GROWTHS  36 FAILURES  37 ERRORS  38 MADE       ┘
  *      …
  *  48  ┌──────────────────────────────────┐
- *      │ lines × CPUS, 16 words each      │  a thread's own: OWNER · ANNOUNCED · VISITED · VISITED_INSIDE · SCRATCH · THREAD
+ *      │ lines × CPUS, 16 words each      │  a thread's own: OWNER · ANNOUNCED · VISITED · VISITED_INSIDE · unused · THREAD
  *      ├──────────────────────────────────┤
  *      │ tallies × CPUS, a word for each  │  blocks that this line's threads have allocated − freed in the generation,
  *      │ generation                       │  while they allocated from it
@@ -83,7 +83,6 @@ export const VISITED = 2;
 /** The same, for what an error hook does during a visit. */
 export const VISITED_INSIDE = 3;
 /** Where counts go that count for nothing. */
-export const SCRATCH = 4;
 /** The thread's name again, which its reaper keeps. */
 export const THREAD = 5;
 

@@ -2,13 +2,22 @@
  * The side of a two-level allocator that shows pages, and the figures of both.
  */
 
-import { type Address, AllocError, alignUp, checkInteger } from '@shmalloc/allocator-api';
-import { liveBlocks } from './generations.ts';
+import {
+  type Address,
+  AllocError,
+  alignUp,
+  type BlockVisitor,
+  checkInteger,
+  type LiveBlock,
+  liveBlocks as liveBlocksOf,
+  type ValidateOptions,
+} from '@shmalloc/allocator-api';
+import { liveBlocks, visit } from './generations.ts';
 import { GlobalPage } from './global-page.ts';
 import * as at from './layout.ts';
 import { isUnmarked } from './page-map.ts';
 import { type AxStats, footprintOf, generationsOf, sumOf } from './stats.ts';
-import { type AxValidateOptions, validateAll } from './validate.ts';
+import { validateAll } from './validate.ts';
 import { View } from './view.ts';
 
 /**
@@ -105,6 +114,27 @@ export abstract class AxPages extends View {
     return footprintOf(this);
   }
 
+  /**
+   * Calls back for each live block of all heaps; the visitor must not call the allocator. What other threads do meanwhile may be missed.
+   * @param visitor - returns false to see no more. Threads have other names in the heaps, so it is shown 0
+   */
+  visitBlocks(visitor: BlockVisitor): void {
+    this.demandOpen();
+    let more = true;
+    for (let slot = 1; more && slot <= this.geometry.generations; slot++)
+      visit(this, slot, (heap) =>
+        heap.visitBlocks((address, size, tag) => {
+          more = visitor(address, size, tag, 0) !== false;
+          return more;
+        }),
+      );
+  }
+
+  /** The live blocks of all heaps, largest first. */
+  leaks(): LiveBlock[] {
+    return liveBlocksOf(this);
+  }
+
   /** Blocks that are handed out, of all heaps. Exact when no other thread is at work. */
   liveBlocks(): number {
     this.demandOpen();
@@ -118,7 +148,7 @@ export abstract class AxPages extends View {
    * @param options - with `quiet`, for a moment when no other thread is inside, everything is checked
    * @throws AllocError `Corrupted` with the first broken invariant, or what a heap or the page part throws
    */
-  validate(options: AxValidateOptions = {}): void {
+  validate(options: ValidateOptions = {}): void {
     validateAll(this, options.quiet === true);
   }
 

@@ -87,7 +87,7 @@ function emptyLine(view: View, cpu: number): void {
       finishFor(view, cpu, slot);
       const name = at.nameAt(header, view.places, cpu, slot);
       if (i32[name] === 0) continue;
-      visit(view, slot, (heap) => heap.reap?.(i32[name]));
+      visit(view, slot, (heap) => heap.reap(i32[name]));
       i32[name] = 0;
     }
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Figures. */
 
+import type { HeapStats } from '@shmalloc/allocator-api';
 import { liveBlocks, visit } from './generations.ts';
 import * as at from './layout.ts';
 import { pagesOf } from './page-map.ts';
@@ -24,7 +25,7 @@ export interface GenerationStats {
   readonly totalBytes: number;
   readonly usedBytes: number;
   /** What the heap tells of itself. */
-  readonly heap: object;
+  readonly heap: HeapStats;
 }
 
 /**
@@ -70,7 +71,7 @@ export function footprintOf(view: View): number {
   view.demandOpen();
   let sum = view.places.bytes;
   for (let slot = 1; slot <= view.geometry.generations; slot++)
-    sum += visit(view, slot, (heap) => heap.footprintBytes?.() ?? heap.totalBytes()) ?? 0;
+    sum += visit(view, slot, (heap) => heap.footprintBytes()) ?? 0;
   return sum;
 }
 

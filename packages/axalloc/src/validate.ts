@@ -17,15 +17,6 @@ import { forEachRun, pagesOf, slotOf } from './page-map.ts';
 import { currentSlot, linesUsed } from './presence.ts';
 import type { View } from './view.ts';
 
-/**
- * What `validate` may take for granted.
- * @public
- */
-export interface AxValidateOptions {
-  /** Whether no other thread is inside a call: then everything is checked. Default false. */
-  readonly quiet?: boolean | undefined;
-}
-
 /** How often something has to look broken, and unchanged. */
 const LOOKS = 4;
 
@@ -44,7 +35,7 @@ export function validateAll(view: View, quiet: boolean): void {
   validateMap(view, quiet);
   validateCurrent(view, quiet);
   for (let slot = 1; slot <= geometry.generations; slot++) validateSlot(view, slot, quiet);
-  view.pages.validate?.({ quiet });
+  view.pages.validate({ quiet });
 }
 
 /** A byte names a slot that there is. Where no thread is marking pages, a run begins with its mark, and only there. */

@@ -3,8 +3,15 @@
  * region itself. The functions of this package take a `View` first; {@link AxAlloc} is one.
  */
 
-import { type Address, AllocError, type SharedMemory } from '@shmalloc/allocator-api';
-import type { ByteAlgorithm, ByteHeap, PageSource } from './contract.ts';
+import {
+  type Address,
+  AllocError,
+  type ErrorHook,
+  type Heap,
+  type HeapAlgorithm,
+  type SharedMemory,
+  type SharedPages,
+} from '@shmalloc/allocator-api';
 import * as at from './layout.ts';
 import type { GrowthPolicy } from './policy.ts';
 
@@ -24,9 +31,9 @@ export abstract class View {
   /** @internal */
   u8: Uint8Array<SharedArrayBuffer>;
   /** @internal */
-  readonly pages: PageSource;
+  readonly pages: SharedPages;
   /** @internal */
-  readonly algorithms: ReadonlyMap<string, ByteAlgorithm>;
+  readonly algorithms: ReadonlyMap<string, HeapAlgorithm>;
   /** @internal */
   readonly header: at.Word;
   /** @internal */
@@ -54,37 +61,28 @@ export abstract class View {
   /** The slot that this thread announces; −1 none, which no map byte is. @internal */
   slot = -1;
   /** The heap of that slot. @internal */
-  heap!: ByteHeap;
+  heap!: Heap;
   /** This thread's tally in that slot. @internal */
   tally: at.Word = 0;
   /** Heaps by slot, and the id of the generation that each is of. @internal */
-  readonly heaps: (ByteHeap | null)[];
+  readonly heaps: (Heap | null)[];
   /** @internal */
   readonly ids: number[];
 
   /** Where visits are shown: VISITED, or within an error hook VISITED_INSIDE. @internal */
   visited: at.Word = at.VISITED;
-  /** Where a wrong free is made good: the word that its block, which was none, was subtracted from. @internal */
-  blame: at.Word = 0;
-  /** How many wrong calls the heaps have reported to this thread. @internal */
-  faults = 0;
-  /** Takes the next report instead of the hook. @internal */
-  catching = false;
-  /** @internal */
-  caught: AllocError | null = null;
   /** Whether an error hook is running. @internal */
   reporting = false;
   private readonly unreported: AllocError[] = [];
   /** @internal */
-  onError: (error: AllocError) => void = (error) =>
-    console.error(`${error.name} ${error.code}: ${error.message}`);
+  onError: ErrorHook = (error) => console.error(`${error.name} ${error.code}: ${error.message}`);
 
   /** @internal */
   constructor(
     memory: SharedMemory,
     header: at.Word,
-    pages: PageSource,
-    algorithms: ReadonlyMap<string, ByteAlgorithm>,
+    pages: SharedPages,
+    algorithms: ReadonlyMap<string, HeapAlgorithm>,
   ) {
     this.memory = memory;
     this.i32 = memory.i32;
@@ -138,20 +136,6 @@ export abstract class View {
   // ── Wrong calls ──
 
   /**
-   * What a heap calls when it is told to free what it has not handed out.
-   *
-   * A free is counted before the heap is asked, so that a thread which is terminated in between leaves a block uncounted rather than a count without
-   * a block; here a free that was none is taken back. Other operations point `blame` elsewhere.
-   * @internal
-   */
-  fault(error: AllocError): void {
-    this.faults++;
-    if (error.code === 'NotAllocated') Atomics.add(this.i32, this.blame, 1);
-    if (this.catching) this.caught ??= error;
-    else this.report(error);
-  }
-
-  /**
    * Tells the error hook. It may use the allocator: meanwhile this thread stays in its generation (see `settle`) and shows visits in another
    * word, because the heap that reports is still being used. What goes wrong within the hook is told after it.
    * @internal
@@ -162,17 +146,15 @@ export abstract class View {
       this.unreported.push(error);
       return;
     }
-    const { blame, visited } = this;
+    const { visited } = this;
     this.reporting = true;
     this.visited = at.VISITED_INSIDE;
-    this.blame = this.tally;
     try {
       this.onError(error);
       for (let next = this.unreported.shift(); next !== undefined; next = this.unreported.shift())
         this.onError(next);
     } finally {
       this.unreported.length = 0;
-      this.blame = blame;
       this.visited = visited;
       this.reporting = false;
     }

@@ -19,16 +19,22 @@
  * blocks the next is near (by Knuth's fifty-percent rule there are about two blocks in use for a free one).
  */
 
-import { checkChoice, type Handle, type SharedMemory } from '@shmalloc/allocator-api';
 import {
+  AllocError,
   type AttachOptions,
+  checkChoice,
+  type Handle,
+  type HeapAlgorithm,
+  type HeapOptions,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
+import {
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
   BoundaryTagHeap,
   createHeap,
   demand,
   type HeapLayout,
-  type HeapOptions,
   NEXT_FREE,
   PREV_LINK,
   type Word,
@@ -42,6 +48,9 @@ export type Policy = 'first' | 'best' | 'worst';
 
 /** The position is what the state records. */
 const POLICIES: readonly Policy[] = ['first', 'best', 'worst'];
+
+/** The name of each policy's heap in handles, in figures and on the command line. */
+const nameOf = (policy: Policy): string => `basic-${policy}`;
 
 /**
  * Where the region comes from, what stands around each operation, and which block a request takes.
@@ -69,6 +78,9 @@ const STATE_WORDS = 2;
  * @public
  */
 export class Basic extends BoundaryTagHeap {
+  /** The name of a heap with the default policy; see {@link BasicFirst} and its likes. */
+  static readonly algorithm: string = nameOf('first');
+  /** @internal */
   static readonly layout: HeapLayout = {
     algorithm: 'basic',
     code: 'BASC',
@@ -103,7 +115,23 @@ export class Basic extends BoundaryTagHeap {
    * @throws TypeError or AllocError `InvalidParam` when no basic heap of this version lies there, or one with another lock
    */
   static attach(handle: Handle, options: AttachOptions = {}): Basic {
-    return attachHeap(Basic, handle, options);
+    const policy = POLICIES.find((each) => handle?.algorithm === nameOf(each));
+    const heap = attachHeap(
+      Basic,
+      policy === undefined ? handle : { ...handle, algorithm: Basic.layout.algorithm },
+      options,
+    );
+    if (policy !== undefined && heap.policy !== policy)
+      throw new AllocError(
+        'InvalidParam',
+        `handle names ${nameOf(policy)}, and there lies ${nameOf(heap.policy)}`,
+      );
+    return heap;
+  }
+
+  /** @internal */
+  protected override get algorithm(): string {
+    return nameOf(this.policy);
   }
 
   /** Which free block a request takes. */
@@ -256,6 +284,24 @@ export class Basic extends BoundaryTagHeap {
     demand(seen === blocks && seenWords === words, `the list holds ${seen} of ${blocks} free blocks`);
   }
 }
+
+function algorithmOf(policy: Policy): HeapAlgorithm<Basic> {
+  return {
+    algorithm: nameOf(policy),
+    create: (options: HeapOptions = {}) => Basic.create({ ...options, policy }),
+    attach: (handle, options) => Basic.attach(handle, options),
+  };
+}
+
+/**
+ * {@link Basic} with each policy, as an algorithm of its own.
+ * @public
+ */
+export const BasicFirst: HeapAlgorithm<Basic> = algorithmOf('first');
+/** @public */
+export const BasicBest: HeapAlgorithm<Basic> = algorithmOf('best');
+/** @public */
+export const BasicWorst: HeapAlgorithm<Basic> = algorithmOf('worst');
 
 /** Words in front of the first payload in a block that is a multiple of `align` words. */
 function gapOf(block: Word, align: number): number {

@@ -4,4 +4,4 @@
  * @packageDocumentation
  */
 
-export { Basic, type BasicOptions, type Policy } from './basic.ts';
+export { Basic, BasicBest, BasicFirst, type BasicOptions, BasicWorst, type Policy } from './basic.ts';

@@ -169,7 +169,7 @@ export function writeHeader(
   const needed = end - memory.start + (unit > 1 ? unit : 0);
   if (memory.start + needed > memory.end)
     throw new AllocError(
-      'InvalidParam',
+      'RegionTooSmall',
       `region [${memory.start}, ${memory.end}) is too small: ${kind.algorithm} needs ${needed} bytes at least`,
     );
   const geometry = layOut(start / 4, units, nullWordsOf(memory));

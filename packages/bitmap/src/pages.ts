@@ -269,7 +269,7 @@ export class BitmapPages extends Bitmap implements PageAllocator {
     const first = Math.max(this.least, Math.ceil(start / pageSize));
     const behind = Math.floor(end / pageSize);
     if (first >= behind)
-      throw new AllocError('InvalidParam', `${range} has no whole page of ${pageSize} bytes`);
+      throw new AllocError('RegionTooSmall', `${range} has no whole page of ${pageSize} bytes`);
     if (!this.covers(first, behind - first))
       throw new AllocError(
         'InvalidParam',

@@ -3,16 +3,21 @@
  * has the picture of the tags.
  */
 
-import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
 import {
   type AttachOptions,
+  checkHook,
+  type Handle,
+  type HeapOptions,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
+import {
   attachHeap,
   createHeap,
   demand,
   Field,
   type HeapLayout,
-  type HeapOptions,
-  type HeapStats,
+  type LockedHeapStats,
+  type WalkVisitor,
   type Word,
 } from '@shmalloc/heap-base';
 import { checkPools, walkPool } from './check.ts';
@@ -21,6 +26,7 @@ import { ASKED, FRAMES, FREE_FRAMES, OrderLists, STATE_WORDS } from './orders.ts
 import {
   CUT,
   FRAME,
+  FREE_TAG,
   INSIDE,
   LEAST_ORDER,
   MOST_ORDER,
@@ -56,7 +62,7 @@ export interface BuddyOptions extends HeapOptions {
  * What {@link Buddy.stats} tells.
  * @public
  */
-export interface BuddyStats extends HeapStats {
+export interface BuddyStats extends LockedHeapStats {
   /** Bytes that were asked for, of all blocks in use. */
   readonly requestedBytes: number;
   /** Bytes of the blocks in use beyond that: what rounding up to powers of two costs at this moment. */
@@ -66,15 +72,6 @@ export interface BuddyStats extends HeapStats {
   /** Whole pages of which nothing is in use. */
   readonly freeFrames: number;
 }
-
-/**
- * What {@link Buddy.walk} calls for each block.
- * @param address - of the block
- * @param bytes - its size, a power of two
- * @param used - whether it is handed out
- * @public
- */
-export type BuddyVisitor = (address: number, bytes: number, used: boolean) => void;
 
 // Copies of imports that the compiler folds (see `boundary-tags.ts` of heap-base).
 const LEAST: number = LEAST_ORDER;
@@ -102,8 +99,11 @@ const SEAL_FACTOR = 0x9e3779b1;
  * @public
  */
 export class Buddy extends OrderLists {
+  /** The name in handles and on the command line. */
+  static readonly algorithm = 'buddy';
+  /** @internal */
   static readonly layout: HeapLayout = {
-    algorithm: 'buddy',
+    algorithm: Buddy.algorithm,
     code: 'BUDD',
     version: 1,
     stateWords: STATE_WORDS,
@@ -130,7 +130,7 @@ export class Buddy extends OrderLists {
    */
   static create(options: BuddyOptions = {}): Buddy {
     const { rescue } = options;
-    if (rescue !== undefined) checkRescue(rescue);
+    if (rescue !== undefined) checkHook('rescue', rescue);
     const heap = createHeap(Buddy, options, ['rescue']);
     if (rescue !== undefined) heap.registerRescue(rescue);
     return heap;
@@ -163,7 +163,7 @@ export class Buddy extends OrderLists {
    * @param rescue - null for nobody
    */
   registerRescue(rescue: Rescue | null): void {
-    this.rescue = rescue === null ? null : checkRescue(rescue);
+    this.rescue = rescue === null ? null : checkHook('rescue', rescue);
   }
 
   protected override rescued(size: number, align: number): boolean {
@@ -267,6 +267,13 @@ export class Buddy extends OrderLists {
     this.forget(pool, block, order);
     this.merge(pool, block, order);
     return true;
+  }
+
+  protected override isFreeBlock(block: Word): boolean {
+    const pool = this.poolOf(block);
+    if ((block & 3) !== 0 || !pool.has(block)) return false;
+    if (pool.code(block) === CUT_UP) return pool.tag(block) >= FREE_TAG && pool.tag(block) < SMALL;
+    return (block & (PAGE_WORDS - 1)) === 0 && pool.code(block) >= PAGE && pool.code(block) < LARGE;
   }
 
   /** A block is no longer in use. */
@@ -467,11 +474,20 @@ export class Buddy extends OrderLists {
    * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may not use the heap).
    * @throws AllocError `Corrupted` where the tags do not lead on to a next block
    */
-  walk(visit: BuddyVisitor): void {
+  walk(visit: WalkVisitor): void {
     this.locked(() => {
       for (const pool of this.pools)
         walkPool(pool, ({ block, order, used }) => visit(block * 4, 2 ** order, used));
     });
+  }
+
+  protected override walkLive(visit: (block: Word, bytes: number) => unknown): void {
+    let more = true;
+    for (const pool of this.pools)
+      walkPool(pool, ({ block, order, used, frame, asked }) => {
+        const bytes = this.debug ? Math.ceil(asked / 4) * 4 : 2 ** order;
+        if (more && used && !frame) more = visit(block, bytes) !== false;
+      });
   }
 
   protected override checkAll(): void {
@@ -489,9 +505,4 @@ export class Buddy extends OrderLists {
 /** What stands behind the words of a block in use under `debug`; never 0. */
 function sealOf(block: Word, bytes: number): number {
   return Math.imul(block ^ (bytes << 8), SEAL_FACTOR) | 1;
-}
-
-function checkRescue(rescue: unknown): Rescue {
-  if (typeof rescue !== 'function') throw new TypeError(`rescue must be a function, got ${String(rescue)}`);
-  return rescue as Rescue;
 }

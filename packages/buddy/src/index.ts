@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-export { Buddy, type BuddyOptions, type BuddyStats, type BuddyVisitor, type Rescue } from './buddy.ts';
+export { Buddy, type BuddyOptions, type BuddyStats, type Rescue } from './buddy.ts';
 export { FrameAllocator } from './frames.ts';
 export { OrderLists } from './orders.ts';
 export type { Pool, PoolLayout } from './pool.ts';

@@ -166,7 +166,7 @@ export abstract class OrderLists extends LockedHeap {
     const [from, to] = poolIn(first, end);
     if (to > from && layOutPool(from, to) !== null) return null;
     const range = `[${first * 4}, ${end * 4}) is too small for a pool: ${SMALLEST_POOL} bytes always suffice`;
-    return new AllocError('InvalidParam', range);
+    return new AllocError('RegionTooSmall', range);
   }
 
   protected override addPool(first: Word, end: Word): AllocError | null {

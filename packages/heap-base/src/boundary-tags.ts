@@ -178,6 +178,11 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     return true;
   }
 
+  protected override isFreeBlock(payload: Word): boolean {
+    const block = payload - 1;
+    return block >= this.lowest && (block & 3) === 3 && this.freeSize(block) !== 0;
+  }
+
   protected override coalesce(block: Word, size: number): void {
     const { i32 } = this;
     const next = block + size;

@@ -1,52 +1,21 @@
 /** Making a heap and attaching to one: the same for every algorithm, which gives its class. */
 
 import {
-  AllocError,
+  type AttachOptions,
+  checkAttachLock,
   checkChoice,
+  checkFlag,
+  checkHook,
   checkOptions,
   type Handle,
+  type HeapOptions,
+  LOCK_KINDS,
   openRegion,
   publishHeader,
-  type RegionOptions,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
-import {
-  Field,
-  type HeapLayout,
-  LOCK_KINDS,
-  type LockKind,
-  notShared,
-  openHeader,
-  type Word,
-  writeHeader,
-} from './header.ts';
+import { Field, type HeapLayout, openHeader, type Word, writeHeader } from './header.ts';
 import type { LockedHeap } from './locked-heap.ts';
-
-/**
- * Where the region comes from and what stands around each operation.
- * @public
- */
-export interface HeapOptions extends RegionOptions {
-  /**
-   * Default `'spin'`: any number of threads. `'none'` is for one thread, without a lock, and cannot be shared; `'outside'` is the same for a heap that
-   * something else guards.
-   */
-  lock?: LockKind | undefined;
-  /**
-   * Detect every wrong free exactly and every write past a block's end, for 4 bytes a block. Clears, and so touches, all memory that the heap
-   * is given. Default false.
-   */
-  debug?: boolean | undefined;
-}
-
-/**
- * What an attaching thread may say.
- * @public
- */
-export interface AttachOptions {
-  /** `'outside'` for a heap that was made with it, and has to be said then: this thread knows what guards the heap. Any other kind has to be the heap's. */
-  lock?: LockKind | undefined;
-}
 
 /**
  * A class that {@link createHeap} and {@link attachHeap} can make instances of.
@@ -72,14 +41,15 @@ export function createHeap<H extends LockedHeap>(
 ): H {
   checkOptions(options, own);
   const lock = checkChoice('lock', options.lock ?? 'spin', LOCK_KINDS);
-  const { debug = false } = options;
-  if (typeof debug !== 'boolean') throw new TypeError(`debug must be true or false, got ${debug}`);
+  const { onError } = options;
+  const debug = checkFlag('debug', options.debug ?? false);
   const memory = openRegion(options);
   const header = writeHeader(memory, heapClass.layout, lock, debug);
   const heap = new heapClass(memory, header);
   const start = memory.i32[header + Field.end] * 4;
   heap.init(start, memory.end - start);
   publishHeader(memory.i32, header);
+  if (onError !== undefined) heap.registerError(checkHook('onError', onError));
   return heap;
 }
 
@@ -94,20 +64,9 @@ export function attachHeap<H extends LockedHeap>(
   options: AttachOptions = {},
 ): H {
   checkOptions(options, []);
-  const asked = options.lock === undefined ? undefined : checkChoice('lock', options.lock, LOCK_KINDS);
   const { memory, header } = openHeader(handle, heapClass.layout);
   const heap = new heapClass(memory, header);
-  checkLock(heapClass.layout.algorithm, LOCK_KINDS[memory.i32[header + Field.lockKind]], asked);
+  checkAttachLock(heapClass.layout.algorithm, LOCK_KINDS[memory.i32[header + Field.lockKind]], options.lock);
+  if (options.onError !== undefined) heap.registerError(checkHook('onError', options.onError));
   return heap;
-}
-
-/** Demands that a thread that attaches knows what guards the heap. */
-function checkLock(algorithm: string, found: LockKind, asked: LockKind | undefined): void {
-  if (found === 'none') throw notShared(algorithm);
-  if (asked === found || (asked === undefined && found !== 'outside')) return;
-  const message =
-    found === 'outside'
-      ? `this ${algorithm} heap has lock: 'outside': something else has to guard it. attach(handle, { lock: 'outside' }) says that it does`
-      : `this ${algorithm} heap has lock: '${found}', not '${asked}'`;
-  throw new AllocError('InvalidParam', message);
 }

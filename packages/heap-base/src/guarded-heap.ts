@@ -15,24 +15,15 @@
 
 import {
   AllocError,
-  checkNullZone,
-  type Handle,
+  type ErrorHook,
+  LOCK_KINDS,
+  type LockKind,
   type SharedMemory,
   takeNullWrite,
 } from '@shmalloc/allocator-api';
 import { backOff, type Lock } from '@shmalloc/atomic-cell';
 import type { HeapClass } from './create.ts';
-import {
-  Field,
-  type HeapLayout,
-  headerBytes,
-  LOCK_KINDS,
-  type LockKind,
-  lockOf,
-  notShared,
-  type Word,
-} from './header.ts';
-import type { HeapStats } from './stats.ts';
+import { Field, type HeapLayout, lockOf, type Word } from './header.ts';
 
 /** What a detached heap looks at: every read is `undefined`, so the comparison in `enter` sends it to `refresh`. */
 const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
@@ -78,9 +69,8 @@ export abstract class GuardedHeap {
   /** The epoch at which an operation may begin at once: without a lock this thread's, with one NEVER. */
   private open = NEVER;
   /** Words that have the pattern of NULL. Never changes, so this copy of it cannot be damaged. */
-  private readonly nullWords: number;
-  private onError: (error: AllocError) => void = (error) =>
-    console.error(`${error.name} ${error.code}: ${error.message}`);
+  protected readonly nullWords: number;
+  private onError: ErrorHook = (error) => console.error(`${error.name} ${error.code}: ${error.message}`);
 
   /** @internal Use `create` or `attach` of the algorithm's class. */
   constructor(memory: SharedMemory, header: Word) {
@@ -98,11 +88,6 @@ export abstract class GuardedHeap {
 
   /** Forgets what this thread knows of the pools, because they have changed. @throws AllocError `Corrupted` */
   protected abstract poolsChanged(): void;
-
-  /** Free words that the header's LISTED does not count. */
-  protected abstract unlistedWords(): number;
-  /** Throws `Corrupted` with the first broken invariant. */
-  protected abstract checkAll(): void;
 
   // ── The lock ──
 
@@ -240,6 +225,15 @@ export abstract class GuardedHeap {
     return new AllocError('Corrupted', `${operation}: what lies in the region led to ${String(error)}`);
   }
 
+  /**
+   * Says where errors go that are not thrown, in this thread: wrong frees (`NotAllocated`, `DoubleFree`) and damage (`Corrupted`). The default prints
+   * them.
+   * @param hook - called outside the lock, so it may use the heap
+   */
+  registerError(hook: ErrorHook): void {
+    this.onError = hook;
+  }
+
   /** Tells the error hook, and counts it. */
   protected tell(error: AllocError): void {
     this.count(Field.errors);
@@ -253,118 +247,11 @@ export abstract class GuardedHeap {
     if (error !== null) this.tell(error);
   }
 
-  /** @throws AllocError `Corrupted` when something was written through NULL */
-  protected demandNullZone(): void {
-    const error = checkNullZone(this.i32, this.nullWords);
-    if (error !== null) throw error;
-  }
-
   /** Adds one to a statistic of the header, in or out of the lock. Orders nothing: a statistic publishes nothing. */
   protected count(field: number): void {
     this.demandAttached();
     if (this.lock === null) this.i32[this.header + field]++;
     else Atomics.add(this.i32, this.header + field, 1);
-  }
-
-  private bytesOf(field: number): number {
-    return this.i32[this.header + field] * 4;
-  }
-
-  /** First word of what is the heap's own: from address 0 on if NULL lies in front of the header. */
-  protected stateStart(): Word {
-    return this.nullWords > 0 ? 0 : this.header;
-  }
-
-  /** Bytes under management. */
-  totalBytes(): number {
-    this.demandAttached();
-    return this.bytesOf(Field.total);
-  }
-
-  /** Bytes in blocks that are handed out, headers and rounding included. */
-  usedBytes(): number {
-    return this.atRest(() => Math.max(0, this.totalBytes() - this.freeBytes()));
-  }
-
-  /** Bytes under management that are not handed out. */
-  availableBytes(): number {
-    return this.atRest(() => this.freeBytes());
-  }
-
-  /** Never negative and never more than there is, whatever was read while another thread was in the middle of an operation. */
-  private freeBytes(): number {
-    const free = this.bytesOf(Field.listed) + this.unlistedWords() * 4;
-    return Math.max(0, Math.min(free, this.totalBytes()));
-  }
-
-  // ── Sharing, looking ──
-
-  /**
-   * What to post to another thread, for `attach` there. Structured-cloneable.
-   * @throws AllocError `Unsupported` for a heap with `lock: 'none'`
-   */
-  share(): Handle {
-    if (this.lockKind === 'none') throw notShared(this.layout.algorithm);
-    return { algorithm: this.layout.algorithm, memory: this.memory.source, start: this.header * 4 };
-  }
-
-  /** Figures about the heap; cheap, and as of one moment. */
-  stats(): HeapStats {
-    return this.atRest(() => this.figures());
-  }
-
-  /** What `stats` tells, read under the lock. */
-  protected figures(): HeapStats {
-    const { i32, header } = this;
-    const count = (field: number): number => i32[header + field] >>> 0;
-    const totalBytes = this.totalBytes();
-    const availableBytes = this.freeBytes();
-    return {
-      algorithm: this.layout.algorithm,
-      lock: this.lockKind,
-      totalBytes,
-      usedBytes: Math.max(0, totalBytes - availableBytes),
-      availableBytes,
-      footprintBytes: this.footprintBytes(),
-      pools: count(Field.pools),
-      failures: count(Field.failures),
-      errors: count(Field.errors),
-      lockWaits: this.lockWaits,
-    };
-  }
-
-  /** Bytes of the region that were ever touched, the allocator's state included. Creates no garbage. */
-  footprintBytes(): number {
-    this.demandAttached();
-    return this.bytesOf(Field.touched) + headerBytes(this.layout);
-  }
-
-  /**
-   * Walks everything under the lock.
-   * @throws AllocError `Corrupted` with the first broken invariant, or when something was written through NULL
-   */
-  validate(): void {
-    try {
-      this.enter();
-      this.checkAll();
-      this.demandNullZone();
-      this.leave();
-    } catch (error) {
-      throw this.corrupted('validate', error);
-    }
-  }
-
-  /**
-   * Whether every invariant holds: `validate` as a question.
-   * @returns null, or what is broken first
-   */
-  check(): string | null {
-    try {
-      this.validate();
-      return null;
-    } catch (error) {
-      return (error as Error).message;
-    }
   }
 
   // ── Ending ──
@@ -384,13 +271,5 @@ export abstract class GuardedHeap {
   /** The same as {@link GuardedHeap.detach}. */
   [Symbol.dispose](): void {
     this.detach();
-  }
-
-  /**
-   * Says where errors go that are not thrown, in this thread: wrong frees (`NotAllocated`) and damage (`Corrupted`). The default prints them.
-   * @param hook - called outside the lock, so it may use the heap
-   */
-  registerError(hook: (error: AllocError) => void): void {
-    this.onError = hook;
   }
 }

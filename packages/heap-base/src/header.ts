@@ -35,6 +35,8 @@ import {
   type Handle,
   type HeaderKind,
   headerStart,
+  LOCK_KINDS,
+  type LockKind,
   openHeader as openAny,
   type SharedMemory,
   writeIdentity,
@@ -82,28 +84,6 @@ export const Field = {
 } as const;
 
 /**
- * What a lock-based algorithm can put around its operations; the position is what the header records.
- * @public
- */
-export const LOCK_KINDS = ['none', 'spin', 'mutex', 'outside'] as const;
-
-/**
- * What stands around every operation: a spin lock, a futex, or nothing. With `'none'` the heap is for one thread and cannot be shared. `'outside'` is
- * the same code for a heap that something else guards, or that is handed on from one thread to another: it can be shared, and `attach` has to
- * ask for it too.
- * @public
- */
-export type LockKind = (typeof LOCK_KINDS)[number];
-
-/** The error of sharing a heap that is for one thread. */
-export function notShared(algorithm: string): AllocError {
-  return new AllocError(
-    'Unsupported',
-    `this ${algorithm} heap was made with lock: 'none', for one thread. To share it make it with lock: 'spin' or 'mutex'; with lock: 'outside' when something else guards it`,
-  );
-}
-
-/**
  * What an algorithm's header says of it.
  * @public
  */
@@ -133,7 +113,7 @@ export function headerBytes(layout: HeapLayout): number {
 /**
  * Writes a fresh header at the start of the region, all but the magic.
  * @returns its first word
- * @throws AllocError `InvalidParam` when the region is too small for it
+ * @throws AllocError `RegionTooSmall`
  */
 export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: LockKind, debug: boolean): Word {
   const start = headerStart(memory, HEADER_ALIGN);
@@ -142,7 +122,7 @@ export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: Lock
   const needed = end + (layout.smallestPool ?? SMALLEST_POOL) - memory.start;
   if (memory.start + needed > memory.end) {
     throw new AllocError(
-      'InvalidParam',
+      'RegionTooSmall',
       `region [${memory.start}, ${memory.end}) is too small: ${layout.algorithm} needs ${needed} bytes at least`,
     );
   }

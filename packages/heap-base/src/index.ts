@@ -6,9 +6,10 @@
 
 export { brokenHeap, demand, NEXT_FREE, PREV_LINK } from './block.ts';
 export { BoundaryTagHeap } from './boundary-tags.ts';
-export { type AttachOptions, attachHeap, createHeap, type HeapClass, type HeapOptions } from './create.ts';
+export { attachHeap, createHeap, type HeapClass } from './create.ts';
 export { GuardedHeap } from './guarded-heap.ts';
-export { Field, type HeapLayout, LOCK_KINDS, type LockKind, type Word } from './header.ts';
+export { Field, type HeapLayout, type Word } from './header.ts';
 export { LockedHeap } from './locked-heap.ts';
-export { type BlockVisitor, BOUNDARY_TAG_STATE_WORDS, PoolHeap } from './pools.ts';
-export type { HeapStats } from './stats.ts';
+export { BOUNDARY_TAG_STATE_WORDS, PoolHeap, type WalkVisitor } from './pools.ts';
+export { SharedHeap } from './shared-heap.ts';
+export type { LockedHeapStats } from './stats.ts';

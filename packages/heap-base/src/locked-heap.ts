@@ -19,16 +19,16 @@
 import {
   type Address,
   AllocError,
-  type ByteAllocator,
   checkAlign,
   checkInteger,
   checkRange,
-  type GlobalAllocator,
+  type Heap,
+  type Layout,
   MAX_BYTES,
   wrongLayout,
 } from '@shmalloc/allocator-api';
-import { GuardedHeap } from './guarded-heap.ts';
 import { Field, headerBytes, type Word } from './header.ts';
+import { SharedHeap } from './shared-heap.ts';
 
 /** Requests above this cannot be met by any region; it also keeps rounding up within 32 bits. */
 const MAX_REQUEST = 2 ** 32 - 128;
@@ -37,7 +37,7 @@ const MAX_REQUEST = 2 ** 32 - 128;
  * The allocator contract behind a lock, for any single-threaded algorithm.
  * @public
  */
-export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator, ByteAllocator {
+export abstract class LockedHeap extends SharedHeap implements Heap {
   // ── What an algorithm gives. All of it runs under the lock, with checked arguments, and throws `Corrupted` for damage. ──
 
   /** Makes the algorithm's own state that of an empty heap without pools. */
@@ -55,6 +55,8 @@ export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator,
   protected abstract allocateAligned(bytes: number, align: number): Word;
   /** Takes a block back; false, and nothing done, when it is none that is handed out. */
   protected abstract release(block: Word): boolean;
+  /** Whether a free block starts here, as far as that can be told: for the error of a second free. */
+  protected abstract isFreeBlock(block: Word): boolean;
   /** Makes a live block fit `bytes` where it is; false, and nothing done, when it cannot. */
   protected abstract resize(block: Word, bytes: number): boolean;
   /** Bytes that may be used in a block; −1 when it is none that is handed out. */
@@ -112,23 +114,31 @@ export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator,
    * @returns the block's address, or 0, and then the old block is as it was
    */
   realloc(address: Address, size: number): Address {
+    const answer = this.tryRealloc(address, size);
+    return typeof answer === 'number' ? answer : this.wrong(answer);
+  }
+
+  /**
+   * `realloc` that says why not. An error leaves the old block as it was, but for `Corrupted`.
+   * @returns the block's address, 0 when there is no memory, or what is wrong
+   */
+  tryRealloc(address: Address, size: number): Address | AllocError {
     if (address === 0) return this.malloc(size);
     if (!isRequest(size)) return this.refuse(size);
     const block = this.blockAt(address);
     let old = -1;
+    let missing: AllocError | null = null;
     try {
       this.enter();
       if (block !== 0) old = this.usable(block);
       const inPlace = old >= 0 && this.resize(block, size);
+      if (old < 0) missing = this.notLive('realloc', address, block);
       this.leave();
       if (inPlace) return address;
     } catch (error) {
-      return this.damaged('realloc', error);
+      return this.corrupted('realloc', error);
     }
-    if (old < 0) {
-      this.report('realloc', address);
-      return 0;
-    }
+    if (missing !== null) return missing;
     const moved = this.malloc(size);
     if (moved === 0) return 0;
     // Whole words: both blocks start at one and have room for it. `i32` is read behind the allocation, which has seen both blocks' pools.
@@ -165,18 +175,27 @@ export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator,
    * @param address - what an allocating call returned
    */
   free(address: Address): void {
-    if (address === 0) return;
+    const error = this.tryFree(address);
+    if (error !== null) this.wrong(error);
+  }
+
+  /**
+   * `free` that says why not.
+   * @param address - what an allocating call returned, or 0
+   * @returns null when the block is back; else what is wrong
+   */
+  tryFree(address: Address): AllocError | null {
+    if (address === 0) return null;
     const block = this.blockAt(address);
-    let released: boolean;
     try {
       this.enter();
-      released = block !== 0 && this.release(block);
+      const released = block !== 0 && this.release(block);
+      const error = released ? null : this.notLive('free', address, block);
       this.leave();
+      return error;
     } catch (error) {
-      this.damaged('free', error);
-      return;
+      return this.corrupted('free', error);
     }
-    if (!released) this.report('free', address);
   }
 
   /**
@@ -185,6 +204,15 @@ export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator,
    * @returns at least the size asked for; 0 for 0 and for an address that is not handed out, which goes to the error hook
    */
   usableSize(address: Address): number {
+    const answer = this.tryUsableSize(address);
+    return typeof answer === 'number' ? answer : this.wrong(answer);
+  }
+
+  /**
+   * `usableSize` that says why not.
+   * @returns bytes, or what is wrong
+   */
+  tryUsableSize(address: Address): number | AllocError {
     if (address === 0) return 0;
     const block = this.blockAt(address);
     let bytes = -1;
@@ -196,12 +224,10 @@ export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator,
         this.leave();
       }
       if (block !== 0) bytes = this.usable(block);
+      return bytes >= 0 ? bytes : this.notLive('usableSize', address, block);
     } catch (error) {
-      return this.damaged('usableSize', error);
+      return this.corrupted('usableSize', error);
     }
-    if (bytes >= 0) return bytes;
-    this.report('usableSize', address);
-    return 0;
   }
 
   // ── ArceOS's interface: explicit layouts, errors thrown ──
@@ -218,19 +244,28 @@ export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator,
     checkInteger('size', size);
     checkAlign('align', align);
     const block = this.blockAt(address);
-    let usable = -1;
+    let refused: AllocError | null = null;
     try {
       this.enter();
-      if (block !== 0) usable = this.usable(block);
-      const fits = usable >= size && address % align === 0;
-      const released = fits && this.release(block);
+      const usable = block === 0 ? -1 : this.usable(block);
+      if (usable < 0) refused = this.notLive('dealloc', address, block);
+      else if (usable < size || address % align !== 0) refused = wrongLayout(address, usable, size, align);
+      else this.release(block);
       this.leave();
-      if (released) return;
     } catch (error) {
       throw this.corrupted('dealloc', error);
     }
-    if (usable < 0) throw this.notAllocated('dealloc', address);
-    throw wrongLayout(address, usable, size, align);
+    if (refused !== null) throw refused;
+  }
+
+  /** @inheritDoc @shmalloc/allocator-api#ByteAllocator.allocLayout */
+  allocLayout({ size, align }: Layout): Address {
+    return this.alloc(size, align);
+  }
+
+  /** @inheritDoc @shmalloc/allocator-api#ByteAllocator.deallocLayout */
+  deallocLayout(address: Address, { size, align }: Layout): void {
+    this.dealloc(address, size, align);
   }
 
   /** @inheritDoc @shmalloc/allocator-api#BaseAllocator.init */
@@ -308,12 +343,17 @@ export abstract class LockedHeap extends GuardedHeap implements GlobalAllocator,
     return isWord(address) && (address & 7) === 0 ? address >>> 2 : noBlock(address);
   }
 
-  private report(operation: string, address: Address): void {
-    this.tell(this.notAllocated(operation, address));
+  /** Tells the error hook what is wrong with a call, which answers 0. */
+  private wrong(error: AllocError): 0 {
+    this.tell(error);
     this.tellNullWrite();
+    return 0;
   }
 
-  private notAllocated(operation: string, address: Address): AllocError {
+  /** What is wrong with an address at which no live block starts. */
+  private notLive(operation: string, address: Address, block: Word): AllocError {
+    if (block !== 0 && this.isFreeBlock(block))
+      return new AllocError('DoubleFree', `${operation}(${address}): the block is free already`);
     const overrun = this.debug ? ', or it was written past its end' : '';
     return new AllocError('NotAllocated', `${operation}(${address}): no such block is handed out${overrun}`);
   }

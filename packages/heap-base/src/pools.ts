@@ -49,7 +49,7 @@ export const BOUNDARY_TAG_STATE_WORDS = 4;
  * @param used - whether it is handed out
  * @public
  */
-export type BlockVisitor = (address: number, bytes: number, used: boolean) => void;
+export type WalkVisitor = (address: number, bytes: number, used: boolean) => void;
 
 /**
  * A heap over any number of pools.
@@ -134,7 +134,7 @@ export abstract class PoolHeap extends LockedHeap {
     const [first, end] = poolIn(from, to);
     if (end - first >= SMALLEST) return null;
     const range = `[${from * 4}, ${to * 4}) is too small for a pool of at least ${SMALLEST * 4} bytes`;
-    return new AllocError('InvalidParam', range);
+    return new AllocError('RegionTooSmall', range);
   }
 
   protected override addPool(from: Word, to: Word): AllocError | null {
@@ -306,7 +306,7 @@ export abstract class PoolHeap extends LockedHeap {
    * when there is any, is visited as a free block.
    * @throws AllocError `Corrupted` where the blocks do not lead on to a next one
    */
-  walk(visit: BlockVisitor): void {
+  walk(visit: WalkVisitor): void {
     this.locked(() => {
       const { i32 } = this;
       for (const pool of this.#list()) {
@@ -320,6 +320,20 @@ export abstract class PoolHeap extends LockedHeap {
         if (block < end) visit((block + 1) * 4, (this.topSize() - 1) * 4, false);
       }
     });
+  }
+
+  protected override walkLive(visit: (block: Word, bytes: number) => unknown): void {
+    for (const pool of this.#list()) {
+      const { i32 } = this;
+      const end = i32[pool + POOL_END];
+      let block = pool + FIRST_BLOCK;
+      for (let size = i32[block] & SIZE; size !== 0; size = i32[block] & SIZE) {
+        demand(size > 0 && block + size <= end, `the block at word ${block} has a size of ${size} words`);
+        const seal = this.debug ? 1 : 0;
+        if ((i32[block] & FREE) === 0 && visit(block + 1, (size - 1 - seal) * 4) === false) return;
+        block += size;
+      }
+    }
   }
 
   protected override checkAll(): void {

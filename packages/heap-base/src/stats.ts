@@ -1,24 +1,12 @@
-import type { LockKind } from './header.ts';
+import type { HeapStats } from '@shmalloc/allocator-api';
 
 /**
- * What `stats` tells.
+ * What `stats` tells of a heap behind a lock.
  * @public
  */
-export interface HeapStats {
-  readonly algorithm: string;
-  readonly lock: LockKind;
-  /** Bytes under management. */
-  readonly totalBytes: number;
-  /** Bytes in blocks that are handed out, headers and rounding included. */
-  readonly usedBytes: number;
-  readonly availableBytes: number;
-  /** Bytes of the region that were ever touched, the allocator's state included: what the system had to back with memory. */
-  readonly footprintBytes: number;
-  readonly pools: number;
-  /** Requests answered with 0. */
+export interface LockedHeapStats extends HeapStats {
   readonly failures: number;
-  /** Wrong frees that were reported. */
   readonly errors: number;
-  /** How often this thread, through this instance, has found the lock taken and had to wait. */
-  readonly lockWaits: number;
+  /** Stretches of memory that it manages. */
+  readonly pools: number;
 }

@@ -7,79 +7,29 @@
 
 import {
   AllocError,
+  type AttachOptions,
   checkChoice,
   checkOptions,
   type GlobalAllocator,
   type Handle,
-  type RegionOptions,
-  type SharedMemory,
+  type Heap,
+  type HeapAlgorithm,
+  type HeapOptions,
+  type LockKind,
 } from '@shmalloc/allocator-api';
 
 /**
- * What the kernel needs of an allocator: what every algorithm package of shmalloc offers.
+ * What a machine's allocator offers programs and the main thread: a heap of any algorithm, or a {@link KernelHeap}.
  * @public
  */
-export interface KernelAllocator extends GlobalAllocator {
-  /** The region it manages. */
-  readonly memory: SharedMemory;
-  /** What another thread attaches with. */
-  share(): Handle;
-  /** This thread is done with it. */
-  detach(): void;
-  /** Walks everything; throws with the first broken invariant. With `quiet` no other thread is at work. */
-  validate(options?: { readonly quiet?: boolean | undefined }): void;
-  /** Says where wrong frees go, and damage that a call finds, in this thread. */
-  registerError?(hook: (error: AllocError) => void): void;
-  /** Gives back what an algorithm has put off giving back; `force` all of it. Absent where nothing is put off. */
-  collect?(force?: boolean): void;
-  /** Figures about it; which ones is the algorithm's affair. */
-  stats(): object;
-  /** Bytes of the region that were ever touched, the allocator's own state included. Creates no garbage: it may be asked at every operation. */
-  footprintBytes(): number;
-}
-
-/**
- * What can stand around an allocator, by name.
- * @public
- */
-export const LOCK_KINDS = ['none', 'spin', 'mutex', 'outside'] as const;
-
-/**
- * How an allocator that more than one thread uses is guarded. `'none'` is for one thread, or for an algorithm that needs no lock; `'outside'` has
- * no lock either, and something else sees to it that one thread at a time is inside: a machine of one CPU.
- * @public
- */
-export type LockKind = (typeof LOCK_KINDS)[number];
-
-/**
- * What the kernel asks an allocator's class to make.
- * @public
- */
-export interface AllocatorOptions extends RegionOptions {
-  /** How threads keep out of each other's way; a lock-free algorithm ignores it. */
-  lock?: LockKind | undefined;
-  /** Detect every wrong free exactly. */
-  debug?: boolean | undefined;
-}
-
-/**
- * What the kernel says when it attaches.
- * @public
- */
-export interface AttachOptions {
-  /** `'outside'` for an allocator that was made with it. */
-  lock?: 'outside' | undefined;
-}
-
-/**
- * The static side of an algorithm's main class.
- * @public
- */
-export interface AllocatorClass {
-  create(options: AllocatorOptions): KernelAllocator;
-  /** With {@link AttachOptions}; declared with `never`, so that an algorithm may have others. */
-  attach(handle: Handle, options?: never): KernelAllocator;
-}
+export type KernelAllocator = GlobalAllocator &
+  Pick<
+    Heap,
+    'memory' | 'share' | 'detach' | 'validate' | 'registerError' | 'collect' | 'footprintBytes' | 'tryFree'
+  > & {
+    /** Figures about it. */
+    stats(): object;
+  };
 
 /**
  * One allocator of the registry.
@@ -97,8 +47,6 @@ export interface AllocatorEntry {
   readonly locks: readonly LockKind[];
   /** What `create` is given besides the region and the lock. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** What `create` calls the number of threads to be ready for, where it wants to know. */
-  readonly threadsOption?: string | undefined;
 }
 
 /**
@@ -108,7 +56,7 @@ export interface AllocatorEntry {
 export interface AllocatorModule {
   /** Absolute URL of an ES module. */
   readonly module: string | URL;
-  /** What the module calls the class; it has the static methods of {@link AllocatorClass}. */
+  /** What the module calls the class; it is a `HeapAlgorithm`. */
   readonly exportName: string;
   /** What makes it safe for several threads, the usual one first. Default `['spin', 'mutex']`; `['none']` for a lock-free algorithm. */
   readonly locks?: readonly LockKind[] | undefined;
@@ -132,37 +80,22 @@ export type AllocatorName =
 /** What can stand around a single-threaded algorithm when several threads share it. */
 const LOCKED: readonly LockKind[] = ['spin', 'mutex'];
 
-const basic = (policy: string): AllocatorEntry => ({
-  load: () => import('@shmalloc/basic'),
-  exportName: 'Basic',
-  locks: LOCKED,
-  options: { policy },
-});
+function entry(load: () => Promise<object>, exportName: string, locks = LOCKED): AllocatorEntry {
+  return { load, exportName, locks, options: {} };
+}
 
 /**
  * The registry: every allocator of shmalloc by name.
  * @public
  */
 export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
-  mimalloc: {
-    load: () => import('@shmalloc/mimalloc'),
-    exportName: 'MiMalloc',
-    locks: ['none'],
-    options: {},
-    threadsOption: 'maxThreads',
-  },
-  slab: {
-    load: () => import('@shmalloc/slab'),
-    exportName: 'Slab',
-    locks: LOCKED,
-    options: {},
-    threadsOption: 'maxCpus',
-  },
-  'basic-first': basic('first'),
-  'basic-best': basic('best'),
-  'basic-worst': basic('worst'),
-  tlsf: { load: () => import('@shmalloc/tlsf'), exportName: 'Tlsf', locks: LOCKED, options: {} },
-  buddy: { load: () => import('@shmalloc/buddy'), exportName: 'Buddy', locks: LOCKED, options: {} },
+  mimalloc: entry(() => import('@shmalloc/mimalloc'), 'MiMalloc', ['none']),
+  slab: entry(() => import('@shmalloc/slab'), 'Slab'),
+  'basic-first': entry(() => import('@shmalloc/basic'), 'BasicFirst'),
+  'basic-best': entry(() => import('@shmalloc/basic'), 'BasicBest'),
+  'basic-worst': entry(() => import('@shmalloc/basic'), 'BasicWorst'),
+  tlsf: entry(() => import('@shmalloc/tlsf'), 'Tlsf'),
+  buddy: entry(() => import('@shmalloc/buddy'), 'Buddy'),
 };
 
 /**
@@ -174,10 +107,10 @@ export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
  */
 export async function createAllocator(
   allocator: AllocatorName | AllocatorModule,
-  options: AllocatorOptions = {},
-): Promise<KernelAllocator> {
+  options: HeapOptions = {},
+): Promise<Heap> {
   const entry = entryOf(allocator);
-  return (await loadClass(entry)).create({ ...entry.options, ...options });
+  return (await loadAlgorithm(entry)).create({ ...entry.options, ...options });
 }
 
 /**
@@ -191,8 +124,8 @@ export async function attachAllocator(
   allocator: AllocatorName | AllocatorModule,
   handle: Handle,
   options: AttachOptions = {},
-): Promise<KernelAllocator> {
-  return (await loadClass(entryOf(allocator))).attach(handle, options as never);
+): Promise<Heap> {
+  return (await loadAlgorithm(entryOf(allocator))).attach(handle, options);
 }
 
 /** The part of the choice that a CPU needs, in a form that can be posted. */
@@ -238,13 +171,13 @@ export function entryOf(allocator: AllocatorName | AllocatorModule): AllocatorEn
   return ALLOCATORS[checkChoice('allocator', allocator, names)];
 }
 
-/** The class that an entry names. */
-export async function loadClass({ load, exportName }: AllocatorEntry): Promise<AllocatorClass> {
-  const found = ((await load()) as Record<string, Partial<AllocatorClass> | undefined>)[exportName];
+/** The algorithm that an entry names. */
+export async function loadAlgorithm({ load, exportName }: AllocatorEntry): Promise<HeapAlgorithm> {
+  const found = ((await load()) as Record<string, Partial<HeapAlgorithm> | undefined>)[exportName];
   if (typeof found?.create !== 'function' || typeof found.attach !== 'function')
     throw new AllocError(
       'InvalidParam',
-      `the allocator's module exports no class ${exportName} with create and attach`,
+      `the allocator's module exports no algorithm ${exportName} with create and attach`,
     );
-  return found as AllocatorClass;
+  return found as HeapAlgorithm;
 }

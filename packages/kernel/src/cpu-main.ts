@@ -71,7 +71,7 @@ async function attach({ allocator, handle, lock, full, cpu: id }: BootMessage): 
   };
   if (full === null) {
     const bare = await attachAllocator(allocator, handle, attachOptionsFor(lock));
-    bare.registerError?.((error) => {
+    bare.registerError((error) => {
       // Damage, a write through NULL included: nothing can be trusted any more. A wrong free is the program's affair here.
       if (error.code === 'Corrupted') fail(error);
       else globalThis.console.error(`${error.name} ${error.code}: ${error.message}`);

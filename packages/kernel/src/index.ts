@@ -6,17 +6,12 @@
 
 export {
   ALLOCATORS,
-  type AllocatorClass,
   type AllocatorEntry,
   type AllocatorModule,
   type AllocatorName,
-  type AllocatorOptions,
-  type AttachOptions,
   attachAllocator,
   createAllocator,
   type KernelAllocator,
-  LOCK_KINDS,
-  type LockKind,
 } from './allocators.ts';
 export {
   type Cpu,
@@ -68,7 +63,6 @@ export {
   PhysicalMemory,
   type PhysicalMemoryOptions,
   type PhysicalStats,
-  type PhysicalValidateOptions,
 } from './memory/physical-memory.ts';
 export { type BootOptions, MAX_CPUS, type PagedOptions } from './options.ts';
 export { type Advice, VmAccount, type VmAccountOptions, type VmStats } from './vm/vm-account.ts';

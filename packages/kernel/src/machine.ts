@@ -92,7 +92,7 @@ export class Machine {
     this.allocator = allocator;
     this.#plan = plan;
     this.#board = Board.create(plan.cpus, plan.consoleBytes, watchedWords(allocator.memory));
-    allocator.registerError?.((error) => this.#hear(error));
+    allocator.registerError((error) => this.#hear(error));
     this.#console = new ConsoleReader(this.#board, (cpu, line) => this.#emit(cpu, line));
     this.#workers = Array.from({ length: plan.cpus }, (_, cpu) => this.#startWorker(cpu));
     this.#watch = new BellWatch(this.#board, () => this.#attend());

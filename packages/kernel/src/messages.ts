@@ -4,8 +4,8 @@
  * CPU in an endless loop reads no messages.
  */
 
-import type { Handle } from '@shmalloc/allocator-api';
-import type { AllocatorModule, AllocatorName, LockKind } from './allocators.ts';
+import type { Handle, LockKind } from '@shmalloc/allocator-api';
+import type { AllocatorModule, AllocatorName } from './allocators.ts';
 import type { HeapChoice } from './heap/algorithms.ts';
 
 /** What a CPU needs to come up. */

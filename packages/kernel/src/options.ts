@@ -1,14 +1,16 @@
 /** What `boot` takes, and the checks of it. */
 
-import { AllocError, checkChoice, checkInteger, checkOptions, isPowerOfTwo } from '@shmalloc/allocator-api';
 import {
-  type AllocatorModule,
-  type AllocatorName,
-  type AllocatorOptions,
+  AllocError,
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  type HeapOptions,
+  isPowerOfTwo,
   LOCK_KINDS,
   type LockKind,
-  lockFor,
-} from './allocators.ts';
+} from '@shmalloc/allocator-api';
+import { type AllocatorModule, type AllocatorName, lockFor } from './allocators.ts';
 import { type HeapChoice, swapNames } from './heap/algorithms.ts';
 
 /**
@@ -35,7 +37,7 @@ export interface PagedOptions {
  * A machine to be. The region is given as everywhere in shmalloc: `bytes` of new memory, or (a part of) memory that exists.
  * @public
  */
-export interface BootOptions extends AllocatorOptions {
+export interface BootOptions extends Omit<HeapOptions, 'grow' | 'threads' | 'onError'> {
   /** How many CPUs, 1 … 64. Default 1. */
   cpus?: number | undefined;
   /** The allocator: a name of {@link ALLOCATORS}, or a module of your own. Default `'tlsf'`. */
@@ -67,7 +69,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export interface BootPlan {
   readonly cpus: number;
   readonly allocator: AllocatorName | AllocatorModule;
-  readonly allocatorOptions: AllocatorOptions;
+  readonly allocatorOptions: HeapOptions;
   /** Undefined for a machine without pages. */
   readonly full: { readonly frames: number | undefined; readonly choice: HeapChoice } | undefined;
   readonly onPrint: (cpu: number, line: string) => void;

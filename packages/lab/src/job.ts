@@ -1,7 +1,8 @@
 /** The job behind `run` and `replay`: every trace through every allocator and lock, one after the other, into one report. */
 
 import os from 'node:os';
-import type { AllocatorName, LockKind } from '@shmalloc/kernel';
+import type { LockKind } from '@shmalloc/allocator-api';
+import type { AllocatorName } from '@shmalloc/kernel';
 import { planReplay, type ReplayPlan, type Trace, traceInfo } from '@shmalloc/trace';
 import { median } from 'simple-statistics';
 import { describeMachine } from './machine.ts';

@@ -3,14 +3,26 @@
  * `@shmalloc/mimalloc/core` instead, and has the same without what is in this file.
  */
 
-import type { Address, Handle, ScalarType, ViewTypes } from '@shmalloc/allocator-api';
-import { checkInteger, MAX_BYTES } from '@shmalloc/allocator-api';
+import {
+  type Address,
+  type BlockVisitor,
+  checkInteger,
+  type Handle,
+  type Heap,
+  type LiveBlock,
+  liveBlocks,
+  MAX_BYTES,
+  type ScalarType,
+  type ValidateOptions,
+  type ViewTypes,
+  type VisitOptions,
+} from '@shmalloc/allocator-api';
 import type { Word } from './geometry.ts';
-import { type HeapOptions, MiHeapCore } from './heaps.ts';
+import { MiHeapCore, type MiHeapOptions } from './heaps.ts';
 import { inspectRegion, type Picture } from './inspect.ts';
 import { isPresent } from './memory.ts';
 import { MiMallocCore } from './mi-malloc.ts';
-import { type AttachOptions, open, openShared } from './open.ts';
+import { type MiAttachOptions, open, openShared } from './open.ts';
 import { checkAttach, type MiMallocOptions } from './options.ts';
 import { Scope } from './scope.ts';
 import { makeGuard } from './secure/guards.ts';
@@ -19,16 +31,16 @@ import { statsText } from './stats-text.ts';
 import { duplicate, textAt } from './strings.ts';
 import { namesOf } from './thread-table.ts';
 import { addressOfView, allocateAs } from './typed.ts';
-import { type ValidateOptions, validateHeap } from './validate.ts';
-import { type BlockVisitor, isLive, isOwned, visitLeft, visitLive } from './visit.ts';
+import { validateHeap } from './validate.ts';
+import { isLive, isOwned, visitAll, visitLeft, visitLive } from './visit.ts';
 
 /**
  * Which blocks {@link MiMalloc.visitBlocks} shows.
  * @public
  */
-export interface VisitOptions {
-  /** Only those of this heap. */
-  heap?: MiHeapCore | undefined;
+export interface MiVisitOptions extends VisitOptions {
+  /** Only those of this heap, which is the calling thread's. */
+  readonly heap?: MiHeapCore | undefined;
 }
 
 /**
@@ -79,19 +91,19 @@ export class MiHeap extends MiHeapCore {
  * ```
  * @public
  */
-export class MiMalloc extends MiMallocCore {
+export class MiMalloc extends MiMallocCore implements Heap {
   /** As {@link MiMallocCore.create}. */
   static override create(options: MiMallocOptions = {}): MiMalloc {
     return open(MiMalloc, options, makeGuard);
   }
 
   /** As {@link MiMallocCore.attach}. */
-  static override attach(handle: Handle, options: AttachOptions = {}): MiMalloc {
+  static override attach(handle: Handle, options: MiAttachOptions = {}): MiMalloc {
     return openShared(MiMalloc, handle, checkAttach(options), makeGuard);
   }
 
   /** As {@link MiMallocCore.heapNew}. */
-  override heapNew(options: HeapOptions = {}): MiHeap {
+  override heapNew(options: MiHeapOptions = {}): MiHeap {
     return super.heapNew(options) as MiHeap;
   }
 
@@ -160,15 +172,22 @@ export class MiMalloc extends MiMallocCore {
   // ── Looking at blocks ──
 
   /**
-   * Calls back for each live block of this thread's heaps, or of one. O(blocks).
-   * @param visitor - returns false to see no more; it may free the block that it is shown
-   * @param options - one heap
+   * Calls back for each live block of all threads, of one, or of one heap of this thread. This thread's are exact; so are those of threads that rest, or have
+   * ended; of threads at work, what they do meanwhile may be missed. O(slices + blocks).
+   * @param visitor - returns false to see no more; it may free a block that it is shown if that is this thread's, or no thread's
+   * @param options - which
    * @returns false when it did
    * @throws AllocError `InvalidParam` for a heap of another thread
    */
-  visitBlocks(visitor: BlockVisitor, { heap }: VisitOptions = {}): boolean {
+  visitBlocks(visitor: BlockVisitor, { heap, threadId }: MiVisitOptions = {}): boolean {
     this.refresh();
-    return visitLive(this, heap === undefined ? null : this.checkHeap(heap).heap, visitor);
+    if (heap !== undefined) return visitLive(this, this.checkHeap(heap).heap, visitor);
+    return visitAll(this, threadId === undefined ? undefined : checkInteger('threadId', threadId), visitor);
+  }
+
+  /** The live blocks of all threads, largest first. O(slices + blocks · log blocks). */
+  leaks(): LiveBlock[] {
+    return liveBlocks(this);
   }
 
   /**

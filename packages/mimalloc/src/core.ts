@@ -6,9 +6,9 @@
  */
 
 export type { MallocFamily, PosixMemalign } from './family.ts';
-export { type HeapOptions, MiHeapCore as MiHeap } from './heaps.ts';
+export { MiHeapCore as MiHeap, type MiHeapOptions } from './heaps.ts';
 export { MiMallocCore as MiMalloc } from './mi-malloc.ts';
-export type { AttachOptions, SlotHandle } from './open.ts';
+export type { MiAttachOptions } from './open.ts';
 export type { MiMallocOptions } from './options.ts';
 export { AccountingOs, type Os } from './os.ts';
 export type { DeferredFree } from './tld.ts';

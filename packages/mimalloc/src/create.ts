@@ -54,7 +54,7 @@ interface Plan {
 /** @param end - words: tables are laid for the chunks below */
 function planFor(memory: SharedMemory, settings: Settings, segmentShift: number, end: number): Plan {
   const geometry = geometryOf(segmentShift);
-  const slots = settings.maxThreads === BY_REGION ? slotsFor(memory.end - memory.start) : settings.maxThreads;
+  const slots = settings.threads === BY_REGION ? slotsFor(memory.end - memory.start) : settings.threads;
   const header = headerOf(memory);
   const root = header + HEADER_WORDS;
   const emptyPage = root + Math.max(LINE_WORDS, rootWords(geometry.chunkShift));
@@ -117,7 +117,7 @@ export function layOut(memory: SharedMemory, settings: Settings, maxWords: numbe
   // Refused before anything is written: the memory may be somebody's.
   if (memory.end < least) {
     throw new AllocError(
-      'InvalidParam',
+      'RegionTooSmall',
       `region [${memory.start}, ${memory.end}) is too small: mimalloc needs ${least - memory.start} bytes at least`,
     );
   }
@@ -206,7 +206,7 @@ export function slicesIn(tld: Tld, start: number, end: number, fresh: boolean): 
   // Every slice that the range touches: what is managed is managed in whole slices.
   if (fresh) checkNew(tld, Math.floor(start / slice) * (slice / 4), Math.ceil(end / slice) * (slice / 4));
   if (from >= to) {
-    throw new AllocError('InvalidParam', `[${start}, ${end}) holds no whole slice of ${slice} bytes`);
+    throw new AllocError('RegionTooSmall', `[${start}, ${end}) holds no whole slice of ${slice} bytes`);
   }
   return { from, to };
 }

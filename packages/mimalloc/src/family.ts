@@ -84,6 +84,13 @@ export abstract class MallocFamily implements GlobalAllocator {
    */
   abstract free(address: Address | ArrayBufferView): void;
 
+  /**
+   * `free` that says why not instead of reporting it.
+   * @param address - as for `free`
+   * @returns null when the block is back; else what is wrong with the address, and nothing has changed
+   */
+  abstract tryFree(address: Address | ArrayBufferView): AllocError | null;
+
   // ── Zeroed ──
 
   /**
@@ -128,6 +135,16 @@ export abstract class MallocFamily implements GlobalAllocator {
    * @returns the block, or 0, and then the old one is untouched. An address that is no block's is reported, and the answer is 0.
    */
   realloc(address: Address, size: number): Address {
+    return this.tld.answer(this.tryRealloc(address, size));
+  }
+
+  /**
+   * `realloc` that says why not.
+   * @param address - a block, or 0 to allocate one
+   * @param size - bytes
+   * @returns the block, 0 when there is no memory, or what is wrong with the address; then the old block is as it was
+   */
+  tryRealloc(address: Address, size: number): Address | AllocError {
     return reallocBlock(this.tld, this.heap, address, size);
   }
 
@@ -191,6 +208,15 @@ export abstract class MallocFamily implements GlobalAllocator {
    * @returns bytes, at least what was asked for; 0 for 0, and for an address that is no block's, which is reported
    */
   usableSize(address: Address): number {
+    return this.tld.answer(this.tryUsableSize(address));
+  }
+
+  /**
+   * `usableSize` that says why not.
+   * @param address - a block, or 0
+   * @returns bytes, or what is wrong with the address
+   */
+  tryUsableSize(address: Address): number | AllocError {
     return usableOf(this.tld, address);
   }
 
@@ -249,7 +275,7 @@ export abstract class MallocFamily implements GlobalAllocator {
   reallocAlignedAt(address: Address, size: number, align: number, offset: number): Address {
     const { tld, heap } = this;
     checkAlign('align', align);
-    return reallocBlock(tld, heap, address, size, align, checkOffset(offset), 'reallocAligned');
+    return tld.answer(reallocBlock(tld, heap, address, size, align, checkOffset(offset), 'reallocAligned'));
   }
 
   /** {@link MallocFamily.rezalloc} to a multiple of `align`. */

@@ -24,7 +24,7 @@ import { type Guard, refusal } from './guard.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { freeHuge, isHuge } from './huge-block.ts';
-import { blockAt, livePage, notAllocated } from './lookup.ts';
+import { blockAt, freedTwice, livePage } from './lookup.ts';
 import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from './page.ts';
 import { segmentAt } from './page-map.ts';
 import { reclaim } from './reclaim.ts';
@@ -120,16 +120,19 @@ function freeForeignGuarded(tld: Tld, page: Word, block: Word): void {
 }
 
 /**
- * Frees whatever an address turns out to be.
+ * Frees whatever an address turns out to be, or says why not.
  * @param address - what the program gave: an address, or a view of the block
- * @param operation - the public name of what it asked, for the report
+ * @param operation - the public name of what it asked, for the message
+ * @returns null when there is nothing to report
  * @throws TypeError or RangeError when it is no address
  */
-export function freeGeneric(tld: Tld, address: number | ArrayBufferView, operation = 'free'): void {
+export function freeGeneric(
+  tld: Tld,
+  address: number | ArrayBufferView,
+  operation: string,
+): AllocError | null {
   const at = typeof address === 'object' ? tld.addressOf(address) : checkInteger('address', address);
-  if (at === 0) return;
-  const error = freeChecked(tld, at, operation);
-  if (error !== null) tld.report(error);
+  return at === 0 ? null : freeChecked(tld, at, operation);
 }
 
 /**
@@ -144,7 +147,7 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
   // The page has gone since: another thread has freed this block at the same moment, the last one of it.
   if (block === 0) return refusal(tld, operation, address);
   if (tld.guard !== null) return freeGuarded(tld, tld.guard, page, block, address, operation);
-  return freeIn(tld, page, block) ? null : notAllocated(operation, address);
+  return freeIn(tld, page, block) ? null : freedTwice(operation, address);
 }
 
 /** Frees a block of a page, whoever has it; false when it was the last one to be freed there. */
@@ -193,7 +196,7 @@ function freeGuarded(
 ): AllocError | null {
   const error = guard.takeBack(tld, page, block, address, operation);
   if (error !== null) return error;
-  if (!freeIn(tld, page, block)) return notAllocated(operation, address);
+  if (!freeIn(tld, page, block)) return freedTwice(operation, address);
   guard.tell(tld);
   return null;
 }

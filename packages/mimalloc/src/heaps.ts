@@ -44,7 +44,7 @@ const TAG_MAX = 255;
  * What a heap is made with.
  * @public
  */
-export interface HeapOptions {
+export interface MiHeapOptions {
   /** A number of the program's choice, 0 … 255, that inspection and `visitBlocks` show. Default 0. */
   tag?: number | undefined;
   /** An exclusive arena, as `addArena` has returned it: the heap takes memory from there and from nowhere else. Default: the heap's common memory. */
@@ -52,7 +52,7 @@ export interface HeapOptions {
 }
 
 /** Fills in what was not said. */
-export function heapPlan(tld: Tld, { tag = 0, arena = 0 }: HeapOptions): HeapPlan {
+export function heapPlan(tld: Tld, { tag = 0, arena = 0 }: MiHeapOptions): HeapPlan {
   if (checkInteger('tag', tag) > TAG_MAX) {
     throw new AllocError('InvalidParam', `tag must lie between 0 and ${TAG_MAX}, got ${tag}`);
   }
@@ -138,6 +138,11 @@ export class MiHeapCore extends MallocFamily {
   /** As {@link MallocFamily.free}: any block, not only one of this heap. */
   free(address: Address | ArrayBufferView): void {
     this.tld.free(address);
+  }
+
+  /** As {@link MallocFamily.tryFree}: any block, not only one of this heap. */
+  tryFree(address: Address | ArrayBufferView): AllocError | null {
+    return this.tld.tryFree(address);
   }
 
   /**

@@ -63,3 +63,8 @@ export function livePage(tld: Tld, address: number): Word {
   }
   return page !== 0 && blockAt(tld, page, word) !== 0 && tld.i32[page + Page.used] !== 0 ? page : 0;
 }
+
+/** The error for a block that is free already. */
+export function freedTwice(operation: string, address: number): AllocError {
+  return new AllocError('DoubleFree', `${operation}(${address}): freed twice, the block is free already`);
+}

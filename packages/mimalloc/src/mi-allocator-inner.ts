@@ -11,11 +11,11 @@
  * finds. That only one is inside at a time is the business of what stands around it.
  */
 
-import type { Address, Handle } from '@shmalloc/allocator-api';
+import { type Address, type AllocError, checkHook, type Handle } from '@shmalloc/allocator-api';
 import type { MiAllocatorInner as Inner } from '@shmalloc/atomic-cell';
 import { MiMalloc } from './complete.ts';
 import { lookForMemory } from './malloc.ts';
-import { type AttachOptions, open, view } from './open.ts';
+import { type MiAttachOptions, open, view } from './open.ts';
 import { checkAttach, type MiMallocOptions } from './options.ts';
 import { makeGuard } from './secure/guards.ts';
 import { joinSlot } from './thread-table.ts';
@@ -50,10 +50,11 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
    * @param options - what this thread brings with it
    * @throws TypeError or AllocError `InvalidParam` when no such heap lies there
    */
-  static override attach(handle: Handle, options: AttachOptions = {}): MiAllocatorInner {
-    const { os, crossings } = checkAttach(options);
+  static override attach(handle: Handle, options: MiAttachOptions = {}): MiAllocatorInner {
+    const { os, crossings, onError } = checkAttach(options);
     const heap = view(MiAllocatorInner, handle, os, crossings, makeGuard);
     joinSlot(heap, 0);
+    if (onError !== undefined) heap.registerError(checkHook('onError', onError));
     return heap;
   }
 
@@ -63,10 +64,10 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
     return super.malloc(size);
   }
 
-  /** As {@link MiMallocCore.free}, likewise. */
-  override free(address: Address | ArrayBufferView): void {
+  /** As {@link MiMallocCore.tryFree}, likewise. */
+  override tryFree(address: Address | ArrayBufferView): AllocError | null {
     lookForMemory(this);
-    super.free(address);
+    return super.tryFree(address);
   }
 
   /** @internal */

@@ -10,12 +10,12 @@
 import {
   type Address,
   AllocError,
-  type ByteAllocator,
   checkAlign,
   checkInteger,
   checkRange,
-  type GlobalAllocator,
   type Handle,
+  type Layout,
+  type SlotHandle,
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import { abandonThread, reclaimAll } from './abandon.ts';
@@ -28,13 +28,13 @@ import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { inspectHeap, refusal } from './guard.ts';
 import { isGuest } from './guests.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
-import { type HeapOptions, heapPlan, MiHeapCore, makeHeap } from './heaps.ts';
+import { heapPlan, MiHeapCore, type MiHeapOptions, makeHeap } from './heaps.ts';
 import { threadOf } from './huge-block.ts';
 import { blockAt, livePage } from './lookup.ts';
 import { mallocGeneric } from './malloc.ts';
 import { addRange, announceMemory, presentBytes } from './memory.ts';
 import { lookAtNull } from './null-write.ts';
-import { type AttachOptions, open, openShared, type SlotHandle } from './open.ts';
+import { type MiAttachOptions, open, openShared } from './open.ts';
 import { checkAttach, type MiMallocOptions } from './options.ts';
 import { Page } from './page.ts';
 import { reapThread } from './reap.ts';
@@ -70,7 +70,10 @@ const SMALL = SMALL_SIZE_MAX;
  * ```
  * @public
  */
-export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator {
+export class MiMallocCore extends Tld {
+  /** The name in handles and on the command line. */
+  static readonly algorithm: string = ALGORITHM_NAME;
+
   /** The heaps of this thread that programs have made, by their records. */
   private readonly heaps: Map<Word, MiHeapCore> = new Map();
 
@@ -87,9 +90,9 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
    * Attaches the calling thread to a region that another has made.
    * @param handle - what `share` has returned there
    * @param options - what this thread brings with it
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one or, in secure mode, a damaged header, `NoMemory` when `maxThreads` are attached
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one or, in secure mode, a damaged header, `TooManyThreads` when `threads` are attached
    */
-  static attach(handle: Handle, options: AttachOptions = {}): MiMallocCore {
+  static attach(handle: Handle, options: MiAttachOptions = {}): MiMallocCore {
     return openShared(MiMallocCore, handle, checkAttach(options));
   }
 
@@ -115,8 +118,14 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     return 0;
   }
 
-  /** As {@link MallocFamily.free}: the fast path. */
+  /** As {@link MallocFamily.free}. */
   free(address: Address | ArrayBufferView): void {
+    const error = this.tryFree(address);
+    if (error !== null) this.report(error);
+  }
+
+  /** As {@link MallocFamily.tryFree}: the fast path. */
+  tryFree(address: Address | ArrayBufferView): AllocError | null {
     if (typeof address === 'number' && address >>> 0 === address && (address & 7) === 0) {
       const { i32 } = this;
       const block = address >>> 2;
@@ -137,17 +146,17 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
               if ((shape & RETIRE_BITS) !== 0) i32[page + SHAPE] = (shape & ~RETIRE_BITS) | this.retired;
               else settlePage(this, page);
             }
-            return;
+            return null;
           }
         } else if (owner === IN_FULL) {
           if (i32[page + LOCAL_FREE] !== block) {
             freeLocal(this, page, block);
-            return;
+            return null;
           }
-        } else if ((owner & LOOK_CLOSER) === 0 && freeAway(this, page, block)) return;
+        } else if ((owner & LOOK_CLOSER) === 0 && freeAway(this, page, block)) return null;
       }
     }
-    freeGeneric(this, address);
+    return freeGeneric(this, address, 'free');
   }
 
   // ── The explicit interface: whoever frees says what was allocated, and errors are thrown ──
@@ -182,6 +191,16 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     }
     const error = freeChecked(this, address, 'dealloc');
     if (error !== null) throw error;
+  }
+
+  /** `alloc` of a layout. */
+  allocLayout({ size, align }: Layout): Address {
+    return this.alloc(size, align);
+  }
+
+  /** `dealloc` of a layout. */
+  deallocLayout(address: Address, { size, align }: Layout): void {
+    this.dealloc(address, size, align);
   }
 
   /**
@@ -227,7 +246,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
     const first = Math.ceil(start / segment) * segment;
     const last = Math.floor(end / segment) * segment;
     if (first >= last) {
-      throw new AllocError('InvalidParam', `[${start}, ${end}) holds no whole segment of ${segment} bytes`);
+      throw new AllocError('RegionTooSmall', `[${start}, ${end}) holds no whole segment of ${segment} bytes`);
     }
     const { from, to } = slicesIn(this, first, last, true);
     const arena = Atomics.add(this.i32, this.header + Field.arenas, 1) + 1;
@@ -287,7 +306,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
    * @param options - a tag, an exclusive arena
    * @throws AllocError `NoMemory` when there is none for its record, `InvalidParam` for a wrong option
    */
-  heapNew(options: HeapOptions = {}): MiHeapCore {
+  heapNew(options: MiHeapOptions = {}): MiHeapCore {
     if (this.closed) this.refresh();
     const record = makeHeap(this, heapPlan(this, options));
     if (record === 0) throw new AllocError('NoMemory', 'no memory for another heap');
@@ -366,7 +385,7 @@ export class MiMallocCore extends Tld implements GlobalAllocator, ByteAllocator 
    * Reserves a slot for a thread that is to come: who attaches with this handle has the `threadId` that it names. So whoever starts a worker can
    * {@link MiMallocCore.reap} it however and whenever it ends. Lock-free; O(slots).
    * @returns what one thread attaches with, once
-   * @throws AllocError `NoMemory` when `maxThreads` are attached or expected
+   * @throws AllocError `TooManyThreads` when `threads` are attached or expected
    */
   shareSlot(): SlotHandle {
     if (this.closed) this.refresh();

@@ -9,11 +9,14 @@
 
 import {
   AllocError,
+  type AttachOptions,
+  checkHook,
   checkInteger,
   type Handle,
   openRegion,
   publishHeader,
   type SharedMemory,
+  type SlotHandle,
 } from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { addHome, forgetMemory, layOut } from './create.ts';
@@ -29,20 +32,11 @@ import type { Tld } from './tld.ts';
  * What an attaching thread brings with it.
  * @public
  */
-export interface AttachOptions {
+export interface MiAttachOptions extends AttachOptions {
   /** Who owns the memory, in this thread: what `create` was given in its own. Default: nobody; it is counted. */
   os?: Os | undefined;
   /** How this thread does what crosses threads: see {@link MiMallocOptions.crossings}. Default `'auto'`; threads need not choose alike. */
   crossings?: CrossingsChoice | Crossings | undefined;
-}
-
-/**
- * What one thread attaches with, which is expected under a name: see {@link MiMallocCore.shareSlot}.
- * @public
- */
-export interface SlotHandle extends Handle {
-  /** Who it will be. */
-  readonly threadId: number;
 }
 
 /** A class of heaps. */
@@ -66,6 +60,7 @@ export function open<T extends Tld>(
   const heap = new Class(memory, header, os, crossings);
   commitState(memory, header, os);
   heap.guard = guardFor(heap, maker);
+  if (options.onError !== undefined) heap.registerError(checkHook('onError', options.onError));
   claimSlot(heap);
   forgetMemory(heap, options.memory !== undefined);
   addHome(heap);
@@ -94,13 +89,14 @@ function mostWords(memory: SharedMemory, options: MiMallocOptions): number {
 export function openShared<T extends Tld>(
   Class: HeapClass<T>,
   handle: Handle,
-  { os, crossings }: AttachOptions,
+  { os, crossings, onError }: MiAttachOptions,
   maker: GuardMaker | null = null,
 ): T {
   const heap = view(Class, handle, os, crossings, maker);
   const { threadId } = handle as Partial<SlotHandle>;
   if (threadId === undefined) claimSlot(heap);
   else takeSeat(heap, checkInteger('threadId', threadId));
+  if (onError !== undefined) heap.registerError(checkHook('onError', onError));
   return heap;
 }
 

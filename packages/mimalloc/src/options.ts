@@ -2,7 +2,13 @@
  * What a heap can be told when it is made: in code, or by environment variables for what code does not say.
  */
 
-import { AllocError, checkInteger, checkOptions, type RegionOptions } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  checkInteger,
+  checkOptions,
+  type HeapOptions,
+  type RegionOptions,
+} from '@shmalloc/allocator-api';
 import type { Crossings, CrossingsChoice } from '@shmalloc/atomic-cell';
 import type { Os } from './os.ts';
 
@@ -10,7 +16,7 @@ import type { Os } from './os.ts';
  * Options of a heap. What is not given is taken from the environment variable beside it, and then from the default.
  * @public
  */
-export interface MiMallocOptions extends RegionOptions {
+export interface MiMallocOptions extends HeapOptions {
   /**
    * Secure mode (`SHMALLOC_SECURE`), 0 … 4, each with everything before it. 1: guarded header. 2: encoded free lists in random order. 3: double
    * frees, wrong frees and writes past a block's end are found at free. 4: freed memory is poisoned, and some blocks are sampled for guards
@@ -25,8 +31,8 @@ export interface MiMallocOptions extends RegionOptions {
   purgeResets?: boolean | undefined;
   /** Generic allocations for which the only page of a size is kept when it is empty (`SHMALLOC_RETIRE_CYCLES`), 0 … 31. Default 16. */
   retireCycles?: number | undefined;
-  /** Threads that can be attached at one time (`SHMALLOC_MAX_THREADS`), 1 … 1000. Default 8 to 64, by the region. */
-  maxThreads?: number | undefined;
+  /** Threads that can be attached at one time (`SHMALLOC_THREADS`), 1 … 1000. Default 8 to 64, by the region. */
+  threads?: number | undefined;
   /** Log2 of a segment's bytes (`SHMALLOC_SEGMENT_SHIFT`), 16 … 22. Default: 1/32 of the region, at most 22. */
   segmentShift?: number | undefined;
   /** Whether the heap may grow its memory up to `maxBytes` by itself (`SHMALLOC_GROW`). Default: when it has made the memory. */
@@ -49,9 +55,12 @@ export interface MiMallocOptions extends RegionOptions {
   os?: Os | undefined;
 }
 
+/** Options that are no settings of the heap: the region, what it stands on, what it has no use for. */
+type Unsettled = keyof RegionOptions | 'os' | 'crossings' | 'debug' | 'lock' | 'onError';
+
 /** All options of a heap but the region and the layer below. */
 export type Settings = Required<{
-  [K in Exclude<keyof MiMallocOptions, keyof RegionOptions | 'os' | 'crossings' | 'debug'>]: number;
+  [K in Exclude<keyof MiMallocOptions, Unsettled>]: number;
 }>;
 
 /** Stands for "depends on the region, or on the layer below". */
@@ -66,7 +75,7 @@ const RULES: Readonly<
   purgeDelay: [-1, 2 ** 30, BY_REGION],
   purgeResets: [0, 1, 0],
   retireCycles: [0, 31, 16],
-  maxThreads: [1, 1000, BY_REGION],
+  threads: [1, 1000, BY_REGION],
   segmentShift: [16, 22, BY_REGION],
   grow: [0, 1, BY_REGION],
   reclaimOnFree: [0, 1, 0],

@@ -3,7 +3,7 @@
  * behind it; otherwise by moving it.
  */
 
-import { type Address, checkInteger } from '@shmalloc/allocator-api';
+import { type Address, type AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { mallocAligned } from './aligned.ts';
 import { BIN_HUGE } from './bins.ts';
 import { freeGeneric } from './free.ts';
@@ -28,7 +28,7 @@ const FEW_WORDS = 64;
  * @param align - bytes; 1 for what `malloc` aligns to
  * @param offset - bytes; the address plus this is a multiple of `align`
  * @param operation - the public name, for the report
- * @returns the block's address, or 0, and then the old block is as it was
+ * @returns the block's address, or 0 when there is no memory, or what is wrong; then the old block is as it was
  */
 export function reallocBlock(
   tld: Tld,
@@ -38,16 +38,13 @@ export function reallocBlock(
   align = 1,
   offset = 0,
   operation = 'realloc',
-): Address {
+): Address | AllocError {
   checkInteger('size', size);
   let usable = 0;
   if (checkInteger('address', address) !== 0) {
     const page = livePage(tld, address);
     usable = page === 0 ? -1 : usableIn(tld, page, address);
-    if (usable < 0) {
-      tld.report(refusal(tld, operation, address));
-      return 0;
-    }
+    if (usable < 0) return refusal(tld, operation, address);
     const isAligned = (address + offset) % align === 0;
     if (isAligned && resizeInPlace(tld, page, address, usable, size, usable - (usable >>> 1))) return address;
   }
@@ -62,7 +59,8 @@ export function reallocBlock(
   // In secure mode something stands behind the new block's last byte.
   if (tld.guard !== null) tld.u8.copyWithin(moved, address, address + bytes);
   else copyWords(tld, address >>> 2, moved >>> 2, (bytes + 3) >>> 2);
-  freeGeneric(tld, address, operation);
+  const error = freeGeneric(tld, address, operation);
+  if (error !== null) tld.report(error);
   return moved;
 }
 

@@ -2,6 +2,7 @@
  * What a heap tells about itself in numbers: the header's words, the counters of all records added up, and a count of what there is.
  */
 
+import type { HeapStats, ThreadStats } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from './bins.ts';
 import { arenasOf } from './bounds.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
@@ -9,7 +10,7 @@ import { ALGORITHM_NAME, Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { threadOf } from './huge-block.ts';
 import { presentBytes } from './memory.ts';
-import { binOfPage, slicesOf } from './page.ts';
+import { binOfPage, Page, slicesOf } from './page.ts';
 import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT, Segment } from './segment.ts';
 import { Counter } from './stats.ts';
 import { slotAt } from './thread-table.ts';
@@ -53,17 +54,9 @@ export interface MiCounters {
  * What {@link MiMalloc.stats} tells.
  * @public
  */
-export interface MiStats {
-  /** `'mimalloc'`. */
-  readonly algorithm: string;
-  /** Bytes under management. */
-  readonly totalBytes: number;
-  /** Bytes in blocks that are handed out, rounding included. */
-  readonly usedBytes: number;
-  /** The difference. */
-  readonly availableBytes: number;
-  /** Bytes that ever had memory behind them at one time, the heap's own state included. */
-  readonly footprintBytes: number;
+export interface MiStats extends HeapStats {
+  readonly failures: number;
+  readonly errors: number;
   /** Bytes of address space: what is under management, and the heap's own state. */
   readonly reservedBytes: number;
   /** Bytes that have memory behind them. */
@@ -84,8 +77,6 @@ export interface MiStats {
   readonly freeSegments: number;
   /** How this thread does what crosses threads: `'wasm'` or `'js'`. */
   readonly crossings: 'wasm' | 'js';
-  /** Threads attached. */
-  readonly threads: number;
   /** Heaps of all threads, one for each thread included. */
   readonly heaps: number;
   /** Exclusive arenas. */
@@ -96,10 +87,6 @@ export interface MiStats {
   readonly purges: number;
   /** How much that was in all. */
   readonly purgedBytes: number;
-  /** Requests answered with 0. */
-  readonly failures: number;
-  /** Wrong calls that were reported. */
-  readonly errors: number;
   /** What happened since the region was made. */
   readonly counters: MiCounters;
 }
@@ -116,17 +103,32 @@ function countersOf(tld: Tld): MiCounters {
   return sums as unknown as MiCounters;
 }
 
-/** Threads and heaps. */
-function countOwners(tld: Tld): { threads: number; heaps: number } {
-  let threads = 0;
-  let heaps = 0;
+/** The threads that there are. `heldBytes` is what lies in their segments' slices in use. */
+function threadsOf(tld: Tld, held: ReadonlyMap<number, number>): ThreadStats[] {
+  const threads: ThreadStats[] = [];
   for (let slot = 0; slot < tld.slots; slot++) {
-    if (tld.i32[slotAt(tld, slot) + Heap.threadId] !== 0) threads++;
+    const record = slotAt(tld, slot);
+    const threadId = tld.i32[record + Heap.threadId];
+    if (threadId === 0) continue;
+    threads.push({
+      threadId,
+      lockWaits: 0,
+      // Not counted: a foreign free is one exchange, and a count would be a second.
+      remoteFrees: null,
+      heldBytes: held.get(threadId) ?? 0,
+      failures: tld.i32[record + Heap.counters + Counter.failures] >>> 0,
+    });
   }
+  return threads;
+}
+
+/** Heaps of all threads. */
+function countHeaps(tld: Tld): number {
+  let heaps = 0;
   forEachRecord(tld, (heap) => {
     if (tld.i32[heap + Heap.threadId] !== 0) heaps++;
   });
-  return { threads, heaps };
+  return heaps;
 }
 
 /**
@@ -149,8 +151,10 @@ function countMemory(tld: Tld): {
   segments: number;
   abandonedSegments: number;
   freeSegments: number;
+  held: Map<number, number>;
 } {
   const found = { pages: 0, large: 0, huge: 0, segments: 0, abandonedSegments: 0, freeSegments: 0 };
+  const held = new Map<number, number>();
   forEachSegment(tld, (segment) => {
     const owner = tld.i32[segment + Segment.threadId];
     if (owner === FREE_SEGMENT) {
@@ -163,10 +167,14 @@ function countMemory(tld: Tld): {
       const kind = kindOf(tld, page);
       if (owner === HUGE_SEGMENT && threadOf(tld, page) === 0) found.abandonedSegments++;
       found.pages++;
+      const bytes =
+        kind === 'huge' ? tld.i32[page + Page.blockWords] * 4 : slicesOf(tld, page) << (tld.sliceShift + 2);
+      const thread = threadOf(tld, page);
+      held.set(thread, (held.get(thread) ?? 0) + bytes);
       if (kind === 'large' || kind === 'huge') found[kind]++;
     });
   });
-  return found;
+  return { ...found, held };
 }
 
 /** All of it. O(pages). */
@@ -178,8 +186,10 @@ export function statsOf(tld: Tld): MiStats {
   const used = usedBytes(tld);
   const totalBytes = Math.max(presentBytes(tld), used);
   const counters = countersOf(tld);
+  const { held, ...memory } = countMemory(tld);
   return {
     algorithm: ALGORITHM_NAME,
+    lock: 'none',
     totalBytes,
     usedBytes: used,
     availableBytes: totalBytes - used,
@@ -187,8 +197,9 @@ export function statsOf(tld: Tld): MiStats {
     reservedBytes: totalBytes + (field('end') - header) * 4,
     committedBytes: field('committed') * OS_PAGE_BYTES,
     peakCommittedBytes: field('peak') * OS_PAGE_BYTES,
-    ...countMemory(tld),
-    ...countOwners(tld),
+    ...memory,
+    threads: threadsOf(tld, held),
+    heaps: countHeaps(tld),
     crossings: tld.crossings.kind,
     arenas: arenasOf(tld),
     secure: field('secure'),

@@ -72,7 +72,7 @@ export function statsText(stats: MiStats): string {
     row('failures', { total: counters.failures }),
     row('collections', { total: counters.collections }),
     row('errors', { total: stats.errors }),
-    row('threads', { current: stats.threads }),
+    row('threads', { current: stats.threads.length }),
     row('heaps', { current: stats.heaps }),
     row('arenas', { current: stats.arenas }),
     row('secure', { current: stats.secure, unit: 'level' }),

@@ -30,7 +30,7 @@ export function slotAt(tld: Tld, slot: number): Word {
 
 /**
  * Claims a free slot for the calling thread. Lock-free; O(slots).
- * @throws AllocError `NoMemory` when all are taken
+ * @throws AllocError `TooManyThreads` when all are taken
  */
 export function claimSlot(tld: Tld): void {
   enterSlot(tld, takeSlot(tld));
@@ -86,8 +86,8 @@ function takeSlot(tld: Tld): Word {
     return heap;
   }
   throw new AllocError(
-    'NoMemory',
-    `all ${slots} threads that this heap has slots for are attached: see maxThreads`,
+    'TooManyThreads',
+    `all ${slots} threads that this heap has slots for are attached: see threads`,
   );
 }
 

@@ -5,7 +5,13 @@
  * The functions of this package take a `Tld` first, as mimalloc's C functions take theirs. {@link MiMalloc} is one.
  */
 
-import { type Address, AllocError, checkInteger, type SharedMemory } from '@shmalloc/allocator-api';
+import {
+  type Address,
+  AllocError,
+  checkInteger,
+  type ErrorHook,
+  type SharedMemory,
+} from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
 import { MallocFamily } from './family.ts';
 import { geometryOf, type Word } from './geometry.ts';
@@ -19,7 +25,7 @@ import { rootWords } from './page-map.ts';
 const LINE_WORDS = 16;
 /** What SHAPE has room for. */
 const MAX_RETIRE_CYCLES = 31;
-/** See `maxThreads`. */
+/** See `threads`. */
 const MAX_SLOTS = 1000;
 
 /** Views of a thread that has detached. */
@@ -149,7 +155,7 @@ export abstract class Tld extends MallocFamily {
   private readonly lostLists: number[];
   /** The kinds of damage that were reported. */
   private readonly damaged: Set<string>;
-  private onError: (error: AllocError) => void;
+  private onError: ErrorHook;
   private onOutput: (text: string) => void;
 
   /** @internal */
@@ -232,7 +238,7 @@ export abstract class Tld extends MallocFamily {
    * @param hook - called when the heap is consistent, so it may use it
    * @public
    */
-  registerError(hook: (error: AllocError) => void): void {
+  registerError(hook: ErrorHook): void {
     this.onError = hook;
   }
 
@@ -275,6 +281,16 @@ export abstract class Tld extends MallocFamily {
   }
 
   /**
+   * The answer of a call that may have been wrong: then it is reported, and the answer is 0.
+   * @internal
+   */
+  answer(found: number | AllocError): number {
+    if (typeof found === 'number') return found;
+    this.report(found);
+    return 0;
+  }
+
+  /**
    * Reports that something in the region cannot have been written by the allocator. Each kind of sentence once, so that a damaged word which every call
    * meets does not flood the program. The caller ends what it was doing: nothing that it read before counts any more, since the hook may have used the heap.
    * @param sentence - what is wrong, with the address
@@ -303,7 +319,7 @@ export abstract class Tld extends MallocFamily {
   tellLostLists(): void {
     // One after the other: the hook may use the heap, and so come here.
     for (let address = this.lostLists.shift(); address !== undefined; address = this.lostLists.shift())
-      this.report(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
+      this.report(new AllocError('DoubleFree', `free: a block of the page at ${address} was freed twice`));
   }
 
   /**

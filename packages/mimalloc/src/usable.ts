@@ -2,7 +2,7 @@
  * How large blocks are.
  */
 
-import { checkInteger } from '@shmalloc/allocator-api';
+import { type AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { BIN_WORDS, binOf } from './bins.ts';
 import { OS_PAGE_BYTES, type Word } from './geometry.ts';
 import { refusal } from './guard.ts';
@@ -26,15 +26,13 @@ export function usableAt(tld: Tld, address: number): number {
 
 /**
  * The same for programs.
- * @returns 0 for 0, and for an address that is reported as not handed out
+ * @returns 0 for 0; what is wrong with an address that is not handed out
  */
-export function usableOf(tld: Tld, address: number): number {
+export function usableOf(tld: Tld, address: number): number | AllocError {
   checkInteger('address', address);
   if (address === 0) return 0;
   const bytes = usableAt(tld, address);
-  if (bytes >= 0) return bytes;
-  tld.report(refusal(tld, 'usableSize', address));
-  return 0;
+  return bytes < 0 ? refusal(tld, 'usableSize', address) : bytes;
 }
 
 /** Bytes that may be used in a block for this request: with padding behind it, no more than was asked for. */

@@ -13,6 +13,7 @@
  * holds between any two of its stores.
  */
 
+import type { ValidateOptions } from '@shmalloc/allocator-api';
 import { BIN_COUNT, BIN_DIRECT_FIRST, BIN_FULL, BIN_WORDS, DIRECT_COUNT } from './bins.ts';
 import { highChunk, isPage, isSegment, lowChunk, mostSegments, tableOf } from './bounds.ts';
 import { demand } from './demand.ts';
@@ -29,18 +30,6 @@ import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 import { validateSegment } from './validate-segment.ts';
 import { forEachHeap, forEachRecord, forEachSegment } from './walk.ts';
-
-/**
- * How {@link MiMalloc.validate} looks.
- * @public
- */
-export interface ValidateOptions {
-  /**
-   * Whether no other thread is inside a call, nor has ended inside one without being reaped. Then everything is checked strictly, of all threads. Default false:
-   * others may be at work.
-   */
-  quiet?: boolean | undefined;
-}
 
 /** The list of a thread's segments with free slices, link by link. */
 function listedSegments(tld: Tld, heap: Word, listed: Set<Word>): void {

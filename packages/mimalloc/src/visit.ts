@@ -2,7 +2,7 @@
  * Visiting the blocks that are in use: what is on none of its page's lists (`free-map.ts`), of this thread's heaps, of one of them, or of threads that have gone.
  */
 
-import { type Address, checkInteger } from '@shmalloc/allocator-api';
+import { type Address, type BlockVisitor, checkInteger } from '@shmalloc/allocator-api';
 import { findSegment } from './arena.ts';
 import { collectAllDelayed } from './delayed.ts';
 import { freeMap } from './free-map.ts';
@@ -16,20 +16,11 @@ import { Chunk } from './page-map.ts';
 import { forEachPage } from './queue.ts';
 import { ABANDONED_SEGMENT } from './segment.ts';
 import { letGo, takeOver } from './take-over.ts';
+import { namesOf } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 import { usableAt } from './usable.ts';
+import { visitOthers } from './visit-others.ts';
 import { forEachHeap, forEachPageIn } from './walk.ts';
-
-/**
- * Called with a live block.
- * @param address - the block. One that `mallocAlignedAt` has handed out may start before the address that the program got; from level 3 of secure mode on it
- *   is that address.
- * @param size - bytes that may be used from there
- * @param tag - of the heap that it is from
- * @returns false to see no more
- * @public
- */
-export type BlockVisitor = (address: Address, size: number, tag: number) => unknown;
 
 /** The live blocks of a page of this thread, or of a huge block's page. */
 function liveBlocks(tld: Tld, page: Word): Word[] {
@@ -91,7 +82,7 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
       const guest = isGuest(tld, page, block);
       if (guest && heap !== null) continue;
       const address = handedOut(tld, block, bytes);
-      if (visitor(address, usableAt(tld, address), guest ? 0 : tag) === false) return false;
+      if (visitor(address, usableAt(tld, address), guest ? 0 : tag, tld.threadId) === false) return false;
     }
   }
   return true;
@@ -104,24 +95,45 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
  */
 export function visitLeft(tld: Tld, visitor: BlockVisitor): boolean {
   collectAllDelayed(tld);
-  return visitAdoptable(tld, visitor) && visitHugeLeft(tld, visitor);
+  return visitAdoptable(tld, visitor) && visitHugeOf(tld, 0, visitor);
 }
 
-/** The huge blocks of threads that have gone. */
-function visitHugeLeft(tld: Tld, visitor: BlockVisitor): boolean {
+/** The huge blocks of one thread, 0 for those of threads that have gone. */
+function visitHugeOf(tld: Tld, name: number, visitor: BlockVisitor): boolean {
   const pages: Word[] = [];
   forEachHuge(tld, (page) => {
-    if (threadOf(tld, page) === 0) pages.push(page);
+    if (threadOf(tld, page) === name) pages.push(page);
   });
   return pages.every((page) => {
     // Freed since, and perhaps another's.
-    if (tld.i32[page + Page.blockWords] === 0 || threadOf(tld, page) !== 0) return true;
+    if (tld.i32[page + Page.blockWords] === 0 || threadOf(tld, page) !== name) return true;
     const bytes = tld.i32[page + Page.blockWords] * 4;
+    const tag = name === 0 ? 0 : (tld.i32[tld.i32[page + Page.xheap] + Heap.tag] ?? 0);
     return liveBlocks(tld, page).every((block) => {
       const address = handedOut(tld, block, bytes);
-      return visitor(address, usableAt(tld, address), 0) !== false;
+      return visitor(address, usableAt(tld, address), tag, name) !== false;
     });
   });
+}
+
+/**
+ * Calls back for each live block of all threads, or of one: this thread's, then those that no thread has, then those of others.
+ * @param name - of the thread; 0 for blocks of no thread, undefined for all
+ * @returns false when the visitor has had enough
+ */
+export function visitAll(tld: Tld, name: number | undefined, visitor: BlockVisitor): boolean {
+  const wants = (other: number): boolean => name === undefined || name === other;
+  if (wants(tld.threadId) && !visitLive(tld, null, visitor)) return false;
+  if (wants(0) && !visitLeft(tld, visitor)) return false;
+  if (name === 0 || name === tld.threadId) return true;
+  const show = (block: Word, bytes: number, tag: number, owner: number): boolean => {
+    const address = handedOut(tld, block, bytes);
+    return visitor(address, usableAt(tld, address), tag, owner) !== false;
+  };
+  if (!visitOthers(tld, name ?? 0, show)) return false;
+  return namesOf(tld).every(
+    (other) => other === tld.threadId || !wants(other) || visitHugeOf(tld, other, visitor),
+  );
 }
 
 function visitAdoptable(tld: Tld, visitor: BlockVisitor): boolean {
@@ -135,7 +147,7 @@ function visitAdoptable(tld: Tld, visitor: BlockVisitor): boolean {
           const bytes = tld.i32[page + Page.blockWords] * 4;
           return liveBlocks(tld, page).some((block) => {
             const address = handedOut(tld, block, bytes);
-            return visitor(address, usableAt(tld, address), 0) === false;
+            return visitor(address, usableAt(tld, address), 0, 0) === false;
           });
         });
       } finally {

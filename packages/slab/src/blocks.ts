@@ -104,7 +104,7 @@ export function collectRemote(slab: SlabCore, page: Word): void {
     }
     if (++count > used) {
       const address = (startOf(slab, page) << 2) >>> 0;
-      slab.note(new AllocError('NotAllocated', `free: a block of the page at ${address} was freed twice`));
+      slab.note(new AllocError('DoubleFree', `free: a block of the page at ${address} was freed twice`));
       return;
     }
     last = node;

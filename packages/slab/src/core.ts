@@ -9,12 +9,18 @@
  * **Errors.** What is found in the middle of an operation is noted, and told to the hook when the operation is over: the hook may use the heap.
  */
 
-import { AllocError, type SharedMemory, takeNullWrite } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  type ErrorHook,
+  type LockKind,
+  type SharedMemory,
+  takeNullWrite,
+} from '@shmalloc/allocator-api';
 import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
 import { Counter, Cpu, canHold, slotOf } from './cpu.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
-import { type LockKind, PageLock, Taken } from './page-lock.ts';
+import { PageLock, Taken } from './page-lock.ts';
 import { type Plan, readLock } from './plan.ts';
 
 /** Looks at a length that is not yet what it must be. One is enough; a word that was written over costs as many. */
@@ -86,7 +92,7 @@ export abstract class SlabCore {
    */
   noted: AllocError[] | null;
   private readonly pageLock: PageLock;
-  private onError: (error: AllocError) => void;
+  private onError: ErrorHook;
 
   /** @internal */
   constructor(memory: SharedMemory, plan: Plan, cpu: Word) {
@@ -122,7 +128,7 @@ export abstract class SlabCore {
    * Says where wrong calls go, in this thread. The default prints them.
    * @param hook - called when the heap is consistent and the lock open, so it may use the heap
    */
-  registerError(hook: (error: AllocError) => void): void {
+  registerError(hook: ErrorHook): void {
     this.onError = hook;
   }
 

@@ -97,7 +97,7 @@ export function recordOf({ plan }: Pick<SlabCore, 'plan'>, slot: number): Word {
 
 /**
  * Claims a free record for a thread that comes, or is expected.
- * @throws AllocError `NoMemory` when all are taken
+ * @throws AllocError `TooManyThreads` when all are taken
  */
 export function claimRecord({ i32 }: SharedMemory, plan: Plan): Word {
   const { slots, header } = plan;
@@ -114,8 +114,8 @@ export function claimRecord({ i32 }: SharedMemory, plan: Plan): Word {
     return cpu;
   }
   throw new AllocError(
-    'NoMemory',
-    `all ${slots} CPUs that this heap has slots for are attached: see maxCpus; a thread that attaches again and again has to detach`,
+    'TooManyThreads',
+    `all ${slots} CPUs that this heap has slots for are attached: see threads; a thread that attaches again and again has to detach`,
   );
 }
 

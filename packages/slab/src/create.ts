@@ -7,35 +7,36 @@
 import {
   AllocError,
   checkChoice,
+  checkFlag,
   checkInteger,
   checkOptions,
+  type HeapOptions,
+  LOCK_KINDS,
   openRegion,
-  type RegionOptions,
   type SharedMemory,
   writeIdentity,
 } from '@shmalloc/allocator-api';
 import { MAX_SLOTS } from './cpu.ts';
 import { CHUNK_BITS, pageShiftFor, SIZE_CLASSES, shiftOfPage } from './geometry.ts';
 import { Field, headerOf, KIND } from './header.ts';
-import { LOCK_KINDS, type LockKind } from './page-lock.ts';
 import { type Plan, planFields, planOf } from './plan.ts';
 
 /**
  * Where the region comes from, and how it is run.
  * @public
  */
-export interface SlabOptions extends RegionOptions {
+export interface SlabOptions extends HeapOptions {
   /**
    * What stands around the page list; blocks need none. `'none'` is for one thread, and `share` refuses then; `'outside'` says that something else guards
    * this heap. Default `'spin'`.
    */
-  lock?: LockKind | undefined;
+  lock?: HeapOptions['lock'];
   /**
    * Detect every wrong free, every write past a block's end and into a freed block, for 24 bytes a block and some of the speed. Default false.
    */
   debug?: boolean | undefined;
   /** CPUs (threads) that can be attached at one time, 1 … 1000. Default 8 to 64, by the region. */
-  maxCpus?: number | undefined;
+  threads?: number | undefined;
   /** Bytes of a page: 8, 16, 32 or 64 KiB. Default 64 KiB; less in a region below 8 MiB, a 128th of it. */
   pageBytes?: number | undefined;
 }
@@ -47,8 +48,8 @@ function slotsFor(bytes: number): number {
 }
 
 function checkSlots(value: number): number {
-  if (checkInteger('maxCpus', value) >= 1 && value <= MAX_SLOTS) return value;
-  throw new AllocError('InvalidParam', `maxCpus must lie between 1 and ${MAX_SLOTS}, got ${value}`);
+  if (checkInteger('threads', value) >= 1 && value <= MAX_SLOTS) return value;
+  throw new AllocError('InvalidParam', `threads must lie between 1 and ${MAX_SLOTS}, got ${value}`);
 }
 
 /** A region that is laid out, but for its magic and its pages. */
@@ -59,20 +60,19 @@ export interface LaidOut {
 
 /**
  * Writes the header, the root and an empty CPU table; the magic is for later.
- * @throws TypeError, RangeError or AllocError, naming the option; `InvalidParam` when the region is too small
+ * @throws TypeError, RangeError or AllocError, naming the option; `RegionTooSmall`
  */
 export function layOut(options: SlabOptions): LaidOut {
-  checkOptions(options, ['maxCpus', 'pageBytes']);
+  checkOptions(options, ['pageBytes']);
   const lock = LOCK_KINDS.indexOf(checkChoice('lock', options.lock ?? 'spin', LOCK_KINDS));
-  const { debug = false } = options;
-  if (typeof debug !== 'boolean') throw new TypeError(`debug must be true or false, got ${String(debug)}`);
+  const debug = checkFlag('debug', options.debug ?? false);
   const wanted =
     options.pageBytes === undefined ? 0 : shiftOfPage(checkInteger('pageBytes', options.pageBytes));
-  const maxCpus = options.maxCpus === undefined ? 0 : checkSlots(options.maxCpus);
+  const threads = options.threads === undefined ? 0 : checkSlots(options.threads);
   const memory = openRegion(options);
   const bytes = memory.end - memory.start;
   const pageBits = wanted === 0 ? pageShiftFor(bytes) : wanted;
-  const slots = maxCpus === 0 ? slotsFor(bytes) : maxCpus;
+  const slots = threads === 0 ? slotsFor(bytes) : threads;
   const chunkShift = pageBits - 2 + CHUNK_BITS;
   const header = headerOf(memory);
   const firstChunk = header >>> chunkShift;
@@ -80,11 +80,11 @@ export function layOut(options: SlabOptions): LaidOut {
   const plan = planOf({ header, pageBits, slots, firstChunk, chunks });
   const { cpus, end } = plan;
   const page = 2 ** pageBits;
-  // Refused before anything is written: the memory may be somebody's.
+  // Refused before anything is written: the memory may be in use.
   const least = (Math.ceil((end * 4) / page) + 1) * page;
   if (memory.end < least) {
     throw new AllocError(
-      'InvalidParam',
+      'RegionTooSmall',
       `region [${memory.start}, ${memory.end}) is too small: slab needs ${least - memory.start} bytes at least`,
     );
   }

@@ -179,11 +179,12 @@ export function takeBack(slab: SlabCore, payload: Payload, address: number, oper
   // Acquire and release: pairs with itself in another CPU, and with the store in `handOut`.
   const found = Atomics.compareExchange(i32, node + STATE, live, freedSeal(node));
   if (found !== live) {
-    const what =
-      found === freedSeal(node)
-        ? `freed twice, by cpu ${i32[node + CPU]} and now by cpu ${cpuId}`
-        : `no such block is handed out, or it was written far past its end; cpu ${cpuId}`;
-    return { taken: false, error: new AllocError('NotAllocated', `${operation}(${address}): ${what}`) };
+    const twice = found === freedSeal(node);
+    const what = twice
+      ? `freed twice, by cpu ${i32[node + CPU]} and now by cpu ${cpuId}`
+      : `no such block is handed out, or it was written far past its end; cpu ${cpuId}`;
+    const code = twice ? 'DoubleFree' : 'NotAllocated';
+    return { taken: false, error: new AllocError(code, `${operation}(${address}): ${what}`) };
   }
   const error = writtenPastEnd(slab, payload, operation);
   i32[node + CPU] = cpuId;

@@ -168,15 +168,20 @@ export function notAllocated(operation: string, address: number): AllocError {
   return new AllocError('NotAllocated', `${operation}(${address}): no such block is handed out`);
 }
 
+/** The error for a block that is free already. */
+function freedTwice(operation: string, address: number): AllocError {
+  return new AllocError('DoubleFree', `${operation}(${address}): the block is free already`);
+}
+
 /**
- * Frees whatever an address turns out to be.
+ * Frees whatever an address turns out to be, or says why not.
  * @throws TypeError or RangeError when it is no address
  */
-export function freeSlow(slab: SlabCore, address: number): void {
-  if (checkInteger('address', address) === 0) return;
+export function freeSlow(slab: SlabCore, address: number): AllocError | null {
+  if (checkInteger('address', address) === 0) return null;
   const error = freeChecked(slab, address, 'free');
-  if (error !== null) slab.noteWrong(error);
   slab.tell();
+  return error;
 }
 
 /**
@@ -208,7 +213,7 @@ export function freeSmall(slab: SlabCore, page: Word, address: number, operation
     const back = takeBack(slab, payloadOf(slab, page, node), address, operation);
     if (!back.taken) return back.error;
     error = back.error;
-  } else if (slab.i32[page + Page.free] === node) return notAllocated(operation, address);
+  } else if (slab.i32[page + Page.free] === node) return freedTwice(operation, address);
   if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
   else freeForeign(slab, page, node);
   if (error !== null) slab.note(error);

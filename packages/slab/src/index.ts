@@ -8,8 +8,6 @@ export { type CacheHandle, type CacheOptions, type Constructor, ObjectCache } fr
 export type { SlabCore } from './core.ts';
 export type { SlabOptions } from './create.ts';
 export type { Word } from './geometry.ts';
-export { LOCK_KINDS, type LockKind } from './page-lock.ts';
 export type { Shape } from './shape.ts';
-export type { AttachOptions, SlotHandle, ValidateOptions } from './share.ts';
 export { Slab } from './slab.ts';
 export type { CpuStats, SlabStats } from './stats.ts';

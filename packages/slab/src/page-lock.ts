@@ -13,22 +13,9 @@
  * A word that is the name of no thread that can hold the lock was written by a program, not by a thread: it is replaced, and waited for no longer.
  */
 
-import type { SharedMemory } from '@shmalloc/allocator-api';
+import type { LockKind, SharedMemory } from '@shmalloc/allocator-api';
 import { backOff, MAY_BLOCK } from '@shmalloc/atomic-cell';
 import type { Word } from './geometry.ts';
-
-/**
- * What can stand around the page list; the position is what the header records.
- * @public
- */
-export const LOCK_KINDS = ['none', 'spin', 'mutex', 'outside'] as const;
-
-/**
- * What stands around the page list: nothing, for one thread; a lock that waits by looking again; one that waits by sleeping; or something outside that
- * lets one thread at a time use the heap, and then nothing here.
- * @public
- */
-export type LockKind = (typeof LOCK_KINDS)[number];
 
 const OPEN = 0;
 const SLEEPERS = 1;

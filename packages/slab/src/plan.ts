@@ -11,11 +11,10 @@
  * none astray that is there, and keeps others from attaching; `validate` names it.
  */
 
-import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { AllocError, LOCK_KINDS, type LockKind, type SharedMemory } from '@shmalloc/allocator-api';
 import { CPU_WORDS, MAX_SLOTS } from './cpu.ts';
 import { CHUNK_BITS, checkPageShift, TABLE_WORDS, type Word } from './geometry.ts';
 import { Field, HEADER_WORDS } from './header.ts';
-import { LOCK_KINDS, type LockKind } from './page-lock.ts';
 
 /** What a region is made of. */
 export interface PlanChoice {

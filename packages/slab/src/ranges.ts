@@ -71,7 +71,7 @@ function checkRange(slab: SlabCore, start: number, end: number, fresh: boolean):
   }
   const range = pagesIn(slab, start, end);
   if (range.first + stateNeeds(slab, range, !fresh) >= range.end) {
-    throw new AllocError('InvalidParam', `[${start}, ${end}) holds no whole page of ${bytes} bytes`);
+    throw new AllocError('RegionTooSmall', `[${start}, ${end}) holds no whole page of ${bytes} bytes`);
   }
   return range;
 }

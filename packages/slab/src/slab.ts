@@ -11,17 +11,27 @@
 import {
   type Address,
   AllocError,
-  type ByteAllocator,
+  type AttachOptions,
+  type BlockVisitor,
   checkAlign,
+  checkAttachLock,
+  checkHook,
   checkInteger,
   checkOptions,
   checkRange,
-  type GlobalAllocator,
   type Handle,
+  type Heap,
+  type Layout,
+  type LiveBlock,
+  liveBlocks,
   MAX_BYTES,
+  notShared,
   openHeader,
   publishHeader,
   type SharedMemory,
+  type SlotHandle,
+  type ValidateOptions,
+  type VisitOptions,
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import { abandonAll, collectAll, reapCpu } from './abandon.ts';
@@ -46,9 +56,9 @@ import { countFailure, mallocSlow } from './malloc.ts';
 import { type Plan, readLock, readPlan } from './plan.ts';
 import { addPages, addRange, layTables, pagesIn } from './ranges.ts';
 import { reallocBlock } from './realloc.ts';
-import { type AttachOptions, checkLock, type SlotHandle, unshared, type ValidateOptions } from './share.ts';
 import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from './stats.ts';
 import { validateHeap } from './validate.ts';
+import { visitLive } from './visit.ts';
 
 // The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
 const FREE = 0;
@@ -76,7 +86,10 @@ const MAX_REQUEST = 0xffff0000;
  * ```
  * @public
  */
-export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
+export class Slab extends SlabCore implements Heap {
+  /** The name in handles and on the command line. */
+  static readonly algorithm: string = ALGORITHM_NAME;
+
   /** @internal Use `create` or `attach`. */
   constructor(memory: SharedMemory, plan: Plan, expected = 0) {
     const cpu = expected === 0 ? claimRecord(memory, plan) : enterRecord(memory, plan, expected);
@@ -93,6 +106,7 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
   static create(options: SlabOptions = {}): Slab {
     const { memory, plan } = layOut(options);
     const heap = new Slab(memory, plan);
+    if (options.onError !== undefined) heap.registerError(checkHook('onError', options.onError));
     layTables(heap);
     addPages(heap, pagesIn(heap, plan.end * 4, memory.end));
     heap.lookAround();
@@ -104,15 +118,17 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * Attaches the calling thread to a region that another has made.
    * @param handle - what `share` or `shareSlot` has returned there
    * @param options - `lock`, for a heap that was made with `'outside'`: this thread has to say so, too
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one and for an unknown option, `NoMemory` when `maxCpus` are attached,
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one and for an unknown option, `TooManyThreads` when `threads` are attached,
    *   `Unsupported` for a heap with `lock: 'none'`, `Corrupted` when its header was written over
    */
   static attach(handle: Handle | SlotHandle, options: AttachOptions = {}): Slab {
     checkOptions(options, []);
     const { memory, header } = openHeader(handle, KIND);
-    checkLock(readLock(memory, header), options.lock);
+    checkAttachLock(ALGORITHM_NAME, readLock(memory, header), options.lock);
     const { threadId = 0 } = handle as Partial<SlotHandle>;
-    return new Slab(memory, readPlan(memory, header), checkInteger('handle.threadId', threadId));
+    const heap = new Slab(memory, readPlan(memory, header), checkInteger('handle.threadId', threadId));
+    if (options.onError !== undefined) heap.registerError(checkHook('onError', options.onError));
+    return heap;
   }
 
   // ── The C-style facade ──
@@ -177,13 +193,28 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * @returns the block, or 0, and then the old one is as it was. An address that is no block's is reported, and the answer is 0.
    */
   realloc(address: Address, size: number): Address {
+    const answer = this.tryRealloc(address, size);
+    return typeof answer === 'number' ? answer : this.wrong(answer);
+  }
+
+  /**
+   * `realloc` that says why not.
+   * @returns the block, 0 when there is no memory, or what is wrong, and then nothing has changed
+   */
+  tryRealloc(address: Address, size: number): Address | AllocError {
     if (address === 0) return this.malloc(size);
     checkInteger('address', address);
     checkInteger('size', size);
     const moved = reallocBlock(this, address, size);
-    if (moved < 0) this.noteWrong(notAllocated('realloc', address));
     this.tell();
-    return Math.max(moved, 0);
+    return moved < 0 ? notAllocated('realloc', address) : moved;
+  }
+
+  /** Reports a wrong call, which answers 0. */
+  private wrong(error: AllocError): 0 {
+    this.noteWrong(error);
+    this.tell();
+    return 0;
   }
 
   /**
@@ -205,6 +236,16 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    *   told (always in debug mode).
    */
   free(address: Address): void {
+    const error = this.tryFree(address);
+    if (error !== null) this.wrong(error);
+  }
+
+  /**
+   * `free` that says why not, and otherwise costs the same.
+   * @param address - a block, or 0
+   * @returns null when the block is back; else what is wrong, and nothing has changed
+   */
+  tryFree(address: Address): AllocError | null {
     if (typeof address === 'number' && address >>> 0 === address) {
       const { i32 } = this;
       const block = address >>> 2;
@@ -220,21 +261,21 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
               i32[block] = head;
               i32[page + FREE] = block;
               i32[page + USED] = used;
-              return;
+              return null;
             }
             if (head !== block && used === 0) {
               freeOwn(this, page, block);
-              return;
+              return null;
             }
           } else if (owner >= ORPHANED) {
             if ((owner ^ this.threadId) === FULL) freeOwn(this, page, block);
             else freeOther(this, page, block);
-            return;
+            return null;
           }
         }
       }
     }
-    freeSlow(this, address);
+    return freeSlow(this, address);
   }
 
   /**
@@ -243,13 +284,18 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * @returns bytes, at least what was asked for; 0 for 0, and for an address that is no block's, which is reported
    */
   usableSize(address: Address): number {
+    const answer = this.tryUsableSize(address);
+    return typeof answer === 'number' ? answer : this.wrong(answer);
+  }
+
+  /**
+   * `usableSize` that says why not.
+   * @returns bytes, or what is wrong
+   */
+  tryUsableSize(address: Address): number | AllocError {
     if (checkInteger('address', address) === 0) return 0;
     const usable = usableAt(this, address);
-    if (usable < 0) {
-      this.noteWrong(notAllocated('usableSize', address));
-      this.tell();
-    }
-    return Math.max(usable, 0);
+    return usable < 0 ? notAllocated('usableSize', address) : usable;
   }
 
   // ── The explicit interface: whoever frees says what was allocated, and errors are thrown ──
@@ -286,6 +332,16 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
     if (error !== null) this.inspectNull();
     this.tell();
     if (error !== null) throw error;
+  }
+
+  /** `alloc` of a layout. */
+  allocLayout({ size, align }: Layout): Address {
+    return this.alloc(size, align);
+  }
+
+  /** `dealloc` of a layout. */
+  deallocLayout(address: Address, { size, align }: Layout): void {
+    this.dealloc(address, size, align);
   }
 
   /**
@@ -410,7 +466,7 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * @throws AllocError `Unsupported` when this heap was made with `lock: 'none'`
    */
   share(): Handle {
-    if (this.lockKind === 'none') throw unshared();
+    if (this.lockKind === 'none') throw notShared(ALGORITHM_NAME);
     return { algorithm: ALGORITHM_NAME, memory: this.memory.source, start: this.header * 4 };
   }
 
@@ -418,7 +474,7 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
    * Reserves a record for a thread that is to come: the one that attaches with this handle has the `threadId` that it names. So it can be reaped however
    * early it ends. Lock-free; O(slots).
    * @returns what one thread attaches with, once
-   * @throws AllocError as `share`, and `NoMemory` when `maxCpus` are attached or expected
+   * @throws AllocError as `share`, and `TooManyThreads` when `threads` are attached or expected
    */
   shareSlot(): SlotHandle {
     this.refresh();
@@ -467,6 +523,20 @@ export class Slab extends SlabCore implements GlobalAllocator, ByteAllocator {
   }
 
   // ── Looking at everything ──
+
+  /**
+   * Calls back for each live block of all CPUs, or of one. What other CPUs do meanwhile may be missed. O(pages + blocks).
+   * @param visitor - returns false to see no more; it must not call the heap
+   * @param options - one thread's
+   */
+  visitBlocks(visitor: BlockVisitor, options: VisitOptions = {}): void {
+    visitLive(this, visitor, options);
+  }
+
+  /** The live blocks, largest first. O(pages + blocks · log blocks). */
+  leaks(): LiveBlock[] {
+    return liveBlocks(this);
+  }
 
   /** Figures about the region and all CPUs. O(pages). */
   stats(): SlabStats {

@@ -1,11 +1,11 @@
 /** Figures about the region and all CPUs in it. */
 
+import type { HeapStats } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
 import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
-import type { LockKind } from './page-lock.ts';
 import { forEachPage, mostPages, pageAt } from './page-map.ts';
 
 /**
@@ -45,17 +45,9 @@ export interface CpuStats {
  * What `Slab.stats` tells.
  * @public
  */
-export interface SlabStats {
-  readonly algorithm: 'slab';
-  /** What stands around the page list. */
-  readonly lock: LockKind;
-  /** Bytes under management. */
-  readonly totalBytes: number;
-  /** Bytes in blocks that are handed out, rounding included. */
-  readonly usedBytes: number;
-  readonly availableBytes: number;
-  /** Bytes of the region that were ever used, the allocator's state included. */
-  readonly footprintBytes: number;
+export interface SlabStats extends HeapStats {
+  readonly failures: number;
+  readonly errors: number;
   /** Bytes of a page. */
   readonly pageBytes: number;
   /** Pages under management. */
@@ -66,10 +58,6 @@ export interface SlabStats {
   readonly largePages: number;
   /** Pages that nobody owns because their CPUs have gone. */
   readonly orphanPages: number;
-  /** Requests answered with 0. */
-  readonly failures: number;
-  /** Wrong calls that were reported. */
-  readonly errors: number;
   /** Every CPU that there was. */
   readonly cpus: readonly CpuStats[];
 }
@@ -180,8 +168,17 @@ export function statsOf(slab: SlabCore): SlabStats {
     freePages: i32[header + Field.freePages],
     largePages,
     orphanPages,
-    failures: cpus.reduce((sum, cpu) => sum + cpu.failures, 0),
+    failures: cpus.reduce((sum, { failures }) => sum + failures, 0),
     errors: i32[header + Field.errors] >>> 0,
+    threads: cpus
+      .filter(({ threadId }) => threadId !== 0)
+      .map(({ threadId, lockWaits, remoteFrees, pages: held, failures }) => ({
+        threadId,
+        lockWaits,
+        remoteFrees,
+        heldBytes: held * (4 << slab.pageShift),
+        failures,
+      })),
     cpus,
   };
 }

@@ -19,16 +19,14 @@
  * list (f, s) is free and `mapFloor` of its size is (f, s).
  */
 
-import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
+import type { AttachOptions, Handle, HeapOptions, SharedMemory } from '@shmalloc/allocator-api';
 import {
-  type AttachOptions,
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
   BoundaryTagHeap,
   createHeap,
   demand,
   type HeapLayout,
-  type HeapOptions,
   NEXT_FREE,
   PREV_LINK,
   type Word,
@@ -70,8 +68,11 @@ const STATE_WORDS: number = HEADS + LIST_COUNT;
  * @public
  */
 export class Tlsf extends BoundaryTagHeap {
+  /** The name in handles and on the command line. */
+  static readonly algorithm = 'tlsf';
+  /** @internal */
   static readonly layout: HeapLayout = {
-    algorithm: 'tlsf',
+    algorithm: Tlsf.algorithm,
     code: 'TLSF',
     version: 1,
     stateWords: BOUNDARY_TAG_STATE_WORDS + STATE_WORDS,

@@ -3,18 +3,24 @@
  * plain functions of a bench, so that they run, and can be seen to fail, without a test runner.
  */
 
-import { type AllocError, checkAlign, checkChoice, checkInteger } from '@shmalloc/allocator-api';
+import {
+  type AllocError,
+  checkAlign,
+  checkChoice,
+  checkInteger,
+  type Heap,
+  type HeapOptions,
+  type LockKind,
+} from '@shmalloc/allocator-api';
 import { CheckedAllocator, type CheckedRange } from '../oracle/checked-allocator.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import {
   type Amounts,
   type ConformanceOptions,
-  type CreateOptions,
   type Group,
   SCALE_NAMES,
   SCALES,
   type Subject,
-  type TestedHeap,
 } from './subject.ts';
 
 /** One check: a title that reads like a sentence of the specification, and what it does. */
@@ -34,7 +40,7 @@ const DIRT = 0xa5;
 
 /** A heap with a witness. */
 export interface WatchedHeap {
-  readonly heap: TestedHeap;
+  readonly heap: Heap;
   /** What the heap has reported as wrong, unless a check has taken the error hook for itself. */
   readonly reports: readonly AllocError[];
   readonly oracle: Oracle;
@@ -48,7 +54,7 @@ export class Bench {
   readonly scale: (typeof SCALE_NAMES)[number];
   readonly amounts: Amounts;
   readonly workers: readonly number[];
-  readonly locks: readonly string[] | false;
+  readonly locks: readonly LockKind[] | false;
   readonly grows: boolean;
   readonly maxAlign: number;
   readonly heapBytes: number;
@@ -81,8 +87,8 @@ export class Bench {
   }
 
   /** A heap with the subject's own options. */
-  create(options: CreateOptions): TestedHeap {
-    return this.subject.allocator.create({ ...this.subject.options, ...options } as never);
+  create(options: HeapOptions): Heap {
+    return this.subject.algorithm.create({ ...this.subject.options, ...options });
   }
 
   /** Memory that was used before: nothing may be taken for zero. */
@@ -93,19 +99,19 @@ export class Bench {
   }
 
   /** A small heap on used memory. */
-  small(options: CreateOptions = {}): TestedHeap {
+  small(options: HeapOptions = {}): Heap {
     return this.create({ memory: this.memory(this.heapBytes), ...options });
   }
 
   /** The 512 MiB heap of the ArceOS tests. Only for synchronous checks: they take turns on the same memory. */
-  big(): TestedHeap {
+  big(): Heap {
     const pages = BIG_BYTES / 65536;
     bigRegion ??= new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     return this.create({ memory: bigRegion });
   }
 
   /** Options of a 512 MiB heap of its own. */
-  get bigOptions(): CreateOptions {
+  get bigOptions(): HeapOptions {
     return { bytes: BIG_BYTES };
   }
 
@@ -113,7 +119,7 @@ export class Bench {
    * Sets an oracle beside a heap.
    * @param range - where blocks may lie, if not just in the heap's region
    */
-  watch(heap: TestedHeap, range: CheckedRange = {}): WatchedHeap {
+  watch(heap: Heap, range: CheckedRange = {}): WatchedHeap {
     const oracle = Oracle.create({ bytes: range.end ?? heap.memory.byteLength });
     const reports: AllocError[] = [];
     heap.registerError((error) => reports.push(error));
@@ -137,8 +143,8 @@ export function expectNoViolations(oracle: Oracle): void {
 }
 
 /** Bytes in use when everything has been given back that an algorithm may put off giving back. */
-export function bytesInUse(heap: TestedHeap): number {
-  heap.collect?.(true);
+export function bytesInUse(heap: Heap): number {
+  heap.collect(true);
   return heap.usedBytes();
 }
 

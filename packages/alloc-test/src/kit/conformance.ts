@@ -10,9 +10,10 @@ import { Bench, type Check } from './bench.ts';
 import { bytesChecks } from './bytes.ts';
 import { contractChecks } from './contract.ts';
 import { exhaustionChecks } from './exhaustion.ts';
+import { interfaceChecks } from './interface.ts';
 import { propertyChecks } from './property.ts';
 import { regionChecks } from './regions.ts';
-import type { ConformanceOptions, Group, Subject } from './subject.ts';
+import { type ConformanceOptions, type Group, type Subject, titleOf } from './subject.ts';
 import { threadChecks } from './threads.ts';
 
 /**
@@ -42,6 +43,7 @@ export interface TestFunction {
 /** Each group's checks, in the order in which they run: the small before the large. */
 const GROUPS: Readonly<Record<Group, (bench: Bench) => Check[]>> = {
   contract: contractChecks,
+  interface: interfaceChecks,
   alignment: alignmentChecks,
   'bad-input': badInputChecks,
   exhaustion: exhaustionChecks,
@@ -65,7 +67,7 @@ const MINUTES = { brief: 15, quick: 15, medium: 15, full: 30 };
  * import { Tlsf } from '@shmalloc/tlsf';
  * import test from 'ava';
  *
- * conformance(test, { name: 'tlsf', allocator: Tlsf, module: import.meta.resolve('@shmalloc/tlsf') });
+ * conformance(test, { algorithm: Tlsf, module: import.meta.resolve('@shmalloc/tlsf'), exportName: 'Tlsf' });
  * ```
  * @param test - ava's
  * @param subject - the algorithm: its class, and where workers find it
@@ -75,7 +77,7 @@ const MINUTES = { brief: 15, quick: 15, medium: 15, full: 30 };
  */
 export function conformance(test: TestFunction, subject: Subject, options: ConformanceOptions = {}): void {
   const bench = new Bench(subject, options);
-  const { name } = subject;
+  const name = titleOf(subject);
   for (const group of Object.keys(options.omit ?? {})) checkChoice('omit', group, Object.keys(GROUPS));
   if (bench.maxAlign < KIT_MAX_ALIGN) {
     test.skip(`${name}: alignments above ${bench.maxAlign} are not offered`, (t) => void t.pass());

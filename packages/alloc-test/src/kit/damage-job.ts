@@ -9,15 +9,20 @@
  * ```
  */
 
-import { AllocError, type Handle } from '@shmalloc/allocator-api';
-import type { CreateOptions, HeapClass, TestedHeap } from './subject.ts';
+import {
+  AllocError,
+  type Handle,
+  type Heap,
+  type HeapAlgorithm,
+  type HeapOptions,
+} from '@shmalloc/allocator-api';
 
 /** What a worker is posted. Structured-cloneable. */
 export interface DamageJob {
   /** Where the algorithm's class comes from, and its name there. */
   readonly module: string;
   readonly exportName: string;
-  readonly options: CreateOptions;
+  readonly options: HeapOptions;
   readonly attachOptions: object;
   /** Bytes of the region; the memory has twice as many. */
   readonly bytes: number;
@@ -52,7 +57,7 @@ export interface DamageCounts {
  * @public
  */
 export type ExtraCalls = (
-  heap: TestedHeap,
+  heap: Heap,
   below: (n: number) => number,
 ) => Readonly<Record<string, () => unknown>>;
 
@@ -114,18 +119,18 @@ function generator(seed: number): (n: number) => number {
 
 /** All rounds. @throws Error with the first call that threw something else than an AllocError, or gave what cannot be */
 export async function damageRounds(job: DamageJob): Promise<DamageCounts> {
-  const heapClass = ((await import(job.module)) as Record<string, HeapClass>)[job.exportName];
-  if (heapClass === undefined) throw new Error(`${job.module} exports no ${job.exportName}`);
+  const algorithm = ((await import(job.module)) as Record<string, HeapAlgorithm>)[job.exportName];
+  if (algorithm === undefined) throw new Error(`${job.module} exports no ${job.exportName}`);
   const extra = job.extra === undefined ? undefined : ((await import(job.extra)).calls as ExtraCalls);
   const counts = { calls: 0, served: 0, threw: 0, corrupted: 0 };
-  for (let round = 0; round < job.rounds; round++) new Round(job, heapClass, extra, round, counts).run();
+  for (let round = 0; round < job.rounds; round++) new Round(job, algorithm, extra, round, counts).run();
   return counts;
 }
 
 /** One heap: made, used, damaged, and used on. */
 class Round {
   readonly #job: DamageJob;
-  readonly #class: HeapClass;
+  readonly #class: HeapAlgorithm;
   readonly #extra: ExtraCalls | undefined;
   readonly #counts: DamageCounts;
   readonly #progress: Progress;
@@ -133,7 +138,7 @@ class Round {
   readonly #below: (n: number) => number;
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
-  readonly #heaps: TestedHeap[];
+  readonly #heaps: Heap[];
   readonly #handle: Handle;
   readonly #live: number[] = [];
   readonly #gone: number[] = [];
@@ -143,13 +148,13 @@ class Round {
 
   constructor(
     job: DamageJob,
-    heapClass: HeapClass,
+    algorithm: HeapAlgorithm,
     extra: ExtraCalls | undefined,
     nth: number,
     counts: DamageCounts,
   ) {
     this.#job = job;
-    this.#class = heapClass;
+    this.#class = algorithm;
     this.#extra = extra;
     this.#counts = counts;
     this.#seed = job.seed + nth;
@@ -161,7 +166,7 @@ class Round {
     this.#bytes = new Uint8Array(memory);
     this.#rest = job.bytes;
     this.#lowest = job.bytes;
-    const heap = heapClass.create({ ...job.options, memory, end: job.bytes } as never);
+    const heap = algorithm.create({ ...job.options, memory, end: job.bytes });
     this.#heaps = [this.#watched(heap)];
     this.#handle = heap.share();
   }
@@ -178,11 +183,11 @@ class Round {
   }
 
   /** One of the instances that are attached. */
-  get #heap(): TestedHeap {
+  get #heap(): Heap {
     return this.#heaps[this.#below(this.#heaps.length)];
   }
 
-  #watched(heap: TestedHeap): TestedHeap {
+  #watched(heap: Heap): Heap {
     heap.registerError((error) => {
       if (!(error instanceof AllocError)) throw new Error(`the error hook was given ${error}`);
       if (error.code === 'Corrupted') this.#counts.corrupted++;
@@ -350,7 +355,7 @@ class Round {
     return [
       'attach()',
       () => {
-        const heap = this.#class.attach(this.#handle, this.#job.attachOptions as never);
+        const heap = this.#class.attach(this.#handle, this.#job.attachOptions);
         this.#heaps.push(this.#watched(heap));
       },
     ];
@@ -364,16 +369,16 @@ class Round {
 
   /** What changes nothing. */
   #look(): [string, () => unknown] {
-    const heap = this.#heap as TestedHeap & Partial<Record<'stats' | 'footprintBytes', () => unknown>>;
+    const heap = this.#heap;
     const address = this.#live.length > 0 ? this.#live[this.#below(this.#live.length)] : 4096;
     const looks: Record<string, () => unknown> = {
       'validate()': () => heap.validate(),
-      'stats()': () => heap.stats?.(),
-      'footprintBytes()': () => heap.footprintBytes?.(),
+      'stats()': () => heap.stats(),
+      'footprintBytes()': () => heap.footprintBytes(),
       'usedBytes()': () => heap.usedBytes(),
       'availableBytes()': () => heap.availableBytes(),
       'totalBytes()': () => heap.totalBytes(),
-      'collect(true)': () => heap.collect?.(true),
+      'collect(true)': () => heap.collect(true),
       [`usableSize(${address})`]: () => heap.usableSize(address),
       ...this.#extra?.(heap, this.#below),
     };

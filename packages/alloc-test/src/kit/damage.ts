@@ -6,12 +6,12 @@
  */
 
 import { Worker } from 'node:worker_threads';
-import { checkInteger } from '@shmalloc/allocator-api';
+import { checkInteger, type HeapOptions } from '@shmalloc/allocator-api';
 import type { TestFunction } from './conformance.ts';
 import { type DamageCounts, type DamageJob, Progress } from './damage-job.ts';
 import type { DamageAnswer } from './damage-worker.ts';
 import { scaled } from './scale.ts';
-import type { CreateOptions, Subject } from './subject.ts';
+import { type Subject, titleOf } from './subject.ts';
 
 /**
  * How much damage is done, and what of it is not.
@@ -25,7 +25,7 @@ export interface DamageOptions {
   /** Bytes of each heap; the memory has twice as many, and `addMemory` is given of the rest. Default 128 KiB. */
   bytes?: number | undefined;
   /** Further options for `create`, such as `lock` or `debug`. */
-  create?: CreateOptions | undefined;
+  create?: HeapOptions | undefined;
   /** What `attach` is given beside the handle. */
   attach?: object | undefined;
   /**
@@ -51,7 +51,7 @@ const POLL_MS = 200;
  *
  * @example
  * ```ts
- * damage(test, { name: 'tlsf', allocator: Tlsf, module: import.meta.resolve('@shmalloc/tlsf') }, { spared: [16] });
+ * damage(test, { algorithm: Tlsf, module: import.meta.resolve('@shmalloc/tlsf'), exportName: 'Tlsf' }, { spared: [16] });
  * ```
  * @param test - ava's
  * @param subject - the algorithm: its class, and where the worker finds it
@@ -62,7 +62,7 @@ export function damage(test: TestFunction, subject: Subject, options: DamageOpti
   const { rounds = ROUNDS, create = {} } = options;
   const with_ = Object.entries(create).map(([name, value]) => `, ${name} ${String(value)}`);
   test.serial(
-    `${subject.name}: ${rounds} damaged heaps: every call comes back${with_.join('')}`,
+    `${titleOf(subject)}: ${rounds} damaged heaps: every call comes back${with_.join('')}`,
     async (t) => {
       t.timeout(600_000);
       const seed = options.seed ?? Number(process.env.SEED ?? Date.now() % 2 ** 31);
@@ -85,7 +85,7 @@ export async function damagedHeaps(subject: Subject, options: DamageOptions): Pr
   const progress = new SharedArrayBuffer(Progress.bytes);
   const job: DamageJob = {
     module: subject.module,
-    exportName: subject.allocator.name,
+    exportName: subject.exportName,
     options: { ...subject.options, ...options.create },
     attachOptions: options.attach ?? {},
     bytes: options.bytes ?? 128 * 1024,

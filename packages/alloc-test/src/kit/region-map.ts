@@ -9,10 +9,9 @@
  * Invariant: along every level the keys rise; level 0 holds all nodes.
  */
 
-import type { Address } from '@shmalloc/allocator-api';
+import type { Address, Heap } from '@shmalloc/allocator-api';
 import { expectBlock } from './bench.ts';
 import type { ArceosRandom } from './random.ts';
-import type { TestedHeap } from './subject.ts';
 
 const MAX_HEIGHT = 16;
 
@@ -24,14 +23,14 @@ const NEXT = 4;
 
 /** A map in the order of its keys' characters. */
 export class RegionMap {
-  readonly #heap: TestedHeap;
+  readonly #heap: Heap;
   readonly #random: ArceosRandom;
   readonly #head: Address;
   /** The last node before a key on each level, from the latest search. */
   readonly #path: Address[] = new Array<Address>(MAX_HEIGHT).fill(0);
   #size = 0;
 
-  constructor(heap: TestedHeap, random: ArceosRandom) {
+  constructor(heap: Heap, random: ArceosRandom) {
     this.#heap = heap;
     this.#random = random;
     this.#head = this.#newNode('', 0, MAX_HEIGHT);

@@ -2,23 +2,22 @@
  * A growing array whose elements live in the region: real use of `realloc`, with contents that matter.
  */
 
-import type { Address } from '@shmalloc/allocator-api';
+import type { Address, Heap } from '@shmalloc/allocator-api';
 import { expectBlock } from './bench.ts';
-import type { TestedHeap } from './subject.ts';
 
 /** Elements of a first allocation, as in Rust's `Vec`. */
 const FIRST_CAPACITY = 4;
 
 /** A vector of 32-bit numbers (`'u32'`), or of integers in 64 bits (`'f64'`: exact up to 2^53). */
 export class RegionVector {
-  readonly #heap: TestedHeap;
+  readonly #heap: Heap;
   readonly #type: 'u32' | 'f64';
   readonly #bytes: number;
   #address: Address = 0;
   #capacity = 0;
   #length = 0;
 
-  constructor(heap: TestedHeap, type: 'u32' | 'f64', capacity = 0) {
+  constructor(heap: Heap, type: 'u32' | 'f64', capacity = 0) {
     this.#heap = heap;
     this.#type = type;
     this.#bytes = type === 'u32' ? 4 : 8;

@@ -2,9 +2,9 @@
  * Where a heap can lie: any shared memory, a part of one, and the upper half of 4 GiB.
  */
 
+import type { HeapOptions } from '@shmalloc/allocator-api';
 import { type Bench, bytesInUse, type Check, expect, expectBlock } from './bench.ts';
 import { churn } from './churn.ts';
-import type { CreateOptions } from './subject.ts';
 
 const GIB = 2 ** 30;
 
@@ -30,7 +30,7 @@ export function regionChecks(): Check[] {
 }
 
 /** A short random life in such a region. */
-export function live(bench: Bench, options: CreateOptions): void {
+export function live(bench: Bench, options: HeapOptions): void {
   churn(bench, bench.watch(bench.create(options)));
 }
 

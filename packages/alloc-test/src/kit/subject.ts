@@ -2,81 +2,28 @@
  * What the kit is given: the algorithm under test, and what it declares of itself.
  */
 
-import type {
-  AllocError,
-  ByteAllocator,
-  GlobalAllocator,
-  Handle,
-  RegionOptions,
-  SharedMemory,
-} from '@shmalloc/allocator-api';
+import type { HeapAlgorithm, LockKind } from '@shmalloc/allocator-api';
 
 /**
- * What every algorithm's `create` takes; an algorithm may know further options.
- * @public
- */
-export interface CreateOptions extends RegionOptions {
-  /** One of {@link ConformanceOptions.locks}, or `'outside'`. Never given to an algorithm that declares `locks: false`. */
-  lock?: string | undefined;
-  /** Whether every wrong free must be reported, and not only those that are cheap to see. Default false. */
-  debug?: boolean | undefined;
-  /** Whether the heap may grow its memory by itself: given to algorithms that can. */
-  grow?: boolean | undefined;
-}
-
-/**
- * What every heap can do, and so what the kit relies on.
- * @public
- */
-export interface TestedHeap extends GlobalAllocator, ByteAllocator {
-  /** The region. */
-  readonly memory: SharedMemory;
-  /** What another thread attaches with. At its `start` stands a header whose first word is a magic, and among the next three its version. */
-  share(): Handle;
-  /** Ends this thread's use of the heap; later calls throw an `AllocError`. */
-  detach(): void;
-  /** The same as `detach`. */
-  [Symbol.dispose](): void;
-  /** Walks everything; throws with the first broken invariant. */
-  validate(): void;
-  /** Says where wrong frees go, in this thread. */
-  registerError(hook: (error: AllocError) => void): void;
-  /**
-   * For an algorithm that puts off giving memory back (frees by other threads, empty pages): does it now. The kit calls
-   * `collect(true)` before it compares `usedBytes()` with what was in use at the start, and at no other time.
-   */
-  collect?(force?: boolean): void;
-}
-
-/**
- * An algorithm's class. Its `name` is the name under which its module exports it.
- * @public
- */
-export interface HeapClass {
-  /** The name under which workers import it. */
-  readonly name: string;
-  /** Makes a heap. Takes at least {@link CreateOptions}. Declared with `never`, so that an algorithm may name its locks and options exactly. */
-  create(options: never): TestedHeap;
-  /**
-   * Attaches to a heap, in any thread.
-   * @param options - `{ lock: 'outside' }` for a heap that was made with it, else nothing. Declared with `never`, as those of `create`
-   */
-  attach(handle: Handle, options?: never): TestedHeap;
-}
-
-/**
- * The algorithm under test.
+ * The algorithm under test, and where workers find it. A heap's header starts with a magic, and has its version among the next three words.
  * @public
  */
 export interface Subject {
-  /** How test titles call it. */
-  readonly name: string;
-  /** Its class. */
-  readonly allocator: HeapClass;
-  /** The URL of the module that exports the class, for workers: `import.meta.resolve('@shmalloc/tlsf')`. */
+  /** How heaps of it are made. */
+  readonly algorithm: HeapAlgorithm;
+  /** The URL of the module that exports the algorithm: `import.meta.resolve('@shmalloc/tlsf')`. */
   readonly module: string;
+  /** The name by which it exports it. */
+  readonly exportName: string;
+  /** How test titles call it. Default: the algorithm's name. */
+  readonly title?: string | undefined;
   /** Further options for `create`, such as a policy. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** How test titles call a subject. */
+export function titleOf({ title, algorithm }: Subject): string {
+  return title ?? algorithm.algorithm;
 }
 
 /**
@@ -86,6 +33,7 @@ export interface Subject {
 export type Group =
   | 'arceos'
   | 'contract'
+  | 'interface'
   | 'alignment'
   | 'exhaustion'
   | 'bad-input'
@@ -112,7 +60,7 @@ export interface ConformanceOptions {
    * The locks to run threads with. `false` for an algorithm without locks: its `create` is given none, its threads run once, and nothing
    * is expected to go wrong between them. Default spin and mutex.
    */
-  locks?: readonly string[] | false | undefined;
+  locks?: readonly LockKind[] | false | undefined;
   /** Whether a heap with `maxBytes` above `bytes` grows by itself, by any thread: then the workers share one that does, too. Default false. */
   grows?: boolean | undefined;
   /** The largest alignment that the algorithm offers, in bytes. Below 4096 the rest shows as skipped. */

@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { alignUp } from '@shmalloc/allocator-api';
+import { alignUp, type Heap, type HeapOptions } from '@shmalloc/allocator-api';
 import type { Violation } from '../oracle/violation.ts';
 import {
   type Bench,
@@ -18,13 +18,12 @@ import { fill, freeAll } from './churn.ts';
 import { type Outcome, runCrew } from './crew.ts';
 import { type Job, type RandomJob, SlotTable } from './jobs.ts';
 import type { HeldBlock } from './random.ts';
-import type { CreateOptions, TestedHeap } from './subject.ts';
 
 /** Slots of the table through which random blocks pass. */
 const SLOTS = 1024;
 
 /** The random blocks of all slots fit several times over. */
-function randomHeap(bench: Bench, options: CreateOptions): TestedHeap {
+function randomHeap(bench: Bench, options: HeapOptions): Heap {
   return bench.create({ bytes: 8 * bench.heapBytes, ...options });
 }
 
@@ -90,8 +89,8 @@ export function threadChecks(bench: Bench): Check[] {
 }
 
 /** `create`'s lock option for each lock; nothing for an algorithm that has none. */
-function lockOptions({ locks }: Bench): CreateOptions[] {
-  return locks === false ? [{}] : locks.map((lock) => ({ lock }));
+function lockOptions({ locks }: Bench): HeapOptions[] {
+  return locks === false ? [{}] : locks.map((lock): HeapOptions => ({ lock }));
 }
 
 /** What all jobs on one heap have in common. */
@@ -104,7 +103,7 @@ function jobsOn(
 ): Omit<Job, 'kind' | 'thread'> {
   return {
     module: bench.subject.module,
-    exportName: bench.subject.allocator.name,
+    exportName: bench.subject.exportName,
     handle: heap.share(),
     lock,
     oracle: oracle.share(),
@@ -127,7 +126,7 @@ function expectDone(outcomes: readonly Outcome[], seconds: number): number {
 }
 
 /** Half of the threads allocate, the others free what those left. */
-export async function multiThreadTest(bench: Bench, options: CreateOptions): Promise<void> {
+export async function multiThreadTest(bench: Bench, options: HeapOptions): Promise<void> {
   const watched = bench.watch(bench.create({ ...bench.bigOptions, ...options }));
   const before = watched.heap.usedBytes();
   const amounts = bench.amounts.threads;
@@ -179,7 +178,7 @@ function randomJobs(
 /** Random work of several workers; what is left in the table at the end the main thread frees. */
 export async function randomCrew(
   bench: Bench,
-  options: CreateOptions,
+  options: HeapOptions,
   workers: number,
   operations: number,
   seconds: number = PATIENCE.crew,
@@ -208,7 +207,7 @@ function blocksOf(table: SharedArrayBuffer): HeldBlock[] {
  */
 export async function selfGrowingCrew(
   bench: Bench,
-  options: CreateOptions,
+  options: HeapOptions,
   workers: number,
   operations: number,
 ): Promise<void> {
@@ -233,7 +232,7 @@ export async function selfGrowingCrew(
  */
 export async function growingCrew(
   bench: Bench,
-  options: CreateOptions,
+  options: HeapOptions,
   workers: number,
   operations: number,
 ): Promise<void> {

@@ -4,19 +4,18 @@
  */
 
 import { parentPort } from 'node:worker_threads';
+import type { HeapAlgorithm } from '@shmalloc/allocator-api';
 import { CheckedAllocator } from '../oracle/checked-allocator.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { type Job, work } from './jobs.ts';
-import type { HeapClass } from './subject.ts';
 
 /** What a worker answers. */
 export type Answer = { readonly operations: number } | { readonly error: string };
 
 async function run(job: Job): Promise<number> {
-  const heapClass = ((await import(job.module)) as Record<string, HeapClass>)[job.exportName];
-  if (heapClass === undefined) throw new Error(`${job.module} exports no ${job.exportName}`);
-  const said = job.lock === undefined ? [] : [{ lock: job.lock } as never];
-  const heap = heapClass.attach(job.handle, ...said);
+  const algorithm = ((await import(job.module)) as Record<string, HeapAlgorithm>)[job.exportName];
+  if (algorithm === undefined) throw new Error(`${job.module} exports no ${job.exportName}`);
+  const heap = algorithm.attach(job.handle, job.lock === undefined ? {} : { lock: job.lock });
   // A wrong free would flood the console from every thread; the oracle sees it before the heap does.
   heap.registerError(() => {});
   try {

@@ -1,8 +1,8 @@
 /** The random-damage test can fail: heaps that hang, throw, hand out nonsense or meet no damage at all do not pass it. */
 
+import type { HeapAlgorithm } from '@shmalloc/allocator-api';
 import test from 'ava';
 import { damagedHeaps } from '../../dist/kit/damage.js';
-import type { HeapClass } from '../../dist/kit/subject.js';
 import { Astray, Endless, Garbled, Immune } from '../support/damaged.js';
 
 const module = new URL('../support/damaged.js', import.meta.url).href;
@@ -14,13 +14,18 @@ for (const [allocator, message] of [
   [Immune, /no call has met any of the damage/],
 ] as const) {
   test(`damage: the ${allocator.name.toLowerCase()} heap fails`, async (t) => {
-    const subject = { name: allocator.name, allocator: allocator as unknown as HeapClass, module };
+    const subject = {
+      algorithm: allocator as unknown as HeapAlgorithm,
+      exportName: allocator.name,
+      module,
+    };
     await t.throwsAsync(damagedHeaps(subject, { seed: 2332, rounds: 60, patience: 1 }), { message });
   });
 }
 
 test('damage: a module that does not export the class is named', async (t) => {
   class Nowhere extends Immune {}
-  const subject = { name: 'nowhere', allocator: Nowhere as unknown as HeapClass, module };
+  const algorithm = Nowhere as unknown as HeapAlgorithm;
+  const subject = { algorithm, exportName: 'Nowhere', module };
   await t.throwsAsync(damagedHeaps(subject, {}), { message: /exports no Nowhere/ });
 });

@@ -34,6 +34,10 @@ export class Immune {
   totalBytes = (): number => 0;
   usedBytes = (): number => 0;
   availableBytes = (): number => 0;
+  tryFree = (): null => null;
+  footprintBytes = (): number => 0;
+  stats = (): object => ({});
+  collect(): void {}
   free(): void {}
   dealloc(): void {}
   init(): void {}

@@ -285,7 +285,7 @@ export class Deferring extends Faulty {
     return super.malloc(size);
   }
 
-  collect(force = false): void {
+  override collect(force = false): void {
     if (force) for (const address of this.#deferred.splice(0)) super.free(address);
   }
 }

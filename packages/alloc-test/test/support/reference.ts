@@ -10,16 +10,25 @@
 
 import {
   AllocError,
+  type AttachOptions,
   alignUp,
-  type ByteAllocator,
+  type BlockVisitor,
   checkAlign,
   checkChoice,
   checkHandle,
   checkInteger,
-  type GlobalAllocator,
+  checkOptions,
+  type ErrorHook,
   type Handle,
-  type RegionOptions,
+  type Heap,
+  type HeapOptions,
+  type HeapStats,
+  type Layout,
+  type LiveBlock,
+  liveBlocks,
   SharedMemory,
+  type SlotHandle,
+  type VisitOptions,
 } from '@shmalloc/allocator-api';
 
 const MAGIC = 0x52454652;
@@ -39,20 +48,18 @@ const HEADER_BYTES = 128;
 const HEAD = 8;
 const UNIT = 16;
 
-export interface ReferenceOptions extends RegionOptions {
-  lock?: (typeof LOCKS)[number] | undefined;
-  debug?: boolean | undefined;
-}
-
-export class Reference implements GlobalAllocator, ByteAllocator {
+export class Reference implements Heap {
+  static readonly algorithm: string = 'reference';
+  readonly threadId = 0;
   readonly memory: SharedMemory;
   readonly #header: number;
   #attached = true;
-  #onError: (error: AllocError) => void = () => {};
+  #onError: ErrorHook;
 
   constructor(memory: SharedMemory, start: number) {
     this.memory = memory;
     this.#header = start / 4;
+    this.#onError = () => {};
   }
 
   static create<H extends Reference>(
@@ -60,21 +67,30 @@ export class Reference implements GlobalAllocator, ByteAllocator {
       memory: SharedMemory,
       start: number,
     ) => H,
-    options: ReferenceOptions = {},
+    options: HeapOptions = {},
   ): H {
+    checkOptions(options, []);
     const lock = checkChoice('lock', options.lock ?? 'outside', LOCKS);
     const memory = SharedMemory.create(options);
     const start = alignUp(memory.start, 64);
     if (start + HEADER_BYTES + 64 > memory.end) {
-      throw new AllocError('InvalidParam', `region [${memory.start}, ${memory.end}) is too small`);
+      throw new AllocError('RegionTooSmall', `region [${memory.start}, ${memory.end}) is too small`);
     }
     memory.u32.set([MAGIC, VERSION, LOCKS.indexOf(lock), 0, 0, 0], start / 4);
     const heap = new this(memory, start);
     heap.init(start + HEADER_BYTES, memory.end - start - HEADER_BYTES);
+    if (options.onError !== undefined) heap.registerError(options.onError);
     return heap;
   }
 
-  static attach<H extends Reference>(this: new (memory: SharedMemory, start: number) => H, from: Handle): H {
+  static attach<H extends Reference>(
+    this: new (
+      memory: SharedMemory,
+      start: number,
+    ) => H,
+    from: Handle,
+    { onError }: AttachOptions = {},
+  ): H {
     const { memory: source, start } = checkHandle(from, 'reference');
     const memory = SharedMemory.from(source, start);
     if (start % 64 !== 0 || start + HEADER_BYTES > memory.end)
@@ -83,7 +99,9 @@ export class Reference implements GlobalAllocator, ByteAllocator {
     if (magic !== MAGIC || version !== VERSION) {
       throw new AllocError('InvalidParam', `wrong magic ${magic} or version ${version}`);
     }
-    return new this(memory, start);
+    const heap = new this(memory, start);
+    if (onError !== undefined) heap.registerError(onError);
+    return heap;
   }
 
   share(): Handle {
@@ -98,7 +116,15 @@ export class Reference implements GlobalAllocator, ByteAllocator {
     this.detach();
   }
 
-  registerError(hook: (error: AllocError) => void): void {
+  shareSlot(): SlotHandle {
+    return { ...this.share(), threadId: 0 };
+  }
+
+  reap(): void {}
+
+  collect(_force?: boolean): void {}
+
+  registerError(hook: ErrorHook): void {
     this.#onError = hook;
   }
 
@@ -132,15 +158,70 @@ export class Reference implements GlobalAllocator, ByteAllocator {
   }
 
   free(address: number): void {
-    if (checkInteger('address', address) === 0) return;
-    if (!this.#locked(() => this.#release(address))) {
-      this.#onError(new AllocError('NotAllocated', `free(${address}): no such block is handed out`));
-    }
+    const error = this.tryFree(address);
+    if (error !== null) this.#onError(error);
+  }
+
+  tryFree(address: number): AllocError | null {
+    if (checkInteger('address', address) === 0) return null;
+    return this.#locked(() => this.#release(address)) ? null : notAllocated('free', address);
+  }
+
+  tryRealloc(address: number, size: number): number | AllocError {
+    const live = address === 0 || this.#locked(() => this.isLive(address));
+    return live ? this.realloc(address, size) : notAllocated('realloc', address);
   }
 
   usableSize(address: number): number {
     if (checkInteger('address', address) === 0) return 0;
     return this.#locked(() => (this.isLive(address) ? this.#sizeAt(address - HEAD) - HEAD : 0));
+  }
+
+  tryUsableSize(address: number): number | AllocError {
+    const live = address === 0 || this.#locked(() => this.isLive(address));
+    return live ? this.usableSize(address) : notAllocated('usableSize', address);
+  }
+
+  visitBlocks(visitor: BlockVisitor, { threadId = 0 }: VisitOptions = {}): void {
+    if (threadId !== 0) return;
+    this.#locked(() => {
+      for (const [first, end] of this.#pools()) {
+        for (let block = first; block < end; block += this.#sizeAt(block)) {
+          if (!this.#inUse(block)) continue;
+          if (visitor(block + HEAD, this.#sizeAt(block) - HEAD, 0, 0) === false) return;
+        }
+      }
+    });
+  }
+
+  leaks(): LiveBlock[] {
+    return liveBlocks(this);
+  }
+
+  footprintBytes(): number {
+    return this.totalBytes() + HEADER_BYTES;
+  }
+
+  stats(): HeapStats {
+    return {
+      algorithm: this.share().algorithm,
+      lock: LOCKS[this.memory.i32[this.#header + LOCK_KIND]],
+      totalBytes: this.totalBytes(),
+      usedBytes: this.usedBytes(),
+      availableBytes: this.availableBytes(),
+      footprintBytes: this.footprintBytes(),
+      failures: null,
+      errors: null,
+      threads: [{ threadId: 0, lockWaits: null, remoteFrees: null, heldBytes: null, failures: null }],
+    };
+  }
+
+  allocLayout({ size, align }: Layout): number {
+    return this.alloc(size, align);
+  }
+
+  deallocLayout(address: number, { size, align }: Layout): void {
+    this.dealloc(address, size, align);
   }
 
   alloc(size: number, align: number): number {
@@ -290,7 +371,7 @@ export class Reference implements GlobalAllocator, ByteAllocator {
     }
     const first = alignUp(start + HEAD, UNIT) - HEAD;
     const units = Math.floor((end - first) / UNIT);
-    if (units < 1) throw new AllocError('InvalidParam', `[${start}, ${end}) is too small`);
+    if (units < 1) throw new AllocError('RegionTooSmall', `[${start}, ${end}) is too small`);
     return [first, first + units * UNIT];
   }
 
@@ -311,4 +392,8 @@ export class Reference implements GlobalAllocator, ByteAllocator {
       }
     }
   }
+}
+
+function notAllocated(operation: string, address: number): AllocError {
+  return new AllocError('NotAllocated', `${operation}(${address}): no such block is handed out`);
 }

@@ -24,8 +24,9 @@ const faultsModule = new URL('../support/faults.js', import.meta.url).href;
 const referenceModule = new URL('../support/reference.js', import.meta.url).href;
 
 function benchFor(fault: keyof typeof FAULTS): Bench {
-  const allocator = FAULTS[fault] as typeof Reference;
-  return new Bench({ name: fault, allocator, module: faultsModule }, { heapBytes: 256 * 1024, seed: 1 });
+  const algorithm = FAULTS[fault] as typeof Reference;
+  const subject = { title: fault, algorithm, exportName: fault, module: faultsModule };
+  return new Bench(subject, { heapBytes: 256 * 1024, seed: 1 });
 }
 
 const refill = (bench: Bench): void => exhaustion.fillTwice(bench, 'shuffled');
@@ -90,7 +91,12 @@ test('a failing sequence is shrunk to the few steps that matter', (t) => {
 });
 
 test('a sequence plays on an empty set of blocks', (t) => {
-  const bench = new Bench({ name: 'reference', allocator: Reference, module: referenceModule });
+  const bench = new Bench({
+    title: 'reference',
+    algorithm: Reference,
+    exportName: 'Reference',
+    module: referenceModule,
+  });
   t.notThrows(() =>
     play(bench, [
       { do: 'free', pick: 3 },
@@ -105,18 +111,22 @@ test('a header that anyone may attach to is found out', (t) => {
     attach: (handle: object) => Reference.attach.call(Reference, { ...handle } as never),
   });
   const lenient = {
-    ...Gullible,
-    name: 'Gullible',
+    algorithm: 'reference',
     create: (options: object) => Gullible.create(options),
     attach: () => Reference.create({ bytes: 4096 }),
   };
-  const bench = new Bench({ name: 'gullible', allocator: lenient, module: '' });
+  const bench = new Bench({ title: 'gullible', algorithm: lenient, exportName: 'lenient', module: '' });
   t.throws(() => badInput.badHeaders(bench), { message: /attach to memory without a heap gave/ });
   t.throws(() => badInput.badHandles(bench), { message: /attach\(Undefined\) gave/ });
 });
 
 test.serial('two workers without a lock corrupt the heap, and the oracle names it', async (t) => {
-  const bench = new Bench({ name: 'reference', allocator: Reference, module: referenceModule });
+  const bench = new Bench({
+    title: 'reference',
+    algorithm: Reference,
+    exportName: 'Reference',
+    module: referenceModule,
+  });
   const violations = await raceWithoutLock(bench);
   t.true(violations.length > 0);
   t.true(['overlap', 'contents', 'outside', 'usable', 'not-live'].includes(violations[0].kind));
@@ -127,9 +137,19 @@ test.serial('a worker that fails fails the test, with what it said', async (t) =
   await t.throwsAsync(randomCrew(benchFor('Throwing'), { lock: 'spin' }, 2, 100), {
     message: /threw an error/,
   });
-  const lost = new Bench({ name: 'lost', allocator: Reference, module: faultsModule });
+  const lost = new Bench({
+    title: 'lost',
+    algorithm: Reference,
+    exportName: 'Reference',
+    module: faultsModule,
+  });
   await t.throwsAsync(randomCrew(lost, {}, 1, 100), { message: /exports no Reference/ });
-  const none = new Bench({ name: 'none', allocator: Reference, module: 'file:///no/such/module.js' });
+  const none = new Bench({
+    title: 'none',
+    algorithm: Reference,
+    exportName: 'Reference',
+    module: 'file:///no/such/module.js',
+  });
   await t.throwsAsync(multiThreadTest(none, {}), { message: /a worker failed/ });
 });
 
@@ -152,7 +172,12 @@ test.serial('memory that never reaches the workers is found out', async (t) => {
 });
 
 test.serial('a heap that is said to grow and does not is found out', async (t) => {
-  const bench = new Bench({ name: 'reference', allocator: Reference, module: referenceModule });
+  const bench = new Bench({
+    title: 'reference',
+    algorithm: Reference,
+    exportName: 'Reference',
+    module: referenceModule,
+  });
   await t.throwsAsync(selfGrowingCrew(bench, { lock: 'spin' }, 2, 1000), {
     message: /the memory has not grown/,
   });
@@ -229,7 +254,12 @@ function collect(): {
   };
 }
 
-const subject = { name: 'reference', allocator: Reference, module: referenceModule };
+const subject = {
+  title: 'reference',
+  algorithm: Reference,
+  exportName: 'Reference',
+  module: referenceModule,
+};
 
 test('every row of the ArceOS tests is registered, at both scales with its numbers', (t) => {
   const titles = (scale: 'quick' | 'full') => {
@@ -285,7 +315,7 @@ test('what an algorithm cannot do shows as skipped', (t) => {
 
 test('a check that throws fails its test', async (t) => {
   const { serial, register } = collect();
-  conformance(register, { ...subject, allocator: FAULTS.Unclean });
+  conformance(register, { ...subject, algorithm: FAULTS.Unclean });
   const [, run] = serial.find(([title]) => title.includes('calloc zeroes'))!;
   const context = { log: () => {}, pass: () => t.fail('it passed'), timeout: () => {} };
   await t.throwsAsync(async () => run(context), { message: /not 0/ });

@@ -6,8 +6,9 @@ import { Reference } from '../support/reference.js';
 conformance(
   test,
   {
-    name: 'reference',
-    allocator: Reference,
+    title: 'reference',
+    algorithm: Reference,
+    exportName: 'Reference',
     module: new URL('../support/reference.js', import.meta.url).href,
   },
   { workers: [2], locks: ['spin'], heapBytes: 256 * 1024 },

@@ -5,7 +5,7 @@ import { RegionMap } from '../../dist/kit/region-map.js';
 import { RegionVector } from '../../dist/kit/region-vector.js';
 import { Reference } from '../support/reference.js';
 
-const bench = new Bench({ name: 'reference', allocator: Reference, module: '' });
+const bench = new Bench({ title: 'reference', algorithm: Reference, exportName: 'Reference', module: '' });
 
 test('the random numbers are those of the ArceOS tests: 64 bits, shifted by 33', (t) => {
   const random = new ArceosRandom();

@@ -76,7 +76,7 @@ test('checkOptions takes what every algorithm knows and what one has of its own,
     instanceOf: AllocError,
     code: 'InvalidParam',
     message:
-      'unknown option lokc; known are bytes, maxBytes, backing, memory, start, end, lock, debug, grow, policy',
+      'unknown option lokc; known are bytes, maxBytes, backing, memory, start, end, grow, threads, lock, debug, onError, policy',
   });
   for (const value of [null, undefined, 7, 'spin'])
     t.throws(() => checkOptions(value, []), { instanceOf: TypeError, message: /^options must be an object/ });

@@ -3,8 +3,15 @@
  * robust itself, so that what is tested is the state alone: it is bounded by construction, and refuses what it has not handed out.
  */
 
-import { AllocError, type Handle, SharedMemory } from '@shmalloc/allocator-api';
-import { AxAlloc, type ByteAlgorithm, type ByteHeap } from '@shmalloc/axalloc';
+import {
+  AllocError,
+  type Handle,
+  type Heap,
+  type HeapAlgorithm,
+  type MemorySource,
+  SharedMemory,
+} from '@shmalloc/allocator-api';
+import { AxAlloc } from '@shmalloc/axalloc';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
 import { randomOf, seedOf } from '../support/tools.js';
@@ -19,12 +26,11 @@ interface Shared {
 }
 
 /** Blocks are handed out upwards, and known in a table of JavaScript's. */
-function safe(name: string): ByteAlgorithm {
+function safe(name: string): HeapAlgorithm {
   const heaps = new Map<number, Shared>();
-  const over = (memory: SharedMemory, start: number, shared: Shared): ByteHeap => {
-    let onError: (error: AllocError) => void = () => {};
-    const wrong = (what: string, address: number): void =>
-      onError(new AllocError('NotAllocated', `${what}(${address}): no such block is handed out`));
+  const over = (memory: SharedMemory, start: number, shared: Shared): Heap => {
+    const wrong = (what: string, address: number): AllocError =>
+      new AllocError('NotAllocated', `${what}(${address}): no such block is handed out`);
     const alignedAlloc = (align: number, size: number): number => {
       for (const range of shared.ranges) {
         const at = Math.ceil(range[0] / align) * align;
@@ -35,39 +41,37 @@ function safe(name: string): ByteAlgorithm {
       }
       return 0;
     };
-    const heap: ByteHeap = {
+    // What a two-level allocator asks of a heap, and no more.
+    const heap = {
       memory,
+      threadId: 0,
       share: () => ({ algorithm: name, memory: memory.source, start }),
       detach: () => {},
       validate: () => {},
       stats: () => ({}),
-      registerError: (hook) => {
-        onError = hook;
-      },
-      addMemory: (from, size) => void shared.ranges.push([from, from + size]),
+      registerError: () => {},
+      collect: () => {},
+      reap: () => {},
+      footprintBytes: () => 0,
+      visitBlocks: () => {},
+      addMemory: (from: number, size: number) => void shared.ranges.push([from, from + size]),
       totalBytes: () => shared.ranges.length * 4096,
       usedBytes: () => [...shared.live.values()].reduce((sum, size) => sum + size, 0),
       availableBytes: () => 0,
-      malloc: (size) => alignedAlloc(16, size),
-      calloc: (count, size) => alignedAlloc(16, count * size),
+      malloc: (size: number) => alignedAlloc(16, size),
+      calloc: (count: number, size: number) => alignedAlloc(16, count * size),
       alignedAlloc,
-      realloc: (address, size) => {
-        if (!shared.live.has(address)) wrong('realloc', address);
-        return shared.live.has(address) ? alignedAlloc(16, size) : 0;
-      },
-      free: (address) => {
-        if (!shared.live.delete(address)) wrong('free', address);
-      },
-      usableSize: (address) => {
-        if (!shared.live.has(address)) wrong('usableSize', address);
-        return shared.live.get(address) ?? 0;
-      },
-    };
+      tryRealloc: (address: number, size: number) =>
+        shared.live.has(address) ? alignedAlloc(16, size) : wrong('realloc', address),
+      tryFree: (address: number) => (shared.live.delete(address) ? null : wrong('free', address)),
+      tryUsableSize: (address: number) => shared.live.get(address) ?? wrong('usableSize', address),
+    } as unknown as Heap;
     return heap;
   };
   return {
-    name,
-    create: ({ memory, start, end }) => {
+    algorithm: name,
+    create: (options) => {
+      const { memory, start, end } = options as { memory: MemorySource; start: number; end: number };
       const shared = SharedMemory.from(memory);
       shared.i32[start / 4] = MAGIC;
       heaps.set(start, { ranges: [[start + 16, end]], live: new Map() });
@@ -121,7 +125,7 @@ test('with random and adversarial words in the state every call comes back', (t)
   for (let life = 0; life < 120; life++) {
     const algorithms = [safe('safe'), safe('sound')];
     const pages = BitmapPages.create({ bytes: BYTES });
-    const allocator = AxAlloc.create({ pages, algorithms, maxCpus: 4, maxGenerations: 6 });
+    const allocator = AxAlloc.create({ pages, algorithms, threads: 4, maxGenerations: 6 });
     const attach = (): AxAlloc =>
       AxAlloc.attach(allocator.share(), { attachPages: (handle) => BitmapPages.attach(handle), algorithms });
     const each = [allocator, attach()];

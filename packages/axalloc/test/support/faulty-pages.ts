@@ -1,11 +1,15 @@
 /** A page source that has none left at a moment of one's choice, and calls back before each request. */
 
-import type { Address, Handle, SharedMemory } from '@shmalloc/allocator-api';
-import { AllocError } from '@shmalloc/allocator-api';
-import type { PageSource } from '@shmalloc/axalloc';
+import {
+  type Address,
+  AllocError,
+  type Handle,
+  type SharedMemory,
+  type SharedPages,
+} from '@shmalloc/allocator-api';
 import type { BitmapPages } from '@shmalloc/bitmap';
 
-export class FaultyPages implements PageSource {
+export class FaultyPages implements SharedPages {
   readonly inner: BitmapPages;
   /** Requests so far. */
   requests = 0;

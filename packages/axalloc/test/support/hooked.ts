@@ -1,6 +1,6 @@
 /** An algorithm whose heaps call back before each operation: so that something else happens at just that moment, as another CPU would do it. */
 
-import type { ByteAlgorithm } from '@shmalloc/axalloc';
+import type { HeapAlgorithm } from '@shmalloc/allocator-api';
 import { ALGORITHMS } from './tools.js';
 
 export interface Hooks {
@@ -9,9 +9,9 @@ export interface Hooks {
 }
 
 /** All algorithms, in a thread of its own that can be interrupted. */
-export function hookedAlgorithms(hooks: Hooks): ByteAlgorithm[] {
+export function hookedAlgorithms(hooks: Hooks): HeapAlgorithm[] {
   return ALGORITHMS.map((algorithm) => ({
-    name: algorithm.name,
+    algorithm: algorithm.algorithm,
     create: (range) => {
       hooks.before('create');
       return hooked(algorithm.create(range), hooks);

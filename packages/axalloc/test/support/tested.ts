@@ -3,30 +3,34 @@
  * all pages, since that is what a request can be met from; memory that is added goes to the page part.
  */
 
-import type { CreateOptions, TestedHeap } from '@shmalloc/alloc-test';
+import { ForwardingHeap } from '@shmalloc/alloc-test';
 import {
-  type Address,
-  type AllocError,
+  type AttachOptions,
   checkInteger,
+  type ErrorHook,
   type Handle,
+  type Heap,
+  type HeapAlgorithm,
+  type HeapOptions,
+  type HeapStats,
   type SharedMemory,
 } from '@shmalloc/allocator-api';
 import { AxAlloc, type AxHandle, type GrowthPolicy } from '@shmalloc/axalloc';
 import { BitmapPages } from '@shmalloc/bitmap';
-import { type AlgorithmName, algorithmsWith, type Lock } from './tools.js';
+import { type AlgorithmName, algorithmsWith } from './tools.js';
 
-interface Options extends CreateOptions {
-  lock?: Lock;
+interface Options extends HeapOptions {
   policy?: Partial<GrowthPolicy>;
 }
 
-class Tested implements TestedHeap {
+class Tested extends ForwardingHeap<AxAlloc & Heap> {
   private readonly algorithm: AlgorithmName;
   private readonly pages: BitmapPages;
   private readonly options: Options;
   private allocator: AxAlloc;
 
   constructor(algorithm: AlgorithmName, pages: BitmapPages, options: Options, allocator?: AxAlloc) {
+    super();
     this.algorithm = algorithm;
     this.pages = pages;
     this.options = options;
@@ -34,36 +38,41 @@ class Tested implements TestedHeap {
   }
 
   static over(algorithm: AlgorithmName, options: Options): Tested {
-    const { lock: _lock, debug: _debug, policy: _policy, ...region } = options;
+    const { lock: _, debug: _d, policy: _p, threads: _t, grow: _g, onError: _e, ...region } = options;
     return new Tested(algorithm, BitmapPages.create(region), options);
   }
 
-  static at(algorithm: AlgorithmName, handle: Handle, said: { lock?: Lock | undefined } = {}): Tested {
+  static at(algorithm: AlgorithmName, handle: Handle, { lock, onError }: AttachOptions = {}): Tested {
     let pages: BitmapPages | undefined;
     const allocator = AxAlloc.attach(handle as AxHandle, {
       attachPages: (of) => {
         pages = BitmapPages.attach(of);
         return pages;
       },
-      algorithms: algorithmsWith(said),
+      algorithms: algorithmsWith({ lock }),
+      onError,
     });
     return new Tested(algorithm, pages as BitmapPages, {}, allocator);
   }
 
   private begin(): AxAlloc {
-    const { lock, debug, policy, maxBytes } = this.options;
+    const { lock, debug, policy, maxBytes, onError } = this.options;
     return AxAlloc.create({
       pages: this.pages,
       algorithms: algorithmsWith({ lock, debug }),
       algorithm: this.algorithm,
-      maxCpus: 24,
+      threads: 24,
       policy,
       limit: maxBytes,
+      onError,
     });
   }
 
   get memory(): SharedMemory {
     return this.allocator.memory;
+  }
+  get threadId(): number {
+    return this.allocator.threadId;
   }
   share(): Handle {
     return this.allocator.share();
@@ -71,76 +80,57 @@ class Tested implements TestedHeap {
   detach(): void {
     this.allocator.detach();
   }
-  [Symbol.dispose](): void {
-    this.allocator[Symbol.dispose]();
-  }
-  validate(): void {
-    this.allocator.validate();
-  }
-  registerError(hook: (error: AllocError) => void): void {
+  registerError(hook: ErrorHook): void {
     this.allocator.registerError(hook);
   }
-  collect(force?: boolean): void {
-    this.allocator.collect(force);
+  protected override use<T>(call: (allocator: AxAlloc & Heap) => T): T {
+    return call(this.allocator as AxAlloc & Heap);
   }
 
-  malloc(size: number): Address {
-    return this.allocator.malloc(size);
-  }
-  calloc(count: number, size: number): Address {
-    return this.allocator.calloc(count, size);
-  }
-  realloc(address: Address, size: number): Address {
-    return this.allocator.realloc(address, size);
-  }
-  alignedAlloc(align: number, size: number): Address {
-    return this.allocator.alignedAlloc(align, size);
-  }
-  free(address: Address): void {
-    this.allocator.free(address);
-  }
-  usableSize(address: Address): number {
-    return this.allocator.usableSize(address);
-  }
-  alloc(size: number, align: number): Address {
-    return this.allocator.alloc(size, align);
-  }
-  dealloc(address: Address, size: number, align: number): void {
-    this.allocator.dealloc(address, size, align);
-  }
-
-  init(start: Address, size: number): void {
+  override init(start: number, size: number): void {
     checkInteger('start', start);
     checkInteger('size', size);
     this.pages.init(start, size);
     this.allocator = this.begin();
   }
-  addMemory(start: Address, size: number): void {
+  override addMemory(start: number, size: number): void {
     this.pages.addMemory(start, size);
   }
-
-  totalBytes(): number {
+  override totalBytes(): number {
     return this.allocator.totalPages() * this.allocator.pageSize;
   }
-  usedBytes(): number {
-    return this.allocator.usedBytes();
-  }
-  availableBytes(): number {
+  override availableBytes(): number {
     return this.totalBytes() - this.usedBytes();
+  }
+  override stats(): HeapStats {
+    const { failures, errors } = this.allocator.stats();
+    const { threadId } = this;
+    return {
+      algorithm: 'axalloc',
+      lock: 'none',
+      totalBytes: this.totalBytes(),
+      usedBytes: this.usedBytes(),
+      availableBytes: this.availableBytes(),
+      footprintBytes: this.footprintBytes(),
+      failures,
+      errors,
+      threads: [{ threadId, lockWaits: null, remoteFrees: null, heldBytes: null, failures: null }],
+    };
   }
 }
 
-/** The class of one algorithm: what the kit's workers find by its name. */
-const classOf = (algorithm: AlgorithmName) => ({
-  create: (options: Options): Tested => Tested.over(algorithm, options),
-  attach: (handle: Handle, said: { lock?: 'outside' } = {}): Tested => Tested.at(algorithm, handle, said),
+/** The algorithm over one byte algorithm: what the kit's workers find by its name. */
+const over = (algorithm: AlgorithmName): HeapAlgorithm => ({
+  algorithm: 'axalloc',
+  create: (options: Options = {}) => Tested.over(algorithm, options),
+  attach: (handle: Handle, options?: AttachOptions) => Tested.at(algorithm, handle, options),
 });
 
-export const AxMimalloc = { name: 'AxMimalloc', ...classOf('mimalloc') };
-export const AxTlsf = { name: 'AxTlsf', ...classOf('tlsf') };
-export const AxBuddy = { name: 'AxBuddy', ...classOf('buddy') };
-export const AxSlab = { name: 'AxSlab', ...classOf('slab') };
-export const AxBasic = { name: 'AxBasic', ...classOf('basic') };
+export const AxMimalloc: HeapAlgorithm = over('mimalloc');
+export const AxTlsf: HeapAlgorithm = over('tlsf');
+export const AxBuddy: HeapAlgorithm = over('buddy');
+export const AxSlab: HeapAlgorithm = over('slab');
+export const AxBasic: HeapAlgorithm = over('basic');
 
 /** What the kit asks of a heap with a fixed amount of memory. This one grows; `growth.test.ts` has what it must do instead. */
 export const OMITTED = {

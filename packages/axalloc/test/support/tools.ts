@@ -1,7 +1,6 @@
 /** Algorithms and page sources for the tests, and random numbers with a seed that is printed. */
 
-import { AllocError } from '@shmalloc/allocator-api';
-import type { ByteAlgorithm, PageSource } from '@shmalloc/axalloc';
+import { AllocError, type HeapAlgorithm, type LockKind, type SharedPages } from '@shmalloc/allocator-api';
 import { AxAlloc, type AxAllocOptions, type AxHandle } from '@shmalloc/axalloc';
 import { Basic } from '@shmalloc/basic';
 import { BitmapPages } from '@shmalloc/bitmap';
@@ -11,53 +10,53 @@ import { Slab } from '@shmalloc/slab';
 import { Tlsf } from '@shmalloc/tlsf';
 
 export type AlgorithmName = 'mimalloc' | 'tlsf' | 'buddy' | 'basic' | 'slab';
-export type Lock = 'none' | 'spin' | 'mutex' | 'outside';
+export type Lock = LockKind;
 export const NAMES: readonly AlgorithmName[] = ['mimalloc', 'tlsf', 'buddy', 'basic', 'slab'];
 
 /** The algorithms of the workspace, as a kernel would register them. */
 export function algorithmsWith(options: {
   lock?: Lock | undefined;
   debug?: boolean | undefined;
-}): ByteAlgorithm[] {
+}): HeapAlgorithm[] {
   const { lock = 'spin', debug = false } = options;
   // What guards such a heap each thread has to know.
   const said = lock === 'outside' ? ({ lock } as const) : {};
   return [
     {
-      name: 'mimalloc',
-      create: (range) => MiMalloc.create({ ...range, debug, maxThreads: 24 }),
+      algorithm: 'mimalloc',
+      create: (range) => MiMalloc.create({ ...range, debug, threads: 24 }),
       attach: (handle) => MiMalloc.attach(handle),
     },
     {
-      name: 'tlsf',
+      algorithm: 'tlsf',
       create: (range) => Tlsf.create({ ...range, lock, debug }),
       attach: (handle) => Tlsf.attach(handle, said),
     },
     {
-      name: 'buddy',
+      algorithm: 'buddy',
       create: (range) => Buddy.create({ ...range, lock, debug }),
       attach: (handle) => Buddy.attach(handle, said),
     },
     {
-      name: 'basic',
+      algorithm: 'basic',
       create: (range) => Basic.create({ ...range, lock, debug, policy: 'best' }),
       attach: (handle) => Basic.attach(handle, said),
     },
     {
-      name: 'slab',
-      create: (range) => Slab.create({ ...range, debug, maxCpus: 24 }),
+      algorithm: 'slab',
+      create: (range) => Slab.create({ ...range, debug, threads: 24 }),
       attach: (handle) => Slab.attach(handle),
     },
   ];
 }
 
-export const ALGORITHMS: ByteAlgorithm[] = algorithmsWith({});
+export const ALGORITHMS: HeapAlgorithm[] = algorithmsWith({});
 
 /** An allocator over a region of its own. */
 export function allocatorOver(
   bytes: number,
   options: Partial<AxAllocOptions> = {},
-): { pages: PageSource; allocator: AxAlloc } {
+): { pages: SharedPages; allocator: AxAlloc } {
   const pages = options.pages ?? BitmapPages.create({ bytes });
   const allocator = AxAlloc.create({ algorithms: ALGORITHMS, algorithm: 'tlsf', ...options, pages });
   return { pages, allocator };

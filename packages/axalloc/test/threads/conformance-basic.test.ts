@@ -5,8 +5,9 @@ import { AxBasic, OMITTED } from '../support/tested.js';
 conformance(
   test,
   {
-    name: 'axalloc over basic',
-    allocator: AxBasic,
+    title: 'axalloc over basic',
+    algorithm: AxBasic,
+    exportName: 'AxBasic',
     module: new URL('../support/tested.js', import.meta.url).href,
   },
   { variant: true, workers: [4], omit: OMITTED },

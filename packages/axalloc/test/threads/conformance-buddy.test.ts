@@ -5,8 +5,9 @@ import { AxBuddy, OMITTED } from '../support/tested.js';
 conformance(
   test,
   {
-    name: 'axalloc over buddy',
-    allocator: AxBuddy,
+    title: 'axalloc over buddy',
+    algorithm: AxBuddy,
+    exportName: 'AxBuddy',
     module: new URL('../support/tested.js', import.meta.url).href,
   },
   { variant: true, workers: [4], omit: OMITTED, largestShare: 0.25 },

@@ -5,8 +5,9 @@ import { AxMimalloc, OMITTED } from '../support/tested.js';
 conformance(
   test,
   {
-    name: 'axalloc over mimalloc',
-    allocator: AxMimalloc,
+    title: 'axalloc over mimalloc',
+    algorithm: AxMimalloc,
+    exportName: 'AxMimalloc',
     module: new URL('../support/tested.js', import.meta.url).href,
   },
   { workers: [4], omit: OMITTED, locks: false, largestShare: 0.25 },

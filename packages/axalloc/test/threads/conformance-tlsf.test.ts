@@ -5,8 +5,9 @@ import { AxTlsf, OMITTED } from '../support/tested.js';
 conformance(
   test,
   {
-    name: 'axalloc over tlsf',
-    allocator: AxTlsf,
+    title: 'axalloc over tlsf',
+    algorithm: AxTlsf,
+    exportName: 'AxTlsf',
     module: new URL('../support/tested.js', import.meta.url).href,
   },
   { variant: true, workers: [4], omit: OMITTED },

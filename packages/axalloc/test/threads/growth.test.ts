@@ -144,7 +144,7 @@ test('growth that an algorithm can make nothing of goes back', (t) => {
     algorithm: 'picky',
     algorithms: [
       {
-        name: 'picky',
+        algorithm: 'picky',
         create: () => picky(),
         attach: () => picky(),
       },
@@ -154,7 +154,7 @@ test('growth that an algorithm can make nothing of goes back', (t) => {
     const { allocator: inner } = allocatorOver(4 << 20);
     return Object.assign(Object.create(inner), {
       addMemory() {
-        if (refusals-- > 0) throw new AllocError('InvalidParam', 'this is of no use');
+        if (refusals-- > 0) throw new AllocError('RegionTooSmall', 'this is of no use');
       },
       malloc: () => (refusals < 0 ? 4096 : 0),
       share: () => ({ algorithm: 'picky', memory: inner.memory.source, start: 4096 }),

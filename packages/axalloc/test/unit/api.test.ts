@@ -1,7 +1,7 @@
 /** What programs see: names, figures, pages, wrong input, threads that come and go. */
 
-import { AllocError, type AllocErrorCode } from '@shmalloc/allocator-api';
-import { AxAlloc, type AxAllocOptions, type ByteAlgorithm } from '@shmalloc/axalloc';
+import { AllocError, type AllocErrorCode, type HeapAlgorithm } from '@shmalloc/allocator-api';
+import { AxAlloc, type AxAllocOptions } from '@shmalloc/axalloc';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test, { type ExecutionContext } from 'ava';
 import { ALGORITHMS, algorithmsWith, allocatorOver, attachTo, NAMES } from '../support/tools.js';
@@ -22,15 +22,23 @@ test('create refuses wrong options by name, and keeps no page', (t) => {
   t.throws(create({ pages: undefined }), { instanceOf: TypeError, message: /Undefined/ });
   t.throws(create({ pages: 7 }), { instanceOf: TypeError, message: /Number/ });
   t.throws(create({ algorithms: 'tlsf' }), { instanceOf: TypeError, message: /String/ });
-  t.throws(create({ algorithms: [{ name: 'x' }] }), { instanceOf: TypeError, message: /x must have create/ });
+  t.throws(create({ algorithms: [{ algorithm: 'x' }] }), {
+    instanceOf: TypeError,
+    message: /x must have create/,
+  });
   t.throws(create({ algorithm: 7 }), { instanceOf: TypeError, message: /7/ });
-  t.throws(create({ maxCpus: 1.5 }), { instanceOf: RangeError, message: /1\.5/ });
+  t.throws(create({ threads: 1.5 }), { instanceOf: RangeError, message: /1\.5/ });
   refused(t, 'InvalidParam', create({ algorithms: [] }), 'none');
   refused(t, 'InvalidParam', create({ algorithms: [ALGORITHMS[0], ALGORITHMS[0]] }), 'different');
-  refused(t, 'InvalidParam', create({ algorithms: [{ ...ALGORITHMS[0], name: 'x'.repeat(48) }] }), 'xxx');
+  refused(
+    t,
+    'InvalidParam',
+    create({ algorithms: [{ ...ALGORITHMS[0], algorithm: 'x'.repeat(48) }] }),
+    'xxx',
+  );
   refused(t, 'InvalidParam', create({ algorithm: 'slob' }), 'slob');
-  refused(t, 'InvalidParam', create({ maxCpus: 0 }), '0');
-  refused(t, 'InvalidParam', create({ maxCpus: 256 }), '256');
+  refused(t, 'InvalidParam', create({ threads: 0 }), '0');
+  refused(t, 'InvalidParam', create({ threads: 256 }), '256');
   refused(t, 'InvalidParam', create({ maxGenerations: 127 }), '127');
   refused(t, 'InvalidParam', create({ limit: 2 ** 33 }), String(2 ** 33));
   refused(t, 'InvalidParam', create({ policy: { percent: 2 ** 40 } }), String(2 ** 40));
@@ -46,10 +54,10 @@ test('create refuses wrong options by name, and keeps no page', (t) => {
 });
 
 test('an algorithm that no range is large enough for leaves no page taken', (t) => {
-  const greedy: ByteAlgorithm = {
-    name: 'greedy',
-    create: ({ end }) => {
-      throw new AllocError('InvalidParam', `region up to ${end} is too small`);
+  const greedy: HeapAlgorithm = {
+    algorithm: 'greedy',
+    create: ({ end } = {}) => {
+      throw new AllocError('RegionTooSmall', `region up to ${end} is too small`);
     },
     attach: () => t.fail() as Wrong,
   };
@@ -60,7 +68,7 @@ test('an algorithm that no range is large enough for leaves no page taken', (t) 
 });
 
 test('attach refuses another page part, unknown algorithms, and more threads than there are lines', (t) => {
-  const { allocator } = allocatorOver(1 << 20, { maxCpus: 2 });
+  const { allocator } = allocatorOver(1 << 20, { threads: 2 });
   const other = BitmapPages.create({ bytes: 1 << 20 });
   const handle = allocator.share();
   refused(
@@ -77,7 +85,7 @@ test('attach refuses another page part, unknown algorithms, and more threads tha
     'tlsf',
   );
   const second = attachTo(handle);
-  refused(t, 'NoMemory', () => attachTo(handle), '2 threads');
+  refused(t, 'TooManyThreads', () => attachTo(handle), '2 threads');
   second.detach();
   second.detach();
   {

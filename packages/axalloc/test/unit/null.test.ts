@@ -76,7 +76,7 @@ test('an unknown option is refused, and the known ones are listed', (t) => {
   const { allocator } = allocatorOver(0, { pages });
   const attachPages = () => BitmapPages.attach(pages.share());
   for (const [call, known] of [
-    [() => AxAlloc.create({ pages, algorithms: ALGORITHMS, maxCPUs: 4 } as never), 'maxCpus'],
+    [() => AxAlloc.create({ pages, algorithms: ALGORITHMS, maxCPUs: 4 } as never), 'threads'],
     [() => AxAlloc.create({ pages, algorithms: ALGORITHMS, bytes: 4 } as never), 'maxGenerations'],
     [() => AxAlloc.attach(allocator.share(), { attachPages, algorithm: [] } as never), 'algorithms'],
   ] as const) {

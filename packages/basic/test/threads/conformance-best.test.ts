@@ -1,11 +1,7 @@
 import { conformance } from '@shmalloc/alloc-test';
-import { Basic } from '@shmalloc/basic';
+import { BasicBest } from '@shmalloc/basic';
 import test from 'ava';
 
 const module = import.meta.resolve('@shmalloc/basic');
 
-conformance(
-  test,
-  { name: 'basic-best', allocator: Basic, module, options: { policy: 'best' } },
-  { workers: [4], variant: true },
-);
+conformance(test, { algorithm: BasicBest, exportName: 'BasicBest', module }, { workers: [4], variant: true });

@@ -1,11 +1,7 @@
 import { conformance } from '@shmalloc/alloc-test';
-import { Basic } from '@shmalloc/basic';
+import { BasicFirst } from '@shmalloc/basic';
 import test from 'ava';
 
 const module = import.meta.resolve('@shmalloc/basic');
 
-conformance(
-  test,
-  { name: 'basic-first', allocator: Basic, module, options: { policy: 'first' } },
-  { workers: [1, 4] },
-);
+conformance(test, { algorithm: BasicFirst, exportName: 'BasicFirst', module }, { workers: [1, 4] });

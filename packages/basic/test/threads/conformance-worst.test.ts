@@ -1,11 +1,11 @@
 import { conformance } from '@shmalloc/alloc-test';
-import { Basic } from '@shmalloc/basic';
+import { BasicWorst } from '@shmalloc/basic';
 import test from 'ava';
 
 const module = import.meta.resolve('@shmalloc/basic');
 
 conformance(
   test,
-  { name: 'basic-worst', allocator: Basic, module, options: { policy: 'worst' } },
+  { algorithm: BasicWorst, exportName: 'BasicWorst', module },
   { workers: [4], variant: true },
 );

@@ -72,7 +72,7 @@ test('shared between instances; its memory may be given', (t) => {
   t.is(other.used(), 4000);
   t.is(other.stats().algorithm, 'bitmap-ids');
   t.is(BitmapIds.create({ ids: 64, start: 8192 }).share().start, 8192);
-  refused(t, 'InvalidParam', () => BitmapIds.create({ memory, ids: 2 ** 24 }), 'too small');
+  refused(t, 'RegionTooSmall', () => BitmapIds.create({ memory, ids: 2 ** 24 }), 'too small');
 });
 
 test('bad input is refused by name', (t) => {

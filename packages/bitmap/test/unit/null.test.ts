@@ -84,8 +84,8 @@ test('a write through NULL is told by the next call that finds no room, or adds 
 test('pages of the zone are never managed, however small they are', (t) => {
   const pages = BitmapPages.create({ memory: new SharedArrayBuffer(MIB), pageSize: 16 });
   // In front of the header lies the zone alone: there is no page in it.
-  refused(t, 'InvalidParam', () => pages.addMemory(16, 512));
-  refused(t, 'InvalidParam', () => pages.init(0, 1024));
+  refused(t, 'RegionTooSmall', () => pages.addMemory(16, 512));
+  refused(t, 'RegionTooSmall', () => pages.init(0, 1024));
   refused(t, 'NoMemory', () => pages.allocPagesAt(16, 1, 16));
   zoneHoldsThePattern(t, pages.memory, 1024);
 });

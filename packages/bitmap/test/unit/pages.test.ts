@@ -160,7 +160,7 @@ test('regions with holes between them: runs lie in one, ranges are refused when 
   refused(t, 'MemoryOverlap', () => pages.addMemory(2 * MIB + MIB / 2 - PAGE, MIB / 4));
   refused(t, 'MemoryOverlap', () => pages.addMemory(0, PAGE * 2), "the allocator's own state");
   refused(t, 'InvalidParam', () => pages.addMemory(4 * MIB - PAGE, 2 * PAGE));
-  refused(t, 'InvalidParam', () => pages.addMemory(2 * MIB - PAGE + 1, PAGE));
+  refused(t, 'RegionTooSmall', () => pages.addMemory(2 * MIB - PAGE + 1, PAGE));
   refused(t, 'InvalidParam', () => pages.init(4 * MIB, PAGE));
   pages.memory.i32[pages.share().start / 4 + RETREATS] = 0;
   t.deepEqual(seen(pages), before);
@@ -270,7 +270,7 @@ test('a region without room for a page is refused before a byte is written', (t)
     [4096, 4096],
   ]) {
     const memory = dirty(MIB);
-    refused(t, 'InvalidParam', () => BitmapPages.create({ memory, start, end }), 'too small');
+    refused(t, 'RegionTooSmall', () => BitmapPages.create({ memory, start, end }), 'too small');
     t.true(new Uint8Array(memory).every((byte) => byte === 0xa5));
   }
 });

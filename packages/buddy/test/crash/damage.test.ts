@@ -2,7 +2,7 @@ import { damage } from '@shmalloc/alloc-test';
 import { Buddy } from '@shmalloc/buddy';
 import test from 'ava';
 
-const subject = { name: 'buddy', allocator: Buddy, module: import.meta.resolve('@shmalloc/buddy') };
+const subject = { algorithm: Buddy, exportName: 'Buddy', module: import.meta.resolve('@shmalloc/buddy') };
 /** The lock's word, counted from the header's first. */
 const spared = [16];
 

@@ -4,6 +4,11 @@ import test from 'ava';
 
 conformance(
   test,
-  { name: 'buddy, full scale', allocator: Buddy, module: import.meta.resolve('@shmalloc/buddy') },
+  {
+    title: 'buddy, full scale',
+    algorithm: Buddy,
+    exportName: 'Buddy',
+    module: import.meta.resolve('@shmalloc/buddy'),
+  },
   { workers: [1, 4, 8], scale: 'full', largestShare: 0.5 },
 );

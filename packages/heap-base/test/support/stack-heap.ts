@@ -1,13 +1,11 @@
-import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
+import type { AttachOptions, Handle, HeapOptions, SharedMemory } from '@shmalloc/allocator-api';
 import {
-  type AttachOptions,
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
   BoundaryTagHeap,
   createHeap,
   demand,
   type HeapLayout,
-  type HeapOptions,
   NEXT_FREE,
   PREV_LINK,
   type Word,
@@ -15,6 +13,7 @@ import {
 
 /** The smallest algorithm that a boundary-tag heap can have: a stack of free blocks, searched from the top. */
 export class StackHeap extends BoundaryTagHeap {
+  static readonly algorithm = 'stack';
   static readonly layout: HeapLayout = {
     algorithm: 'stack',
     code: 'STCK',

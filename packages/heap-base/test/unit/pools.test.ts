@@ -105,7 +105,7 @@ test('memory that is managed already, that is the state, that is outside or too 
     'InvalidParam',
     /\[1024000, 1089536\) does not fit into memory of 1048576 bytes/,
   );
-  refused(64 * KIB, 28, 'InvalidParam', /too small for a pool/);
+  refused(64 * KIB, 28, 'RegionTooSmall', /too small for a pool/);
   t.throws(() => heap.addMemory(-1, 32), { instanceOf: RangeError, message: /start .*-1/ });
   t.throws(() => heap.addMemory(64 * KIB, 1.5), { instanceOf: RangeError, message: /size .*1\.5/ });
 });

@@ -3,16 +3,14 @@
  * up, because a CPU in the middle of a program cannot load a module.
  */
 
-import { AllocError, checkChoice } from '@shmalloc/allocator-api';
-import type { ByteAlgorithm, ByteHeap } from '@shmalloc/axalloc';
+import { checkChoice, type Heap, type HeapAlgorithm, type LockKind } from '@shmalloc/allocator-api';
 import {
   ALLOCATORS,
   type AllocatorModule,
   type AllocatorName,
   attachOptionsFor,
   entryOf,
-  type LockKind,
-  loadClass,
+  loadAlgorithm,
 } from '../allocators.ts';
 import type { HeapMeter } from './meter.ts';
 
@@ -56,40 +54,25 @@ export function swapNames(wanted: boolean | readonly AllocatorName[] | undefined
  * @param meter - is told of every heap that this thread makes or attaches to
  * @returns the one to boot with first
  */
-export async function loadAlgorithms(choice: HeapChoice, meter: HeapMeter): Promise<ByteAlgorithm[]> {
+export async function loadAlgorithms(choice: HeapChoice, meter: HeapMeter): Promise<HeapAlgorithm[]> {
   const { allocator, swap } = choice;
   const all = [allocator, ...swap.filter((name) => name !== allocator)];
-  return Promise.all(all.map((each) => loadAlgorithm(each, choice, meter)));
+  return Promise.all(all.map((each) => watched(each, choice, meter)));
 }
 
-async function loadAlgorithm(
+/** An algorithm that a machine uses with its lock, and of whose heaps the meter hears. */
+async function watched(
   allocator: AllocatorName | AllocatorModule,
   { lock, debug, threads }: HeapChoice,
   meter: HeapMeter,
-): Promise<ByteAlgorithm> {
+): Promise<HeapAlgorithm> {
   const entry = entryOf(allocator);
-  const heapClass = await loadClass(entry);
-  const lockFree = entry.locks.includes('none');
-  const kind = lockFree ? 'none' : (lock ?? entry.locks[0] ?? 'none');
-  const options = {
-    ...entry.options,
-    ...(entry.threadsOption !== undefined && { [entry.threadsOption]: threads }),
-    lock: kind,
-    ...(debug !== undefined && { debug }),
-  } as const;
+  const algorithm = await loadAlgorithm(entry);
+  const kind = entry.locks.includes('none') ? 'none' : (lock ?? entry.locks[0] ?? 'none');
+  const options = { ...entry.options, lock: kind, ...(debug !== undefined && { debug }) };
   return {
-    name: nameOf(allocator),
-    create: (region) => meter.watch(asHeap(heapClass.create({ ...options, ...region })), lockFree),
-    attach: (handle) =>
-      meter.watch(asHeap(heapClass.attach(handle, attachOptionsFor(kind) as never)), lockFree),
+    algorithm: nameOf(allocator),
+    create: (region): Heap => meter.watch(algorithm.create({ ...region, ...options, threads })),
+    attach: (handle): Heap => meter.watch(algorithm.attach(handle, attachOptionsFor(kind))),
   };
-}
-
-/** Demands what a heap that grows needs beyond what a machine without pages asks for. */
-function asHeap(heap: object): ByteHeap {
-  for (const name of ['addMemory', 'totalBytes', 'usedBytes', 'availableBytes']) {
-    if (typeof (heap as Record<string, unknown>)[name] !== 'function')
-      throw new AllocError('InvalidParam', `this allocator cannot grow: it has no ${name}`);
-  }
-  return heap as ByteHeap;
 }

@@ -3,11 +3,11 @@
  * thread has asked for.
  */
 
-import type { Address, AllocError, SharedMemory } from '@shmalloc/allocator-api';
+import type { Address, AllocError, SharedMemory, ValidateOptions } from '@shmalloc/allocator-api';
 import { AxAlloc, type AxHandle, type AxStats } from '@shmalloc/axalloc';
 import type { KernelAllocator } from '../allocators.ts';
 import { HeapPages } from '../memory/heap-pages.ts';
-import type { PhysicalMemory, PhysicalValidateOptions } from '../memory/physical-memory.ts';
+import type { PhysicalMemory } from '../memory/physical-memory.ts';
 import { type HeapChoice, loadAlgorithms, nameOf } from './algorithms.ts';
 import { HeapMeter, type Told } from './meter.ts';
 
@@ -64,7 +64,7 @@ export class KernelHeap implements KernelAllocator {
       pages,
       algorithms,
       algorithm: nameOf(choice.allocator),
-      maxCpus: choice.threads,
+      threads: choice.threads,
     });
     return new KernelHeap(physical, ax, pages, meter);
   }
@@ -113,6 +113,11 @@ export class KernelHeap implements KernelAllocator {
     this.ax.free(address);
   }
 
+  tryFree(address: Address): AllocError | null {
+    this.operations++;
+    return this.ax.tryFree(address);
+  }
+
   usableSize(address: Address): number {
     return this.ax.usableSize(address);
   }
@@ -146,7 +151,7 @@ export class KernelHeap implements KernelAllocator {
   }
 
   /** Walks the heaps, the pages and the account. With `quiet` no thread is at work, and more is checked. */
-  validate(options: PhysicalValidateOptions = {}): void {
+  validate(options: ValidateOptions = {}): void {
     this.ax.validate(options);
     this.physical.validate(options);
   }

@@ -4,7 +4,7 @@
  * Algorithms tell different things, and a figure that nobody can tell is not 0: see {@link Told}.
  */
 
-import type { ByteHeap } from '@shmalloc/axalloc';
+import type { Heap } from '@shmalloc/allocator-api';
 
 /**
  * A figure that not every algorithm can tell: null when none of those in use could; `whole` is false when in truth it may be
@@ -15,26 +15,16 @@ export type Told = { readonly value: number; readonly whole: boolean } | null;
 
 /** The figures of one heap, as far as this thread can say. */
 interface Figures {
-  readonly lockWaits: number | undefined;
-  readonly remoteFrees: number | undefined;
-  readonly pagesHeld: number | undefined;
+  readonly lockWaits: number | null;
+  readonly remoteFrees: number | null;
+  readonly pagesHeld: number | null;
+  /** Whether it never waits: then its count of waits is whole, however long ago it was read. */
+  readonly isLockFree: boolean;
 }
 
-type Figure = keyof Figures;
+type Figure = Exclude<keyof Figures, 'isLockFree'>;
 
-const NOTHING: Figures = { lockWaits: undefined, remoteFrees: undefined, pagesHeld: undefined };
-
-/** What algorithms tell in `stats()`, each what it can: of this thread, or of every CPU by the name of its thread. */
-interface Tale {
-  readonly lockWaits?: unknown;
-  readonly pageBytes?: unknown;
-  readonly cpus?: readonly {
-    readonly threadId?: unknown;
-    readonly lockWaits?: number;
-    readonly remoteFrees?: number;
-    readonly pages?: number;
-  }[];
-}
+const NOTHING: Figures = { lockWaits: null, remoteFrees: null, pagesHeld: null, isLockFree: false };
 
 const PAGE_BYTES = 4096;
 
@@ -46,27 +36,25 @@ const PAGE_BYTES = 4096;
  */
 export class HeapMeter {
   /** What was counted in a heap before this thread came: another one may have had its place. */
-  private readonly before = new WeakMap<ByteHeap, Figures>();
-  private readonly lockFree = new WeakSet<ByteHeap>();
-  private current: (() => ByteHeap) | undefined;
+  private readonly before = new WeakMap<Heap, Figures>();
+  private current: (() => Heap) | undefined;
   /** The heap that was looked at last, and what it told. */
-  private heap: ByteHeap | undefined;
+  private heap: Heap | undefined;
   private figures: Figures = NOTHING;
   /** What heaps told that this thread has left, added up. */
   private readonly gone: Record<Figure, Told> = { lockWaits: null, remoteFrees: null, pagesHeld: null };
   private left = 0;
 
   /** @param current - the heap that this thread allocates from */
-  follow(current: () => ByteHeap): void {
+  follow(current: () => Heap): void {
     this.current = current;
     this.look();
   }
 
   /** A heap that this thread has made, or attached to. */
-  watch(heap: ByteHeap, lockFree: boolean): ByteHeap {
+  watch(heap: Heap): Heap {
     this.look();
-    if (lockFree) this.lockFree.add(heap);
-    this.before.set(heap, figuresOf(heap, lockFree));
+    this.before.set(heap, figuresOf(heap));
     return heap;
   }
 
@@ -74,7 +62,7 @@ export class HeapMeter {
   told(figure: Figure): Told {
     this.look();
     const value = this.figures[figure];
-    const now = value === undefined ? null : { value, whole: true };
+    const now = value === null ? null : { value, whole: true };
     if (figure === 'pagesHeld' || this.left === 0) return now;
     return add(this.gone[figure], now);
   }
@@ -82,24 +70,24 @@ export class HeapMeter {
   private look(): void {
     const heap = this.current?.();
     if (heap === undefined) return;
-    if (this.heap !== undefined && this.heap !== heap) this.leave(this.heap);
-    const lockFree = this.lockFree.has(heap);
+    if (this.heap !== undefined && this.heap !== heap) this.leave();
     const before = this.before.get(heap) ?? NOTHING;
-    const now = figuresOf(heap, lockFree);
+    const now = figuresOf(heap);
     this.heap = heap;
     this.figures = {
       lockWaits: minus(now.lockWaits, before.lockWaits),
       remoteFrees: minus(now.remoteFrees, before.remoteFrees),
       pagesHeld: now.pagesHeld,
+      isLockFree: now.isLockFree,
     };
   }
 
   /** What the last look has found is all that will be known. */
-  private leave(heap: ByteHeap): void {
+  private leave(): void {
     for (const figure of ['lockWaits', 'remoteFrees'] as const) {
       const value = this.figures[figure];
-      const whole = figure === 'lockWaits' && this.lockFree.has(heap);
-      const told = value === undefined ? null : { value, whole };
+      const whole = figure === 'lockWaits' && this.figures.isLockFree;
+      const told = value === null ? null : { value, whole };
       this.gone[figure] = this.left === 0 ? told : add(this.gone[figure], told);
     }
     this.left++;
@@ -115,21 +103,19 @@ function add(one: Told, other: Told): Told {
   };
 }
 
-function minus(now: number | undefined, before: number | undefined): number | undefined {
-  return now === undefined ? undefined : now - (before ?? 0);
+function minus(now: number | null, before: number | null): number | null {
+  return now === null ? null : now - (before ?? 0);
 }
 
 /** What an algorithm tells about this thread. */
-function figuresOf(heap: ByteHeap, lockFree: boolean): Figures {
-  const tale = heap.stats() as Tale;
-  const cpu = tale.cpus?.find((each) => each.threadId === heap.threadId);
-  const shared = typeof tale.lockWaits === 'number' ? tale.lockWaits : undefined;
+function figuresOf(heap: Heap): Figures {
+  const { lock, threads } = heap.stats();
+  const mine = threads.find(({ threadId }) => threadId === heap.threadId);
+  const held = mine?.heldBytes ?? null;
   return {
-    lockWaits: cpu?.lockWaits ?? shared ?? (lockFree ? 0 : undefined),
-    remoteFrees: cpu?.remoteFrees,
-    pagesHeld:
-      cpu?.pages === undefined || typeof tale.pageBytes !== 'number'
-        ? undefined
-        : (cpu.pages * tale.pageBytes) / PAGE_BYTES,
+    lockWaits: mine?.lockWaits ?? null,
+    remoteFrees: mine?.remoteFrees ?? null,
+    pagesHeld: held === null ? null : held / PAGE_BYTES,
+    isLockFree: lock === 'none',
   };
 }

@@ -30,6 +30,7 @@ import {
   type RegionOptions,
   type SharedMemory,
   takeNullWrite,
+  type ValidateOptions,
 } from '@shmalloc/allocator-api';
 import { BitmapPages } from '@shmalloc/bitmap';
 import { PAGE_BYTES } from '../vm/frames.ts';
@@ -43,15 +44,6 @@ import { HEAP_AT, KIND, openPlan, PEAK_AT, type Plan, planMemory, publishPlan, w
 export interface PhysicalMemoryOptions extends RegionOptions {
   /** How many pages that `vmalloc` handed out may be resident at once. Default: all that there are. */
   frames?: number | undefined;
-}
-
-/**
- * What `validate` may take for granted.
- * @public
- */
-export interface PhysicalValidateOptions {
-  /** Whether no other thread is inside a call: then everything is checked. Default false. */
-  readonly quiet?: boolean | undefined;
 }
 
 /**
@@ -244,7 +236,7 @@ export class PhysicalMemory {
    * @param options - with `quiet`, for a moment when no thread is inside a call, counts are compared as well
    * @throws AllocError `Corrupted` with the first invariant that is broken
    */
-  validate(options: PhysicalValidateOptions = {}): void {
+  validate(options: ValidateOptions = {}): void {
     const written = checkNullZone(this.memory.i32, this.nullWords);
     if (written !== null) throw written;
     this.pages.validate(options);

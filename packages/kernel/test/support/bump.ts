@@ -45,6 +45,8 @@ export class Bump {
 
   detach(): void {}
   validate(): void {}
+  registerError(): void {}
+  collect(): void {}
 
   footprintBytes(): number {
     return Atomics.load(this.memory.i32, this.memory.start / 4 + 1) - this.memory.start;

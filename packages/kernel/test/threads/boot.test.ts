@@ -1,8 +1,8 @@
-import { Basic } from '@shmalloc/basic';
+import { type HeapAlgorithm, LOCK_KINDS } from '@shmalloc/allocator-api';
+import { BasicBest, BasicFirst, BasicWorst } from '@shmalloc/basic';
 import { Buddy } from '@shmalloc/buddy';
 import {
   ALLOCATORS,
-  type AllocatorClass,
   type AllocatorModule,
   type AllocatorName,
   attachAllocator,
@@ -10,7 +10,6 @@ import {
   boot,
   createAllocator,
   type KernelError,
-  LOCK_KINDS,
 } from '@shmalloc/kernel';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import { Slab } from '@shmalloc/slab';
@@ -20,7 +19,7 @@ import { BUMP, bootForTest, program } from '../support/machines.js';
 import type { BlocksArgument } from '../support/programs/blocks.js';
 
 // Checked by the compiler: the algorithm packages offer what the kernel needs.
-const CLASSES: readonly AllocatorClass[] = [MiMalloc, Slab, Basic, Tlsf, Buddy];
+const CLASSES: readonly HeapAlgorithm[] = [MiMalloc, Slab, BasicFirst, BasicBest, BasicWorst, Tlsf, Buddy];
 
 for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
   for (const lock of ALLOCATORS[name].locks) {
@@ -41,7 +40,9 @@ for (const name of Object.keys(ALLOCATORS) as AllocatorName[]) {
 
 test('every class that the registry names is the one that its package exports', async (t) => {
   for (const [name, { load, exportName, locks }] of Object.entries(ALLOCATORS)) {
-    t.true(CLASSES.includes(((await load()) as Record<string, AllocatorClass>)[exportName]), name);
+    const algorithm = ((await load()) as Record<string, HeapAlgorithm>)[exportName];
+    t.true(CLASSES.includes(algorithm), name);
+    t.is(algorithm.algorithm, name);
     t.true(locks.length > 0 && locks.every((lock) => LOCK_KINDS.includes(lock)), name);
   }
 });

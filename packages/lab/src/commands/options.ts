@@ -1,13 +1,7 @@
 /** Options that several commands take, checked while they are read. */
 
-import {
-  ALLOCATORS,
-  type AllocatorEntry,
-  type AllocatorName,
-  LOCK_KINDS,
-  type LockKind,
-  MAX_CPUS,
-} from '@shmalloc/kernel';
+import { LOCK_KINDS, type LockKind } from '@shmalloc/allocator-api';
+import { ALLOCATORS, type AllocatorEntry, type AllocatorName, MAX_CPUS } from '@shmalloc/kernel';
 import { InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import type { Configuration } from '../job.ts';

@@ -1,7 +1,7 @@
 /** `shmalloc run --machine`: recordings or traces on a full machine, with a report of what every CPU did. */
 
 import path from 'node:path';
-import type { LockKind } from '@shmalloc/kernel';
+import type { LockKind } from '@shmalloc/allocator-api';
 import { traceInfo } from '@shmalloc/trace';
 import { EXIT, UsageError } from '../errors.ts';
 import { writeFile } from '../files.ts';

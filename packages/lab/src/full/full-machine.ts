@@ -11,14 +11,8 @@
  */
 
 import { Oracle } from '@shmalloc/alloc-test/oracle';
-import {
-  type AllocatorName,
-  boot,
-  KernelPanic,
-  type LockKind,
-  type Machine,
-  type ThreadReport,
-} from '@shmalloc/kernel';
+import type { LockKind } from '@shmalloc/allocator-api';
+import { type AllocatorName, boot, KernelPanic, type Machine, type ThreadReport } from '@shmalloc/kernel';
 import { planReplay, type ReplayPlan, type ReplayResult, resetPlan, type Trace } from '@shmalloc/trace';
 import { JobError, oneLine } from '../errors.ts';
 import { regionFor } from '../replay/measure.ts';

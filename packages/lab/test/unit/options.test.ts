@@ -1,4 +1,4 @@
-import type { LockKind } from '@shmalloc/kernel';
+import type { LockKind } from '@shmalloc/allocator-api';
 import test from 'ava';
 import { type Choice, configurations, shellWord } from '../../dist/commands/options.js';
 

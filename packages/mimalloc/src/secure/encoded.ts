@@ -203,7 +203,7 @@ export class EncodedGuard extends SealedGuard {
     // In a circle, after a block was freed twice, which is not found at this level: what hangs on to it is lost.
     if (count > capacity) {
       this.pending.push(
-        new AllocError('NotAllocated', `free: a block of the page at ${startOf(tld, page)} was freed twice`),
+        new AllocError('DoubleFree', `free: a block of the page at ${startOf(tld, page)} was freed twice`),
       );
     } else {
       if (next === BROKEN) this.pending.push(this.cut(tld, page, tail));

@@ -21,7 +21,7 @@ import type { Word } from '../geometry.ts';
 import { Field } from '../header.ts';
 import { Heap } from '../heap.ts';
 import { hugeBlock, isHuge } from '../huge-block.ts';
-import { notAllocated } from '../lookup.ts';
+import { freedTwice, notAllocated } from '../lookup.ts';
 import { DELAYED, HAS_ALIGNED, hasFlag, IN_FULL, ownerOf, Page } from '../page.ts';
 import type { Tld } from '../tld.ts';
 import { EncodedGuard, hugePageAt, isBlockOf, pageAt } from './encoded.ts';
@@ -280,10 +280,6 @@ export function writtenAfterFree(block: Word, at: number, state: number): AllocE
     'InvalidParam',
     `malloc: the free block at ${block * 4} was written to ${when}, at ${at}`,
   );
-}
-
-function freedTwice(operation: string, address: number): AllocError {
-  return new AllocError('NotAllocated', `${operation}(${address}): freed twice, the block is free already`);
 }
 
 function neverHandedOut(operation: string, address: number): AllocError {

@@ -233,7 +233,7 @@ test('an empty thread abandons nothing, and a retired page does not outlive its 
 
 test('many threads come and go, each leaves blocks to the others', (t) => {
   const random = randomOf(seedOf(t));
-  const a = small({ bytes: 1 << 22, maxThreads: 8 });
+  const a = small({ bytes: 1 << 22, threads: 8 });
   const threads = [a];
   const live: number[] = [];
   for (let round = 0; round < 60; round++) {

@@ -105,7 +105,7 @@ test('a list in a circle is told when the page is whole again: the hook may free
   heap.collect();
   t.deepEqual(
     errors.map(({ code }) => code),
-    ['NotAllocated'],
+    ['DoubleFree'],
   );
   heap.collect(true);
   t.notThrows(() => heap.validate());

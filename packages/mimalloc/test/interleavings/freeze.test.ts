@@ -22,7 +22,7 @@ for (const [what, file, statement] of MOMENTS) {
     async (t) => {
       t.timeout(15 * 60_000);
       const random = randomOf(seedOf(t));
-      const heap = MiMalloc.create({ bytes: 2 << 20, maxBytes: 64 << 20, segmentShift: 17, maxThreads: 16 });
+      const heap = MiMalloc.create({ bytes: 2 << 20, maxBytes: 64 << 20, segmentShift: 17, threads: 16 });
       const other = MiMalloc.attach(heap.share());
       const words = new Int32Array(new SharedArrayBuffer(SLOTS * 4));
       const flags = new Int32Array(new SharedArrayBuffer(8));

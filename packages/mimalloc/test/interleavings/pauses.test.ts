@@ -20,7 +20,7 @@ interface Company {
 
 /** Three threads, of which A has full pages, one with room, a medium and a large block. */
 function company(): Company {
-  const a = small({ maxThreads: 4 });
+  const a = small({ threads: 4 });
   const b = MiMalloc.attach(a.share());
   const c = MiMalloc.attach(a.share());
   const stage = new Stage(a, b, c);

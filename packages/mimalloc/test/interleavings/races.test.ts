@@ -130,7 +130,7 @@ test.serial(
 // ── Names ──
 
 test('a thread that is stopped while it attaches does not get the name of one that has come and gone meanwhile', (t) => {
-  const heap = small({ maxThreads: 4 });
+  const heap = small({ threads: 4 });
   for (let at = 1; ; at++) {
     const names: number[] = [];
     const accesses = stopAt(
@@ -155,7 +155,7 @@ test('a thread that is stopped while it attaches does not get the name of one th
 
 test('a thread attaches while another frees what came late to the slot that is free', (t) => {
   for (let at = 1; ; at++) {
-    const a = small({ maxThreads: 2 });
+    const a = small({ threads: 2 });
     const b = MiMalloc.attach(a.share());
     b.free(b.malloc(3000));
     const { blocks, others } = fullPage(b, 200);

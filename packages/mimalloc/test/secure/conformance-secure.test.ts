@@ -8,15 +8,22 @@ const workers = [4];
 
 conformance(
   test,
-  { name: 'mimalloc, debug', allocator: MiMalloc, module, options: { grow: false, debug: true } },
+  {
+    title: 'mimalloc, debug',
+    algorithm: MiMalloc,
+    exportName: 'MiMalloc',
+    module,
+    options: { grow: false, debug: true },
+  },
   { workers, locks: false, grows: true, variant: true },
 );
 
 conformance(
   test,
   {
-    name: 'mimalloc, secure 4',
-    allocator: MiMalloc,
+    title: 'mimalloc, secure 4',
+    algorithm: MiMalloc,
+    exportName: 'MiMalloc',
     module,
     // Which allocations are sampled is drawn by lot: a heap that is filled again need not hold the same number of blocks.
     options: { grow: false, secure: 4, sampleRate: 0 },
@@ -27,8 +34,9 @@ conformance(
 conformance(
   test,
   {
-    name: 'mimalloc, secure 4, one block in 20 guarded',
-    allocator: MiMalloc,
+    title: 'mimalloc, secure 4, one block in 20 guarded',
+    algorithm: MiMalloc,
+    exportName: 'MiMalloc',
     module,
     options: { grow: false, secure: 4, sampleRate: 20 },
   },

@@ -283,7 +283,7 @@ export class Crew {
     this.growing = growing ?? false;
     const { bytes, maxBytes = bytes ?? GROWING.maxBytes } = options;
     const sizes = this.growing ? { ...GROWING, maxBytes } : { grow: false, bytes };
-    this.heap = planted.mi.MiMalloc.create({ maxThreads: 32, ...options, ...sizes });
+    this.heap = planted.mi.MiMalloc.create({ threads: 32, ...options, ...sizes });
     this.heap.registerError(({ message }) => this.errors.push(message));
     this.oracle = Oracle.create({ bytes: this.growing ? maxBytes : this.heap.memory.byteLength });
     this.boardBuffer = new SharedArrayBuffer(Board.bytesFor(parcels, capacity));

@@ -18,7 +18,7 @@ interface Cast {
 }
 
 const MIB = 1 << 20;
-const OPTIONS: MiMallocOptions = { grow: false, maxThreads: 6 };
+const OPTIONS: MiMallocOptions = { grow: false, threads: 6 };
 
 function cast(stepped: Stepped, options: MiMallocOptions): Cast {
   // What lies behind is for those who add memory.

@@ -1,5 +1,5 @@
 /** What the freeze test's threads share, and the statements before which one of them stops. */
-import type { SlotHandle } from '@shmalloc/mimalloc';
+import type { SlotHandle } from '@shmalloc/allocator-api';
 
 /** What the worker that freezes is told. */
 export interface FreezeOrder {

@@ -21,7 +21,7 @@ export async function killMany(
   const heap = MiMalloc.create({
     bytes: 32 << 20,
     grow: options.maxBytes !== undefined,
-    maxThreads: 8,
+    threads: 8,
     ...options,
   });
   const before = atRest([heap]);

@@ -3,8 +3,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
-import type { SlotHandle } from '@shmalloc/mimalloc';
+import type { Handle, SharedMemory, SlotHandle } from '@shmalloc/allocator-api';
 import type { Random } from './harness.ts';
 
 /** What a worker is told. */

@@ -6,10 +6,11 @@
  * ```
  */
 
+import { ForwardingHeap } from '@shmalloc/alloc-test';
 import {
-  type Address,
-  type AllocError,
+  type AttachOptions,
   checkChoice,
+  type ErrorHook,
   type Handle,
   type MemorySource,
   SharedMemory,
@@ -17,17 +18,15 @@ import {
 import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';
 import { MiAllocatorInner, type MiMallocOptions } from '@shmalloc/mimalloc';
 
-interface LockedOptions extends MiMallocOptions {
-  lock?: 'outside' | 'spin' | 'mutex' | undefined;
-}
-
 interface LockedHandle extends Handle {
   readonly lock: 'outside' | 'spin' | 'mutex';
   readonly word: MemorySource;
 }
 
 /** Every call goes through the lock. */
-export class LockedInner {
+export class LockedInner extends ForwardingHeap<MiAllocatorInner> {
+  static readonly algorithm = 'mimalloc';
+
   readonly memory: SharedMemory;
   private readonly inner: MiAllocatorInner;
   private readonly lock: Lock | null;
@@ -35,6 +34,7 @@ export class LockedInner {
   private readonly word: SharedMemory;
 
   private constructor(inner: MiAllocatorInner, kind: 'outside' | 'spin' | 'mutex', word: SharedMemory) {
+    super();
     this.memory = inner.memory;
     this.inner = inner;
     this.kind = kind;
@@ -42,85 +42,46 @@ export class LockedInner {
     this.lock = kind === 'outside' ? null : kind === 'spin' ? new SpinLock(word, 0) : new Mutex(word, 0);
   }
 
-  static create({ lock = 'outside', ...options }: LockedOptions): LockedInner {
-    checkChoice('lock', lock, ['outside', 'spin', 'mutex']);
+  static create({ lock = 'outside', ...options }: MiMallocOptions = {}): LockedInner {
+    const kind = checkChoice('lock', lock, ['outside', 'spin', 'mutex'] as const);
     return new LockedInner(
       MiAllocatorInner.create(options),
-      lock,
+      kind,
       SharedMemory.create({ bytes: 64, backing: 'sab' }),
     );
   }
 
-  static attach(handle: Handle): LockedInner {
+  static attach(handle: Handle, { lock: _lock, ...options }: AttachOptions = {}): LockedInner {
+    const inner = MiAllocatorInner.attach(handle, options);
     const { lock, word } = handle as LockedHandle;
-    return new LockedInner(MiAllocatorInner.attach(handle), lock, SharedMemory.from(word));
+    return new LockedInner(inner, lock, SharedMemory.from(word));
   }
 
   share(): LockedHandle {
     return { ...this.inner.share(), lock: this.kind, word: this.word.source };
   }
 
-  private locked<T>(run: (inner: MiAllocatorInner) => T): T {
+  get threadId(): number {
+    return this.inner.threadId;
+  }
+
+  protected override use<T>(call: (inner: MiAllocatorInner) => T): T {
     this.lock?.lock();
     try {
-      return run(this.inner);
+      return call(this.inner);
     } finally {
       this.lock?.unlock();
     }
   }
 
-  malloc(size: number): Address {
-    return this.locked((inner) => inner.malloc(size));
+  override validate(): void {
+    super.validate({ quiet: true });
   }
-  calloc(count: number, size: number): Address {
-    return this.locked((inner) => inner.calloc(count, size));
-  }
-  realloc(address: Address, size: number): Address {
-    return this.locked((inner) => inner.realloc(address, size));
-  }
-  alignedAlloc(align: number, size: number): Address {
-    return this.locked((inner) => inner.alignedAlloc(align, size));
-  }
-  free(address: Address): void {
-    this.locked((inner) => inner.free(address));
-  }
-  usableSize(address: Address): number {
-    return this.locked((inner) => inner.usableSize(address));
-  }
-  alloc(size: number, align: number): Address {
-    return this.locked((inner) => inner.alloc(size, align));
-  }
-  dealloc(address: Address, size: number, align: number): void {
-    this.locked((inner) => inner.dealloc(address, size, align));
-  }
-  init(start: Address, size: number): void {
-    this.locked((inner) => inner.init(start, size));
-  }
-  addMemory(start: Address, size: number): void {
-    this.locked((inner) => inner.addMemory(start, size));
-  }
-  totalBytes(): number {
-    return this.locked((inner) => inner.totalBytes());
-  }
-  usedBytes(): number {
-    return this.locked((inner) => inner.usedBytes());
-  }
-  availableBytes(): number {
-    return this.locked((inner) => inner.availableBytes());
-  }
-  validate(): void {
-    this.locked((inner) => inner.validate({ quiet: true }));
-  }
-  collect(force?: boolean): void {
-    this.locked((inner) => inner.collect(force));
-  }
-  registerError(hook: (error: AllocError) => void): void {
+
+  registerError(hook: ErrorHook): void {
     this.inner.registerError(hook);
   }
   detach(): void {
     this.inner.detach();
-  }
-  [Symbol.dispose](): void {
-    this.detach();
   }
 }

@@ -29,7 +29,7 @@ function company(
   rival: Rival,
   options: MiMallocOptions = {},
 ): { a: MiMalloc; c: MiMalloc; stage: Stage } {
-  const a = mi.MiMalloc.create({ bytes: 1 << 20, backing: 'sab', grow: false, maxThreads: 4, ...options });
+  const a = mi.MiMalloc.create({ bytes: 1 << 20, backing: 'sab', grow: false, threads: 4, ...options });
   const c = mi.MiMalloc.attach(a.share());
   rival.attach(a.share());
   for (const heap of [a, c]) {

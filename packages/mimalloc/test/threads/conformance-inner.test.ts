@@ -5,8 +5,9 @@ import { LockedInner } from '../support/locked-inner.js';
 conformance(
   test,
   {
-    name: 'MiAllocatorInner behind a lock',
-    allocator: LockedInner,
+    title: 'MiAllocatorInner behind a lock',
+    algorithm: LockedInner,
+    exportName: 'LockedInner',
     module: new URL('../support/locked-inner.js', import.meta.url).href,
     options: { grow: false },
   },

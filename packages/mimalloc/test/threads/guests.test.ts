@@ -187,7 +187,7 @@ test('in secure mode a heap has pages of its own', (t) => {
 
 test('workers make heaps, leave blocks that others free, and destroy heaps with guests: no block is lost or doubled', async (t) => {
   t.timeout(600_000);
-  const heap = MiMalloc.create({ bytes: 32 << 20, grow: false, maxThreads: 32 });
+  const heap = MiMalloc.create({ bytes: 32 << 20, grow: false, threads: 32 });
   const { errors } = watch(heap);
   const table = new Int32Array(new SharedArrayBuffer(4 * 256));
   const seed = seedOf(t);

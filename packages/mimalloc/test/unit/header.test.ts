@@ -73,7 +73,7 @@ test('a region that is too small is refused before anything is written, and the 
         instanceOf: AllocError,
         message: /is too small: mimalloc needs \d+ bytes at least/,
       });
-      t.is(error.code, 'InvalidParam');
+      t.is(error.code, 'RegionTooSmall');
       t.true(u8.every((byte) => byte === 0x5a));
       // What it asks for is enough.
       const needed = Number(/needs (\d+)/.exec(error.message)?.[1]);
@@ -116,7 +116,7 @@ test('a handle that names another place, another algorithm or nothing is refused
 });
 
 test('a refused attach takes no slot of the thread table', (t) => {
-  const heap = small({ maxThreads: 2 });
+  const heap = small({ threads: 2 });
   for (let times = 0; times < 5; times++) {
     t.throws(() => MiMalloc.attach({ ...heap.share(), algorithm: 'tlsf' }));
     t.throws(() => MiMalloc.attach({ ...heap.share(), start: 64 * KIB }));
@@ -125,17 +125,17 @@ test('a refused attach takes no slot of the thread table', (t) => {
 });
 
 test('as many threads attach as there are slots, the next one is told why not, and a slot serves again', (t) => {
-  const heap = small({ bytes: 4 * MIB, maxThreads: 5 });
+  const heap = small({ bytes: 4 * MIB, threads: 5 });
   const others = [1, 2, 3, 4].map(() => MiMalloc.attach(heap.share()));
   const error = t.throws(() => MiMalloc.attach(heap.share()), {
     instanceOf: AllocError,
     message: /all 5 threads/,
   });
-  t.is(error.code, 'NoMemory');
+  t.is(error.code, 'TooManyThreads');
   others[2].detach();
   const again = MiMalloc.attach(heap.share());
   t.is(again.heap, others[2].heap, 'the record that came free');
-  t.throws(() => MiMalloc.attach(heap.share()), { message: /see maxThreads/ });
+  t.throws(() => MiMalloc.attach(heap.share()), { message: /see threads/ });
   for (const each of [heap, ...others, again]) if (!each.closed) each.validate({ quiet: true });
 });
 
@@ -145,7 +145,7 @@ test('a region of 1 MiB has slots for at least 8 threads, one of 16 MiB for 64',
 });
 
 test('thread ids are never 0, never the same and leave three bits for flags', (t) => {
-  const heap = small({ maxThreads: 3 });
+  const heap = small({ threads: 3 });
   const seen = new Set([heap.threadId]);
   for (let times = 0; times < 200; times++) {
     const other = MiMalloc.attach(heap.share());
@@ -195,8 +195,8 @@ test('init and addMemory refuse the heap’s own state, what does not fit and wh
     refused(() => heap[call](headerField(heap, 'end') * 4 - 64, MIB), 'MemoryOverlap', /own state/);
     refused(() => heap[call](4 * MIB, MIB), 'InvalidParam', /does not fit/);
     refused(() => heap[call](2 ** 40, 2 ** 40), 'InvalidParam', /does not fit/);
-    refused(() => heap[call](3 * MIB + 8, 100), 'InvalidParam', /holds no whole slice/);
-    refused(() => heap[call](3 * MIB, 0), 'InvalidParam', /holds no whole slice/);
+    refused(() => heap[call](3 * MIB + 8, 100), 'RegionTooSmall', /holds no whole slice/);
+    refused(() => heap[call](3 * MIB, 0), 'RegionTooSmall', /holds no whole slice/);
   }
   refused(() => heap.addMemory(2 * MIB, MIB), 'MemoryOverlap', /overlaps memory of this heap/);
   refused(() => heap.addMemory(2 * MIB + 8, 100), 'MemoryOverlap', /overlaps memory of this heap/);

@@ -435,7 +435,7 @@ test('an arena takes whole segments, once', (t) => {
   const heap = withRoom(MIB, 2 * MIB);
   const { segmentBytes } = heap.inspect().region;
   t.throws(() => heap.addArena(MIB + 8, segmentBytes), {
-    code: 'InvalidParam',
+    code: 'RegionTooSmall',
     message: `[${MIB + 8}, ${MIB + 8 + segmentBytes}) holds no whole segment of ${segmentBytes} bytes`,
   });
   t.throws(() => heap.addArena(MIB, 3 * MIB), { code: 'InvalidParam', message: /does not fit/ });

@@ -153,7 +153,7 @@ test('pictures can be taken while other threads allocate, free, attach and detac
         t.fail(JSON.stringify(page));
       pages++;
     }
-    t.true(heap.stats().threads >= 1);
+    t.true(heap.stats().threads.length >= 1);
     await new Promise((resolve) => setImmediate(resolve));
   }
   Atomics.store(control, 0, 1);

@@ -74,7 +74,7 @@ test('an object sees memory that another one has added', (t) => {
 });
 
 test('it takes no slot of the thread table, and threads with slots of their own can attach beside it', (t) => {
-  const inner = MiAllocatorInner.create({ bytes: 4 * MIB, maxThreads: 2 });
+  const inner = MiAllocatorInner.create({ bytes: 4 * MIB, threads: 2 });
   for (let i = 0; i < 5; i++) MiAllocatorInner.attach(inner.share());
   const other = MiMalloc.attach(inner.share());
   t.not(other.threadId, inner.threadId);

@@ -48,8 +48,8 @@ const OPTIONS: Record<
     ],
     bad: [32, -1, 'never'],
   },
-  maxThreads: {
-    variable: 'SHMALLOC_MAX_THREADS',
+  threads: {
+    variable: 'SHMALLOC_THREADS',
     usual: BY_REGION,
     good: [
       [1, 1],
@@ -216,11 +216,11 @@ test.serial('where there is no environment, there are no variables', (t) => {
 test.serial('options do what they say', (t) => {
   const shift = MiMalloc.create({ bytes: 4 << 20, segmentShift: 17 });
   t.is(shift.inspect().region.segmentBytes, 1 << 17);
-  const few = MiMalloc.create({ bytes: 1 << 20, maxThreads: 2 });
+  const few = MiMalloc.create({ bytes: 1 << 20, threads: 2 });
   MiMalloc.attach(few.share());
   t.throws(() => MiMalloc.attach(few.share()), {
-    code: 'NoMemory',
-    message: /all 2 threads .* see maxThreads/,
+    code: 'TooManyThreads',
+    message: /all 2 threads .* see threads/,
   });
 
   const grows = MiMalloc.create({ bytes: 1 << 20, maxBytes: 4 << 20 });

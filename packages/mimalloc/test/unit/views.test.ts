@@ -111,7 +111,7 @@ function bytesAt(heap: MiMalloc, address: number, size: number): Uint8Array {
 
 for (const backing of BACKINGS) {
   for (const secure of LEVELS) {
-    const options = { backing, secure, segmentShift: 16, maxThreads: 8 };
+    const options = { backing, secure, segmentShift: 16, threads: 8 };
     const name = `${backing}, secure ${secure}`;
 
     test(`${name}: what calloc hands out is zero although the memory grew right before the segment was claimed`, (t) => {
@@ -351,7 +351,7 @@ for (const backing of BACKINGS) {
 
 /** A thread that is about to claim a segment; right before it does, another one takes a slice of that segment for heap records and lets go of the rest. */
 function claimAfterLook(t: ExecutionContext, secure: number, bytes: (segment: number) => number): void {
-  const heap = MiMalloc.create({ bytes: MIB, maxThreads: 8, secure, segmentShift: 16 });
+  const heap = MiMalloc.create({ bytes: MIB, threads: 8, secure, segmentShift: 16 });
   const spy = spied(heap);
   const mine = MiMalloc.attach(heap.share(), { crossings: spy.crossings });
   const other = MiMalloc.attach(heap.share());
@@ -385,7 +385,7 @@ for (const secure of [0, 3]) {
 }
 
 test('a claim that is of no use is let go of again, and nothing is lost', (t) => {
-  const heap = MiMalloc.create({ bytes: MIB, maxThreads: 8, segmentShift: 16 });
+  const heap = MiMalloc.create({ bytes: MIB, threads: 8, segmentShift: 16 });
   const spy = spied(heap);
   const mine = MiMalloc.attach(heap.share(), { crossings: spy.crossings });
   const other = MiMalloc.attach(heap.share());
@@ -400,7 +400,7 @@ test('a claim that is of no use is let go of again, and nothing is lost', (t) =>
 });
 
 test('a handle of shareSlot whose thread was reaped before it came lets no thread in under the next name', (t) => {
-  const heap = small({ maxThreads: 2 });
+  const heap = small({ threads: 2 });
   const gone = heap.shareSlot();
   heap.reap(gone.threadId);
   const next = heap.shareSlot();
@@ -410,7 +410,7 @@ test('a handle of shareSlot whose thread was reaped before it came lets no threa
 });
 
 test('a handle whose thread is reaped between the look at the name and the exchange lets no thread in', (t) => {
-  const heap = small({ maxThreads: 2 });
+  const heap = small({ threads: 2 });
   const spy = spied(heap);
   const gone = heap.shareSlot();
   let next = gone;

@@ -94,7 +94,15 @@ test('what another thread has freed is not visited, on whichever list it waits',
   const found = visited(heap);
   t.is(found.size, blocks.length - gone.length);
   for (const block of gone) t.false(found.has(block));
-  t.is(visited(other).size, 0, 'blocks of another thread are not shown');
+  const addresses = (of: Map<number, unknown>): number[] => [...of.keys()].sort((a, b) => a - b);
+  t.deepEqual(addresses(visited(other)), addresses(found), 'any thread sees the same');
+  other.visitBlocks(() => t.fail('it has none of its own'), { threadId: other.threadId });
+  const mine = new Set<number>();
+  other.visitBlocks((address, _size, _tag, threadId) => mine.add(address + threadId), {
+    threadId: heap.threadId,
+  });
+  t.is(mine.size, found.size);
+  for (const address of found.keys()) t.true(mine.has(address + heap.threadId));
   heap.validate({ quiet: true });
 });
 

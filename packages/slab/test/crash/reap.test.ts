@@ -178,7 +178,7 @@ test('a reaper dies anywhere in reap: the one that reaps it finishes what it had
 
 test('reapers die one after the other, each in the middle: the last one finishes for all', (t) => {
   for (let at = 2; at < 24; at++) {
-    const a = small({ maxCpus: 8 });
+    const a = small({ threads: 8 });
     const others = Array.from({ length: 4 }, () => Slab.attach(a.share()));
     const { threadId, blocks } = dead(a);
     let victim = threadId;
@@ -246,9 +246,9 @@ test('shareSlot: the id is known before the thread is, and one thread comes by i
 });
 
 test('shareSlot: one that never came is reaped as well, and its slot is free', (t) => {
-  const a = small({ maxCpus: 2 });
+  const a = small({ threads: 2 });
   const { threadId } = a.shareSlot();
-  t.throws(() => Slab.attach(a.share()), { code: 'NoMemory', message: /see maxCpus/ });
+  t.throws(() => Slab.attach(a.share()), { code: 'NoMemory', message: /see threads/ });
   a.reap(threadId);
   const b = Slab.attach(a.share());
   t.is(b.cpuId, 1);

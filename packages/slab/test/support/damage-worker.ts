@@ -3,8 +3,8 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { AllocError } from '@shmalloc/allocator-api';
-import { LOCK_KINDS, Slab } from '@shmalloc/slab';
+import { AllocError, LOCK_KINDS } from '@shmalloc/allocator-api';
+import { Slab } from '@shmalloc/slab';
 import { TABLE_WORDS } from '../../dist/geometry.js';
 import { Field, HEADER_WORDS } from '../../dist/header.js';
 import { type Random, randomOf } from './harness.ts';
@@ -22,7 +22,7 @@ function scene(random: Random) {
   const debug = random(3) === 0;
   const lock = LOCK_KINDS[1 + random(3)];
   const backing = random(2) === 0 ? 'sab' : 'wasm';
-  const heap = Slab.create({ bytes: 1 << 19, maxBytes: 1 << 21, debug, lock, backing, maxCpus: 4 });
+  const heap = Slab.create({ bytes: 1 << 19, maxBytes: 1 << 21, debug, lock, backing, threads: 4 });
   const other = Slab.attach(heap.share(), { lock });
   const gone = Slab.attach(heap.share(), { lock });
   const blocks: number[] = [];

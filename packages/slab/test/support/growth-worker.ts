@@ -1,8 +1,8 @@
 /** Allocates and frees through a table that others see; a block carries its size and a stamp at both ends. Brings memory when there is none. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { AllocError } from '@shmalloc/allocator-api';
-import { Slab, type SlotHandle } from '@shmalloc/slab';
+import { AllocError, type SlotHandle } from '@shmalloc/allocator-api';
+import { Slab } from '@shmalloc/slab';
 import { randomOf } from './harness.ts';
 
 const { handle, table, seed, operations } = workerData as {

@@ -1,8 +1,7 @@
 /** Counts in a word that the lock guards, with plain loads and stores. */
 
 import { workerData } from 'node:worker_threads';
-import { type MemorySource, SharedMemory } from '@shmalloc/allocator-api';
-import type { LockKind } from '@shmalloc/slab';
+import { type LockKind, type MemorySource, SharedMemory } from '@shmalloc/allocator-api';
 import { PageLock } from '../../dist/page-lock.js';
 
 const { source, kind, name, turns } = workerData as {

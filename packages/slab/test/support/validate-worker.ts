@@ -1,7 +1,8 @@
 /** Allocates, frees and passes on until it is told to stop. */
 
 import { workerData } from 'node:worker_threads';
-import { Slab, type SlotHandle } from '@shmalloc/slab';
+import type { SlotHandle } from '@shmalloc/allocator-api';
+import { Slab } from '@shmalloc/slab';
 import { randomOf } from './harness.ts';
 
 const { handle, table, stop, seed } = workerData as {

@@ -8,12 +8,12 @@ const workers = [4];
 
 conformance(
   test,
-  { name: 'slab, debug', allocator: Slab, module, options: { debug: true } },
+  { title: 'slab, debug', algorithm: Slab, exportName: 'Slab', module, options: { debug: true } },
   { workers, locks: false, variant: true },
 );
 
 conformance(
   test,
-  { name: 'slab, mutex', allocator: Slab, module, options: { lock: 'mutex' } },
+  { title: 'slab, mutex', algorithm: Slab, exportName: 'Slab', module, options: { lock: 'mutex' } },
   { workers, locks: false, variant: true },
 );

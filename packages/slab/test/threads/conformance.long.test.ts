@@ -5,11 +5,12 @@ import test from 'ava';
 conformance(
   test,
   {
-    name: 'slab, full scale',
-    allocator: Slab,
+    title: 'slab, full scale',
+    algorithm: Slab,
+    exportName: 'Slab',
     module: import.meta.resolve('@shmalloc/slab'),
     // A small region has slots for 8 CPUs, the kit sends more.
-    options: { maxCpus: 24 },
+    options: { threads: 24 },
   },
   { workers: [1, 4, 8], locks: false, scale: 'full' },
 );

@@ -4,6 +4,6 @@ import test from 'ava';
 
 conformance(
   test,
-  { name: 'slab', allocator: Slab, module: import.meta.resolve('@shmalloc/slab') },
+  { algorithm: Slab, exportName: 'Slab', module: import.meta.resolve('@shmalloc/slab') },
   { workers: [1, 4], locks: false },
 );

@@ -269,7 +269,7 @@ test('an engine tells a new length late: a thread looks until it does', (t) => {
 /** Workers that share blocks, and bring memory themselves whenever there is none. */
 async function crew(t: { log(text: string): void }, backing: 'wasm' | 'sab', kill: boolean): Promise<Slab> {
   const seed = seedOf(t);
-  const heap = Slab.create({ bytes: 1 << 18, maxBytes: 64 << 20, backing, maxCpus: 8 });
+  const heap = Slab.create({ bytes: 1 << 18, maxBytes: 64 << 20, backing, threads: 8 });
   const table = new Int32Array(new SharedArrayBuffer(4 * 2048));
   const told: string[] = [];
   const names: number[] = [];

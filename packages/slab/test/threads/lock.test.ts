@@ -1,7 +1,7 @@
 /** The page list's lock. */
 import { Worker } from 'node:worker_threads';
-import { SharedMemory } from '@shmalloc/allocator-api';
-import { LOCK_KINDS, type LockKind, Slab } from '@shmalloc/slab';
+import { LOCK_KINDS, type LockKind, SharedMemory } from '@shmalloc/allocator-api';
+import { Slab } from '@shmalloc/slab';
 import test from 'ava';
 import { PageLock, Taken } from '../../dist/page-lock.js';
 

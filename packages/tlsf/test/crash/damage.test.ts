@@ -2,7 +2,7 @@ import { damage } from '@shmalloc/alloc-test';
 import { Tlsf } from '@shmalloc/tlsf';
 import test from 'ava';
 
-const subject = { name: 'tlsf', allocator: Tlsf, module: import.meta.resolve('@shmalloc/tlsf') };
+const subject = { algorithm: Tlsf, exportName: 'Tlsf', module: import.meta.resolve('@shmalloc/tlsf') };
 /** The lock's word, counted from the header's first. */
 const spared = [16];
 

@@ -6,6 +6,6 @@ const module = import.meta.resolve('@shmalloc/tlsf');
 
 conformance(
   test,
-  { name: 'tlsf, full scale', allocator: Tlsf, module },
+  { title: 'tlsf, full scale', algorithm: Tlsf, exportName: 'Tlsf', module },
   { workers: [1, 4, 8], scale: 'full' },
 );

@@ -4,6 +4,6 @@ import test from 'ava';
 
 conformance(
   test,
-  { name: 'tlsf', allocator: Tlsf, module: import.meta.resolve('@shmalloc/tlsf') },
+  { algorithm: Tlsf, exportName: 'Tlsf', module: import.meta.resolve('@shmalloc/tlsf') },
   { workers: [1, 4] },
 );

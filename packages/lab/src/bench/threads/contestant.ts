@@ -1,6 +1,6 @@
 /** Who is measured with several threads: the shape of a contestant, and the list of them. */
 
-import type { Handle, SharedMemory } from '@shmalloc/allocator-api';
+import type { Handle, Heap } from '@shmalloc/allocator-api';
 import { packageOf } from '../build.ts';
 import type { Reference, Subject } from '../contestant.ts';
 import { basicFirst } from '../contestants/basic.ts';
@@ -17,15 +17,12 @@ import type { LockKind } from './locked-heap.ts';
  * One thread's access to a heap that several threads share.
  * @public
  */
-export interface SharedHeap extends Subject {
-  readonly memory: SharedMemory;
+export interface SharedHeap
+  extends Subject,
+    Pick<Heap, 'memory' | 'footprintBytes' | 'detach'>,
+    Partial<Pick<Heap, 'stats'>> {
   /** What another thread attaches with; can be posted. */
   share(): unknown;
-  footprintBytes(): number;
-  /** With `committedBytes`, what the heap has at the moment, where it can tell. */
-  stats?(): object;
-  /** This thread is done. */
-  detach(): void;
 }
 
 /**
