@@ -21,6 +21,8 @@ export type {
   IdAllocator,
   PageAllocator,
 } from './allocators.ts';
+export { countBits, maskOf, trailingZeros, type Word } from './bits.ts';
+export { broken, type Demand, demandOf } from './broken.ts';
 export {
   checkAlign,
   checkChoice,

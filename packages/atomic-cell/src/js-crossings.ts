@@ -5,18 +5,8 @@
  * `compareExchange` answers what it found and refreshes no variable of ours: each loop here goes on with the answer.
  */
 
-import type { SharedMemory } from '@shmalloc/allocator-api';
+import { maskOf, type SharedMemory, trailingZeros } from '@shmalloc/allocator-api';
 import type { Crossings } from './crossings.ts';
-
-/** The number of zeros below the lowest set bit; 32 when there is none. */
-function trailingZeros(bits: number): number {
-  return bits === 0 ? 32 : 31 - Math.clz32(bits & -bits);
-}
-
-/** The bits of a run that lie in one word: `count` of them from `shift` on, as far as the word goes. */
-function maskOf(shift: number, count: number): number {
-  return (count < 32 ? (1 << count) - 1 : -1) << shift;
-}
 
 /** The crossings of one thread, over any memory that threads share. */
 export class JsCrossings implements Crossings {
@@ -128,7 +118,7 @@ export class JsCrossings implements Crossings {
         continue;
       }
       // The shift has brought zeros in from above: ones beyond the word's end are not counted.
-      bit += trailingZeros(~rest);
+      bit += ~rest === 0 ? 32 : trailingZeros(~rest);
       if (bit - first < count) continue;
       if (this.claimRunAt(place, first, count)) return first;
       bit = first; // a bit was lost: look at the same place again

@@ -22,6 +22,7 @@ import {
   type Layout,
   MAX_BYTES,
   type SharedPages,
+  type Word,
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import type { AxHandle } from './contract.ts';
@@ -56,10 +57,10 @@ const SLOTS: number = at.SLOT_MASK;
  */
 export class AxAlloc extends AxPages implements GlobalAllocator {
   private readonly ownsPages: boolean;
-  private readonly currentWord: at.Word;
+  private readonly currentWord: Word;
 
   /** @internal Use `create` or `attach`. */
-  constructor(pages: SharedPages, header: at.Word, algorithms: readonly HeapAlgorithm[], ownsPages: boolean) {
+  constructor(pages: SharedPages, header: Word, algorithms: readonly HeapAlgorithm[], ownsPages: boolean) {
     super(pages.memory, header, pages, namesOf(algorithms));
     this.ownsPages = ownsPages;
     this.currentWord = header + CURRENT;

@@ -15,6 +15,7 @@ import {
   type HeapAlgorithm,
   MAX_BYTES,
   type SharedPages,
+  type Word,
 } from '@shmalloc/allocator-api';
 import type { AxHandle } from './contract.ts';
 import { beginGeneration, settle } from './generations.ts';
@@ -40,7 +41,7 @@ const ATTACH_OPTIONS = ['attachPages', 'algorithms', 'onError'];
 /** The class that views are made of. */
 type ViewClass<V extends View> = new (
   pages: SharedPages,
-  header: at.Word,
+  header: Word,
   algorithms: readonly HeapAlgorithm[],
   ownsPages: boolean,
 ) => V;

@@ -40,6 +40,7 @@
 import {
   type Address,
   AllocError,
+  broken,
   type Handle,
   type Heap,
   type HeapAlgorithm,
@@ -201,7 +202,7 @@ function isWrongKind(error: unknown): boolean {
 }
 
 export function corrupted(what: string): AllocError {
-  return new AllocError('Corrupted', `allocator invariant broken: ${what}`);
+  return broken(at.ALGORITHM, what);
 }
 
 function keepHeap(view: View, slot: number, heap: Heap): void {

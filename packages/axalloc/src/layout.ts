@@ -38,11 +38,15 @@
  * a running number above the slot.
  */
 
-import { AllocError, alignUp, checkHandle, type Handle, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  alignUp,
+  checkHandle,
+  type Handle,
+  SharedMemory,
+  type Word,
+} from '@shmalloc/allocator-api';
 import type { GrowthPolicy } from './policy.ts';
-
-/** An index into the region's 32-bit words. */
-export type Word = number;
 
 export const ALGORITHM = 'axalloc';
 const MAGIC = 0x41584131;

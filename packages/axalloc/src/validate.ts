@@ -11,11 +11,14 @@
  * ```
  */
 
-import { corrupted, cpuOf, FREE, GOING, OPEN, stateOf, visit } from './generations.ts';
+import { type Demand, demandOf } from '@shmalloc/allocator-api';
+import { cpuOf, FREE, GOING, OPEN, stateOf, visit } from './generations.ts';
 import * as at from './layout.ts';
 import { forEachRun, pagesOf, slotOf } from './page-map.ts';
 import { currentSlot, linesUsed } from './presence.ts';
 import type { View } from './view.ts';
+
+const demand: Demand = demandOf(at.ALGORITHM);
 
 /** How often something has to look broken, and unchanged. */
 const LOOKS = 4;
@@ -124,8 +127,4 @@ function countsOf(view: View, slot: number): number[] {
   for (let cpu = linesUsed(view); cpu >= 1; cpu--)
     counts.push(Atomics.load(i32, at.tallyAt(header, places, cpu, slot)));
   return counts;
-}
-
-function demand(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw corrupted(broken);
 }

@@ -11,6 +11,7 @@ import {
   type HeapAlgorithm,
   type SharedMemory,
   type SharedPages,
+  type Word,
 } from '@shmalloc/allocator-api';
 import * as at from './layout.ts';
 import type { GrowthPolicy } from './policy.ts';
@@ -35,7 +36,7 @@ export abstract class View {
   /** @internal */
   readonly algorithms: ReadonlyMap<string, HeapAlgorithm>;
   /** @internal */
-  readonly header: at.Word;
+  readonly header: Word;
   /** @internal */
   readonly geometry: at.Geometry;
   /** @internal */
@@ -55,7 +56,7 @@ export abstract class View {
   /** Who this thread is among those attached; never 0, and never used again. Another thread gives it to `reap`. */
   threadId = 0;
   /** This thread's line. @internal */
-  line: at.Word = 0;
+  line: Word = 0;
   /** What CURRENT was when this thread looked last. @internal */
   seen = -1;
   /** The slot that this thread announces; −1 none, which no map byte is. @internal */
@@ -63,14 +64,14 @@ export abstract class View {
   /** The heap of that slot. @internal */
   heap!: Heap;
   /** This thread's tally in that slot. @internal */
-  tally: at.Word = 0;
+  tally: Word = 0;
   /** Heaps by slot, and the id of the generation that each is of. @internal */
   readonly heaps: (Heap | null)[];
   /** @internal */
   readonly ids: number[];
 
   /** Where visits are shown: VISITED, or within an error hook VISITED_INSIDE. @internal */
-  visited: at.Word = at.VISITED;
+  visited: Word = at.VISITED;
   /** Whether an error hook is running. @internal */
   reporting = false;
   private readonly unreported: AllocError[] = [];
@@ -80,7 +81,7 @@ export abstract class View {
   /** @internal */
   constructor(
     memory: SharedMemory,
-    header: at.Word,
+    header: Word,
     pages: SharedPages,
     algorithms: ReadonlyMap<string, HeapAlgorithm>,
   ) {
@@ -118,7 +119,7 @@ export abstract class View {
   }
 
   /** @internal */
-  entry(slot: number): at.Word {
+  entry(slot: number): Word {
     return at.entryAt(this.header, this.places, slot);
   }
 

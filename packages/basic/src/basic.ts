@@ -27,6 +27,7 @@ import {
   type HeapAlgorithm,
   type HeapOptions,
   type SharedMemory,
+  type Word,
 } from '@shmalloc/allocator-api';
 import {
   attachHeap,
@@ -37,7 +38,6 @@ import {
   type HeapLayout,
   NEXT_FREE,
   PREV_LINK,
-  type Word,
 } from '@shmalloc/heap-base';
 
 /**

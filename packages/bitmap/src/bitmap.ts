@@ -2,6 +2,7 @@
 
 import {
   AllocError,
+  broken,
   checkChoice,
   checkInteger,
   checkNullZone,
@@ -175,14 +176,10 @@ export abstract class Bitmap {
     const written = checkNullZone(this.memory.i32, this.nullWords);
     if (written !== null) throw written;
     const quiet = options.quiet === true;
-    const broken = map.broken(quiet);
-    if (broken !== null) throw brokenUnit(broken.bit + map.geometry.base, broken.states);
+    const wrong = map.broken(quiet);
+    if (wrong !== null) throw brokenUnit(wrong.bit + map.geometry.base, wrong.states);
     const hidden = quiet ? map.countHidden() : 0;
-    if (hidden > 0)
-      throw new AllocError(
-        'Corrupted',
-        `bitmap invariant broken: the summary misses ${hidden} words with free units`,
-      );
+    if (hidden > 0) throw broken('bitmap', `the summary misses ${hidden} words with free units`);
   }
 
   /**

@@ -1,8 +1,7 @@
 /** What damage to the maps looks like, and what it is called. `header.ts` has the picture. */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { type AllocError, broken, maskOf, trailingZeros } from '@shmalloc/allocator-api';
 import type { Geometry } from './header.ts';
-import { maskOf, trailingZeros } from './search.ts';
 
 type Words = Int32Array<SharedArrayBuffer>;
 
@@ -14,7 +13,7 @@ const LOOKS = 4;
 
 /** The error of a unit that is in two states, or in none. */
 export function brokenUnit(unit: number, states: string): AllocError {
-  return new AllocError('Corrupted', `bitmap invariant broken: unit ${unit} is ${states}`);
+  return broken('bitmap', `unit ${unit} is ${states}`);
 }
 
 /** How many words with free units their hint, or its own in `top`, does not tell of. */

@@ -43,14 +43,9 @@ import {
   nullWordsOf,
   openHeader as openAny,
   type SharedMemory,
+  type Word,
   writeIdentity,
 } from '@shmalloc/allocator-api';
-
-/**
- * An index into the region's 32-bit words: an address divided by 4.
- * @public
- */
-export type Word = number;
 
 const VERSION = 1;
 

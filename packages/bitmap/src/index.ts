@@ -11,7 +11,7 @@ export {
   type BitmapStats,
   type BitmapValidateOptions,
 } from './bitmap.ts';
-export type { Geometry, Kind, Word } from './header.ts';
+export type { Geometry, Kind } from './header.ts';
 export { BitmapIds, type BitmapIdsOptions } from './ids.ts';
 export { BitmapPages, type BitmapPagesOptions } from './pages.ts';
 export type { RunMap } from './run-map.ts';

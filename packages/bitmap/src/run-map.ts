@@ -25,11 +25,17 @@
  * Progress: lock-free. Who has to look again has lost a unit to a thread that went on.
  */
 
-import type { AllocError, SharedMemory } from '@shmalloc/allocator-api';
+import {
+  type AllocError,
+  countBits,
+  maskOf,
+  type SharedMemory,
+  trailingZeros,
+} from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
 import { brokenUnit, countHidden, findBroken } from './broken.ts';
 import { ATTACHED_AT, type Geometry, RETREATS_AT } from './header.ts';
-import { countBits, findAligned, findLong, findShort, kindOf, maskOf, trailingZeros } from './search.ts';
+import { findAligned, findLong, findShort, kindOf } from './search.ts';
 
 /** The golden ratio's fraction: its multiples spread threads over the map evenly, however many come. */
 const SPREAD = 0.6180339887498949;

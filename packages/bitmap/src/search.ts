@@ -19,28 +19,11 @@
  * a bit is as aligned as the unit that it stands for. Numbers and no objects, since there shall be no garbage on the way to a page.
  */
 
-import { alignUp } from '@shmalloc/allocator-api';
+import { alignUp, maskOf, trailingZeros } from '@shmalloc/allocator-api';
 
 const { clz32 } = Math;
 
 type Words = Int32Array<SharedArrayBuffer>;
-
-/** The number of zeros below the lowest set bit; not for 0. */
-export function trailingZeros(bits: number): number {
-  return 31 - clz32(bits & -bits);
-}
-
-/** How many bits are set. */
-export function countBits(word: number): number {
-  let bits = word - ((word >>> 1) & 0x55555555);
-  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
-  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
-
-/** The bits `[shift, shift + count)` of a word, as far as it goes. */
-export function maskOf(shift: number, count: number): number {
-  return (count < 32 ? (1 << count) - 1 : -1) << shift;
-}
 
 /** Bits at multiples of 1, 2, 4, 8, 16 within a word. */
 const STRIDES = [-1, 0x55555555, 0x11111111, 0x01010101, 0x00010001];

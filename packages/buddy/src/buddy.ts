@@ -9,6 +9,7 @@ import {
   type Handle,
   type HeapOptions,
   type SharedMemory,
+  type Word,
 } from '@shmalloc/allocator-api';
 import {
   attachHeap,
@@ -18,7 +19,6 @@ import {
   type HeapLayout,
   type LockedHeapStats,
   type WalkVisitor,
-  type Word,
 } from '@shmalloc/heap-base';
 import { checkPools, walkPool } from './check.ts';
 import { FrameAllocator } from './frames.ts';

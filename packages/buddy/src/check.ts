@@ -1,6 +1,7 @@
 /** Walking a heap's blocks by their tags, and the invariants that tags, lists and counts keep with one another. */
 
-import { demand, Field, type Word } from '@shmalloc/heap-base';
+import type { Word } from '@shmalloc/allocator-api';
+import { demand, Field } from '@shmalloc/heap-base';
 import { ASKED, FIRST_POOL, FRAMES, FREE_FRAMES, HEADS, MAP } from './orders.ts';
 import {
   CUT,

@@ -33,8 +33,8 @@
  * What is read from the region is checked before anything is written: the first block of a list by its tag, a link by the link back.
  */
 
-import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
-import { brokenHeap, Field, LockedHeap, type Word } from '@shmalloc/heap-base';
+import { AllocError, SharedMemory, trailingZeros, type Word } from '@shmalloc/allocator-api';
+import { brokenHeap, Field, LockedHeap } from '@shmalloc/heap-base';
 import {
   CUT,
   FREE_TAG,
@@ -380,8 +380,4 @@ export abstract class OrderLists extends LockedHeap {
 /** Where a pool begins and ends within a range: at granules, and never at word 0, which ends the list of pools. */
 function poolIn(from: Word, to: Word): [from: Word, to: Word] {
   return [(Math.max(from, 1) + 3) & ~3, to & ~3];
-}
-
-function trailingZeros(word: number): number {
-  return 31 - clz32(word & -word);
 }

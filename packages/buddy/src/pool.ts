@@ -42,8 +42,8 @@
  * 261 (6.4 %).
  */
 
-import type { SharedMemory } from '@shmalloc/allocator-api';
-import { demand, type Word } from '@shmalloc/heap-base';
+import { countBits, type SharedMemory, type Word } from '@shmalloc/allocator-api';
+import { demand } from '@shmalloc/heap-base';
 
 /** log2 of the bytes of the smallest block, of a page, and of the largest block that 32-bit addresses leave room for. */
 export const LEAST_ORDER = 4;
@@ -270,11 +270,4 @@ export class Pool {
     const low = this.rows[granule + 1];
     return tag > USED_TAG + 7 ? low + (this.rows[granule + 2] << 7) : low;
   }
-}
-
-/** How many bits are set. */
-function countBits(word: number): number {
-  let bits = word - ((word >>> 1) & 0x55555555);
-  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
-  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

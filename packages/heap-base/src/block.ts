@@ -46,7 +46,7 @@
  * is handed out again (so that a second free is seen).
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { type AllocError, broken, type Demand, demandOf } from '@shmalloc/allocator-api';
 
 /** Flags in a block's header, and the mask of its size. */
 export const FREE = 1;
@@ -82,18 +82,15 @@ export function sealOf(block: number, size: number): number {
 
 /**
  * For all that follows what lies in the region: walkers that check invariants, and operations before they write.
- * @throws AllocError `Corrupted` with `broken` unless `holds`
  * @public
  */
-export function demand(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw brokenHeap(broken);
-}
+export const demand: Demand = demandOf('heap');
 
 /**
  * The error of an invariant that does not hold, for places where the message is not to be composed unless it is needed.
- * @param broken - which
+ * @param sentence - which
  * @public
  */
-export function brokenHeap(broken: string): AllocError {
-  return new AllocError('Corrupted', `heap invariant broken: ${broken}`);
+export function brokenHeap(sentence: string): AllocError {
+  return broken('heap', sentence);
 }

@@ -6,10 +6,10 @@
  * anyway, before anything is written: a free block by its footer, a link by the link back, the top by its place.
  */
 
-import type { SharedMemory } from '@shmalloc/allocator-api';
+import type { SharedMemory, Word } from '@shmalloc/allocator-api';
 import * as block_ from './block.ts';
 import { brokenHeap } from './block.ts';
-import { Field, type Word } from './header.ts';
+import { Field } from './header.ts';
 import { PoolHeap } from './pools.ts';
 
 // V8 reads an import from its module's cell at every use, and folds a constant of the module itself: these copies make a pair of malloc

@@ -13,8 +13,9 @@ import {
   openRegion,
   publishHeader,
   type SharedMemory,
+  type Word,
 } from '@shmalloc/allocator-api';
-import { Field, type HeapLayout, openHeader, type Word, writeHeader } from './header.ts';
+import { Field, type HeapLayout, openHeader, writeHeader } from './header.ts';
 import type { LockedHeap } from './locked-heap.ts';
 
 /**

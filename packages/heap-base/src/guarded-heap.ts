@@ -20,10 +20,11 @@ import {
   type LockKind,
   type SharedMemory,
   takeNullWrite,
+  type Word,
 } from '@shmalloc/allocator-api';
 import { backOff, type Lock } from '@shmalloc/atomic-cell';
 import type { HeapClass } from './create.ts';
-import { Field, type HeapLayout, lockOf, type Word } from './header.ts';
+import { Field, type HeapLayout, lockOf } from './header.ts';
 
 /** What a detached heap looks at: every read is `undefined`, so the comparison in `enter` sends it to `refresh`. */
 const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));

@@ -39,15 +39,10 @@ import {
   type LockKind,
   openHeader as openAny,
   type SharedMemory,
+  type Word,
   writeIdentity,
 } from '@shmalloc/allocator-api';
 import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';
-
-/**
- * An index into the region's 32-bit words: an address divided by 4, which stays below 2^30 and so a small integer.
- * @public
- */
-export type Word = number;
 
 /** Lines of cache and header alike, in bytes. */
 const HEADER_ALIGN = 64;

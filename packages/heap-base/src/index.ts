@@ -8,7 +8,7 @@ export { brokenHeap, demand, NEXT_FREE, PREV_LINK } from './block.ts';
 export { BoundaryTagHeap } from './boundary-tags.ts';
 export { attachHeap, createHeap, type HeapClass } from './create.ts';
 export { GuardedHeap } from './guarded-heap.ts';
-export { Field, type HeapLayout, type Word } from './header.ts';
+export { Field, type HeapLayout } from './header.ts';
 export { LockedHeap } from './locked-heap.ts';
 export { BOUNDARY_TAG_STATE_WORDS, PoolHeap, type WalkVisitor } from './pools.ts';
 export { SharedHeap } from './shared-heap.ts';

@@ -25,9 +25,10 @@ import {
   type Heap,
   type Layout,
   MAX_BYTES,
+  type Word,
   wrongLayout,
 } from '@shmalloc/allocator-api';
-import { Field, headerBytes, type Word } from './header.ts';
+import { Field, headerBytes } from './header.ts';
 import { SharedHeap } from './shared-heap.ts';
 
 /** Requests above this cannot be met by any region; it also keeps rounding up within 32 bits. */

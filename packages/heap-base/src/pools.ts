@@ -11,7 +11,7 @@
  * ```
  */
 
-import { AllocError, alignUp, type SharedMemory } from '@shmalloc/allocator-api';
+import { AllocError, alignUp, type SharedMemory, type Word } from '@shmalloc/allocator-api';
 import {
   brokenHeap,
   demand,
@@ -24,7 +24,7 @@ import {
   SIZE,
   sealOf,
 } from './block.ts';
-import { Field, headerBytes, type Word } from './header.ts';
+import { Field, headerBytes } from './header.ts';
 import { LockedHeap } from './locked-heap.ts';
 
 /** Offsets in the state, in words. */

@@ -19,9 +19,10 @@ import {
   notShared,
   type SlotHandle,
   type VisitOptions,
+  type Word,
 } from '@shmalloc/allocator-api';
 import { GuardedHeap } from './guarded-heap.ts';
-import { Field, headerBytes, type Word } from './header.ts';
+import { Field, headerBytes } from './header.ts';
 import type { LockedHeapStats } from './stats.ts';
 
 /**

@@ -9,10 +9,10 @@
  * ```
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { bitOf, findSegment } from './arena.ts';
 import { collectHeap } from './collect.ts';
 import { collectAllDelayed, collectDelayed } from './delayed.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { GUARDED, HAS_ALIGNED, Page } from './page.ts';
 import { Chunk, chunkAt } from './page-map.ts';

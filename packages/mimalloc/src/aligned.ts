@@ -15,9 +15,8 @@
  * ```
  */
 
-import type { Address } from '@shmalloc/allocator-api';
+import type { Address, Word } from '@shmalloc/allocator-api';
 import { BIN_WORDS, binOf } from './bins.ts';
-import type { Word } from './geometry.ts';
 import { pageOf } from './lookup.ts';
 import { mallocGeneric, mallocSingleGeneric } from './malloc.ts';
 import { HAS_ALIGNED, setFlag } from './page.ts';

@@ -14,8 +14,8 @@
  * has set it.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { highChunk, isSegment, lowChunk, mostSegments, tableOf } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';

@@ -12,8 +12,9 @@
  * path at least once a page's worth of allocations, whatever the program does; and only one of the lists needs atomic operations.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { capacityOf } from './bounds.ts';
-import { OS_PAGE_WORDS, type Word } from './geometry.ts';
+import { OS_PAGE_WORDS } from './geometry.ts';
 import { dropGuests } from './guests.ts';
 import { DELAYED, Page } from './page.ts';
 import { commit } from './segment.ts';

@@ -11,8 +11,9 @@
  * ```
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from './bins.ts';
-import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
+import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { Field } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { binOfPage, isRecordSlice, ownerOf, Page, slicesOf } from './page.ts';

@@ -2,12 +2,12 @@
  * Collection: everything that was put off is done now.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_COUNT, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import { isOwnPage } from './bounds.ts';
 import { collectDelayed } from './delayed.ts';
 import { announceFull, announceSingle, fromFull, toFull } from './full.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { DELAYED, hasFlag, IN_FULL, Page, retireOf, setRetire } from './page.ts';
 import { purgeArena, purgeOwn } from './purge.ts';

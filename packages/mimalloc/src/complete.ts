@@ -16,8 +16,8 @@ import {
   type ValidateOptions,
   type ViewTypes,
   type VisitOptions,
+  type Word,
 } from '@shmalloc/allocator-api';
-import type { Word } from './geometry.ts';
 import { MiHeapCore, type MiHeapOptions } from './heaps.ts';
 import { inspectRegion, type Picture } from './inspect.ts';
 import { isPresent } from './memory.ts';

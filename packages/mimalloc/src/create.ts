@@ -13,9 +13,9 @@
  * Only what is touched costs memory: the thread table and the tables are reserved.
  */
 
-import { AllocError, type SharedMemory, writeIdentity } from '@shmalloc/allocator-api';
+import { AllocError, type SharedMemory, type Word, writeIdentity } from '@shmalloc/allocator-api';
 
-import { geometryOf, OS_PAGE_BYTES, segmentShiftFor, type Word } from './geometry.ts';
+import { geometryOf, OS_PAGE_BYTES, segmentShiftFor } from './geometry.ts';
 import { Field, HEADER_WORDS, headerOf, KIND } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { addRange, checkNew, makeTable } from './memory.ts';

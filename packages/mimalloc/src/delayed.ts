@@ -3,10 +3,10 @@
  * the heap's own list, where the heap finds it at its next generic allocation, and brings the page back.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { linkOf, nextDelayed } from './blocks.ts';
 import { isPage } from './bounds.ts';
 import { freeForeign, freeLocal } from './free.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { isHuge } from './huge-block.ts';
 import { blockAt, headPage } from './lookup.ts';

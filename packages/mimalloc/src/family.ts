@@ -19,10 +19,10 @@ import {
   type GlobalAllocator,
   isPowerOfTwo,
   MAX_BYTES,
+  type Word,
 } from '@shmalloc/allocator-api';
 import { mallocAligned } from './aligned.ts';
 import { SMALL_SIZE_MAX } from './bins.ts';
-import type { Word } from './geometry.ts';
 import { expandInPlace, reallocBlock } from './realloc.ts';
 import type { Tld } from './tld.ts';
 import { goodSizeOf, usableAt, usableOf } from './usable.ts';

@@ -12,8 +12,8 @@
  * was seen while they went on; every walk ends after CAPACITY steps, and at the first link that leaves the page.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { capacityOf } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { DELAYED, Page } from './page.ts';
 import type { Tld } from './tld.ts';
 

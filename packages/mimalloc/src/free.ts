@@ -14,12 +14,11 @@
  * ```
  */
 
-import { type AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { type AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { setNext } from './blocks.ts';
 import { isRecord, isSegment } from './bounds.ts';
 import { collectHeap } from './collect.ts';
 import { fromFull } from './full.ts';
-import type { Word } from './geometry.ts';
 import { type Guard, refusal } from './guard.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';

@@ -2,9 +2,9 @@
  * Full pages. They wait in a queue of their own, so that nobody looks at them in vain, and come back with the first block that is freed.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_FULL, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { binOfPage, clearFlag, DELAYED, IN_FULL, Page, setFlag, setRetire } from './page.ts';
 import { fillPage, forEachIn, removePage, unfillPage } from './queue.ts';

@@ -22,12 +22,6 @@
 
 import { AllocError } from '@shmalloc/allocator-api';
 
-/**
- * An index into the region's 32-bit words: an address divided by 4.
- * @public
- */
-export type Word = number;
-
 /** Bytes of what the operating system maps, and so what commit and purge count in. */
 export const OS_PAGE_BYTES = 4096;
 export const OS_PAGE_WORDS: number = OS_PAGE_BYTES / 4;

@@ -11,8 +11,8 @@
  * again. What grew too much is used by the next request.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { lowChunk } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import type { HugeRequest } from './huge.ts';
 import { addRange, announceMemory, presentBytes } from './memory.ts';

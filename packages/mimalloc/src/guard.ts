@@ -4,8 +4,7 @@
  * program which wants no more than that does not load it. `MiMalloc` has it, `MiMallocCore` has none.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
-import type { Word } from './geometry.ts';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { Field } from './header.ts';
 import { notAllocated } from './lookup.ts';
 import type { Tld } from './tld.ts';

@@ -21,7 +21,7 @@
  * Not in secure mode, whose lists cannot be walked as cheaply; and not where several objects share a slot, since each would have bytes of its own.
  */
 
-import type { Word } from './geometry.ts';
+import type { Word } from '@shmalloc/allocator-api';
 import { Page } from './page.ts';
 import type { Tld } from './tld.ts';
 

@@ -55,8 +55,9 @@ import {
   headerStart,
   openHeader as openAny,
   type SharedMemory,
+  type Word,
 } from '@shmalloc/allocator-api';
-import { geometryOf, type Word } from './geometry.ts';
+import { geometryOf } from './geometry.ts';
 
 const ALGORITHM = 0x4d494d41;
 const VERSION = 1;

@@ -22,12 +22,12 @@
  * A page that is not full has no flag, and its blocks come back over its own list, whichever heap it is in. A huge block has no list, and needs no heap to be freed.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_FULL, BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
 import { isOwnRecord } from './bounds.ts';
 import { collectDelayed } from './delayed.ts';
 import { announceFull, announceSingle, fromFull } from './full.ts';
-import type { Word } from './geometry.ts';
 import { forgetGuests } from './guests.ts';
 import { Heap } from './heap.ts';
 import { releaseHeap } from './heap-records.ts';

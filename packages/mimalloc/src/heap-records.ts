@@ -13,10 +13,10 @@
  * blocks that leads to itself: an address in there is nobody's block, and the range cannot be added again.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { releaseSegment } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
 import { isRecord, mostRecords } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { takePage } from './malloc.ts';

@@ -13,12 +13,11 @@
  * thread's own must not have memory of the arena.
  */
 
-import { type Address, AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { type Address, AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { SMALL_SIZE_MAX } from './bins.ts';
 import { arenasOf } from './bounds.ts';
 import { collectHeap } from './collect.ts';
 import { MallocFamily } from './family.ts';
-import type { Word } from './geometry.ts';
 import { isGuest } from './guests.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';

@@ -19,8 +19,8 @@
  * its thread: `delete` renames XHEAP in each of its blocks, and `destroy` frees them all.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { isRecord } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { countOf, giveBack } from './huge.ts';
 import { clearPage, ownerOf, Page, slicesOf } from './page.ts';

@@ -13,9 +13,9 @@
  * reaps it gives them back. How a block is handed out and freed is in `huge-block.ts`.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { claim, release, touch } from './arena.ts';
 import { highChunk, lowChunk } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { initPage, Page, type PagePlan } from './page.ts';

@@ -6,7 +6,6 @@
 
 export { MiHeap, MiMalloc, type MiVisitOptions } from './complete.ts';
 export type { MallocFamily, PosixMemalign } from './family.ts';
-export type { Word } from './geometry.ts';
 export type { Guard } from './guard.ts';
 export type { MiHeapCore, MiHeapOptions } from './heaps.ts';
 export type { HeapPicture, PagePicture, Picture, SegmentPicture } from './inspect.ts';

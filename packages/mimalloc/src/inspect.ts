@@ -7,9 +7,9 @@
  * Nothing is followed further than it can be long: a list ends after `capacity` blocks and at the first link that leaves its page.
  */
 
+import { countBits, type Word } from '@shmalloc/allocator-api';
 import { arenasOf, capacityOf } from './bounds.ts';
 import { forEachFree } from './free-map.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { threadOf } from './huge-block.ts';
@@ -33,7 +33,6 @@ import {
   KIND_HUGE_TAIL,
   Segment,
 } from './segment.ts';
-import { countBits } from './slices.ts';
 import { kindOf, type PageKind } from './statistics.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';

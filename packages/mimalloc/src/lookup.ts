@@ -2,9 +2,8 @@
  * From an address to its page and block, for whoever has more time than `free`.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE, indexIn } from './bins.ts';
-import type { Word } from './geometry.ts';
 import { binOfPage, HAS_ALIGNED, hasFlag, Page } from './page.ts';
 import { sliceAt } from './page-map.ts';
 import type { Tld } from './tld.ts';

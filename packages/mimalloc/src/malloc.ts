@@ -17,6 +17,7 @@
  * ```
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { reclaimAll } from './abandon.ts';
 import { claimSegmentFor, ownSegmentFor } from './arena.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from './bins.ts';
@@ -24,7 +25,7 @@ import { collectPage, extendPage } from './blocks.ts';
 import { collectHeap, collectRetired } from './collect.ts';
 import { collectDelayed } from './delayed.ts';
 import { lookAtFull, meetOthers, toFull } from './full.ts';
-import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { OS_PAGE_BYTES } from './geometry.ts';
 import { growForHuge, growForPage, isBeyond, MAX_GROWTHS } from './grow.ts';
 import type { Guard } from './guard.ts';
 import { dropGuests } from './guests.ts';

@@ -11,9 +11,9 @@
  * missing: every step can be done twice.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, countBits, type Word } from '@shmalloc/allocator-api';
 import { bitOf, claim, findSegment, release } from './arena.ts';
-import { OS_PAGE_WORDS, SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
+import { OS_PAGE_WORDS, SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { isRecordSlice, Page } from './page.ts';
@@ -31,7 +31,6 @@ import {
 } from './page-map.ts';
 import { reach } from './reach.ts';
 import { countCommitted, endOfSlices, KIND_PAGES, linkSegment, Segment } from './segment.ts';
-import { countBits } from './slices.ts';
 import type { Tld } from './tld.ts';
 
 /** Bytes under management. O(segments). */

@@ -18,10 +18,10 @@
  * the others lead nowhere and are free, but for slices of heap records.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from './bins.ts';
 import { collectPage, linkOf, setNext } from './blocks.ts';
 import { isRecord, mostRecords } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { forgetSlice } from './heap-records.ts';

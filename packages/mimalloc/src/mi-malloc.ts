@@ -16,6 +16,7 @@ import {
   type Handle,
   type Layout,
   type SlotHandle,
+  type Word,
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import { abandonThread, reclaimAll } from './abandon.ts';
@@ -24,7 +25,7 @@ import { SMALL_SIZE_MAX } from './bins.ts';
 import { collectHeap } from './collect.ts';
 import { forgetMemory, slicesIn } from './create.ts';
 import { freeAway, freeChecked, freeGeneric, freeLocal, settlePage } from './free.ts';
-import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { OS_PAGE_BYTES } from './geometry.ts';
 import { inspectHeap, refusal } from './guard.ts';
 import { isGuest } from './guests.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';

@@ -17,10 +17,11 @@ import {
   publishHeader,
   type SharedMemory,
   type SlotHandle,
+  type Word,
 } from '@shmalloc/allocator-api';
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { addHome, forgetMemory, layOut } from './create.ts';
-import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { OS_PAGE_BYTES } from './geometry.ts';
 import { demandMaker, type GuardMaker, guardFor } from './guard.ts';
 import { Field, openHeader } from './header.ts';
 import { BY_REGION, type MiMallocOptions, settingsOf } from './options.ts';

@@ -21,7 +21,8 @@
  * segments; and a range that is no multiple of a segment can be used in full. mimalloc 3 has a page map, too.
  */
 
-import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
+import type { Word } from '@shmalloc/allocator-api';
+import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import type { Tld } from './tld.ts';
 
 /** A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd. */

@@ -32,8 +32,8 @@
  * computed anew from the lists, so a block that was taken off a list and not handed out yet is lost, and nothing else.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_LARGEST } from './bins.ts';
-import type { Word } from './geometry.ts';
 import { PAGE_SHIFT } from './page-map.ts';
 import type { Tld } from './tld.ts';
 

@@ -10,9 +10,9 @@
  * A queue is nothing that another thread relies on: whoever inherits a heap builds its queues anew from the segments.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_DIRECT_FIRST, BIN_FULL, BIN_WORDS, DIRECT_COUNT } from './bins.ts';
 import { isOwnPage, mostPages } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';
 import { binOfPage, hasFlag, IN_FULL, Page } from './page.ts';
 import type { Tld } from './tld.ts';

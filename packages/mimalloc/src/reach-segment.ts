@@ -1,6 +1,6 @@
 /** Views that reach a segment which this thread has got from another. */
 
-import type { Word } from './geometry.ts';
+import type { Word } from '@shmalloc/allocator-api';
 import { Page } from './page.ts';
 import { reach } from './reach.ts';
 import { endOfSlices, KIND_HUGE, Segment } from './segment.ts';

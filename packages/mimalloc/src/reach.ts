@@ -6,7 +6,7 @@
  * them take their views from the `Tld` again afterwards.
  */
 
-import type { Word } from './geometry.ts';
+import type { Word } from '@shmalloc/allocator-api';
 import type { Tld } from './tld.ts';
 
 /**

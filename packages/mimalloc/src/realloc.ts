@@ -3,11 +3,11 @@
  * behind it; otherwise by moving it.
  */
 
-import { type Address, type AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { type Address, type AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { mallocAligned } from './aligned.ts';
 import { BIN_HUGE } from './bins.ts';
 import { freeGeneric } from './free.ts';
-import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { OS_PAGE_BYTES } from './geometry.ts';
 import { refusal } from './guard.ts';
 import { extendHuge } from './huge.ts';
 import { hugeBlock, isHuge } from './huge-block.ts';

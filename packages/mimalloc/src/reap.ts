@@ -20,9 +20,8 @@
  * Nothing here is needed by anybody who waits: the others have gone on all the time.
  */
 
-import { AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { collectDelayed } from './delayed.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { giveBack } from './huge.ts';

@@ -2,10 +2,10 @@
  * Adopting what threads that have ended left behind: on allocation before a free segment is claimed, and, if the region is made so, on a free into it.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { bitOf, findSegment } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
 import { collectPage } from './blocks.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { adoptSlices } from './memory.ts';
 import { binOfPage, Page } from './page.ts';

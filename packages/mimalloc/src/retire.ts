@@ -3,9 +3,9 @@
  * allocation is likely to want one again; otherwise its slices go back at once.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { releaseSegment } from './arena.ts';
 import { BIN_HUGE } from './bins.ts';
-import type { Word } from './geometry.ts';
 import { forgetGuests } from './guests.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';

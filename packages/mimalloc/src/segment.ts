@@ -24,7 +24,8 @@
  * free segment has `FREE = PRESENT`, without what has come while its owner let it go: whoever claims it makes FREE out of PRESENT.
  */
 
-import { OS_PAGE_BYTES, OS_PAGE_SHIFT, OS_PAGE_WORDS, type Word } from './geometry.ts';
+import type { Word } from '@shmalloc/allocator-api';
+import { OS_PAGE_BYTES, OS_PAGE_SHIFT, OS_PAGE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { clearPage, initPage, Page, type PagePlan, slicesOf } from './page.ts';

@@ -56,10 +56,3 @@ export function findRun(low: number, high: number, count: number, align: number,
   if (low !== 0) return 31 - clz32(low & -low);
   return high === 0 ? -1 : 63 - clz32(high & -high);
 }
-
-/** How many bits are set. */
-export function countBits(word: number): number {
-  let bits = word - ((word >>> 1) & 0x55555555);
-  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
-  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}

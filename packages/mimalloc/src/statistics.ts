@@ -2,10 +2,10 @@
  * What a heap tells about itself in numbers: the header's words, the counters of all records added up, and a count of what there is.
  */
 
-import type { HeapStats, ThreadStats } from '@shmalloc/allocator-api';
+import type { HeapStats, ThreadStats, Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from './bins.ts';
 import { arenasOf } from './bounds.ts';
-import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { OS_PAGE_BYTES } from './geometry.ts';
 import { ALGORITHM_NAME, Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { threadOf } from './huge-block.ts';

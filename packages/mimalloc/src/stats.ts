@@ -2,7 +2,7 @@
  * Counters: plain words in each heap's record, written by its owner on slow paths only, so that counting costs the fast paths nothing.
  */
 
-import type { Word } from './geometry.ts';
+import type { Word } from '@shmalloc/allocator-api';
 import { Heap } from './heap.ts';
 import type { Tld } from './tld.ts';
 

@@ -2,10 +2,10 @@
  * Pages that were left behind and serve again: in the thread's own heap, or in one that the program has made, with guests in them (`guests.ts`).
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { collectPage, extendPage } from './blocks.ts';
 import { isOwnPage, isPage, mostPages } from './bounds.ts';
 import { freeMap } from './free-map.ts';
-import type { Word } from './geometry.ts';
 import { markGuests } from './guests.ts';
 import { Heap } from './heap.ts';
 import { Page, setRetire } from './page.ts';

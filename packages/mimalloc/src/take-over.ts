@@ -9,9 +9,9 @@
  * again by whoever reaps it.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { abandonSegment } from './abandon.ts';
 import { bitOf } from './arena.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { countOf, giveBack } from './huge.ts';
 import { dropHuge } from './huge-block.ts';

@@ -10,9 +10,9 @@
  * have the same one.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { BIN_COUNT } from './bins.ts';
-import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { OS_PAGE_BYTES } from './geometry.ts';
 import { Field } from './header.ts';
 import { HEAP_WORDS, Heap } from './heap.ts';
 import { clearQueues } from './queue.ts';

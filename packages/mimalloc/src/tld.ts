@@ -11,10 +11,11 @@ import {
   checkInteger,
   type ErrorHook,
   type SharedMemory,
+  type Word,
 } from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
 import { MallocFamily } from './family.ts';
-import { geometryOf, type Word } from './geometry.ts';
+import { geometryOf } from './geometry.ts';
 import type { Guard } from './guard.ts';
 import { Field, HEADER_WORDS } from './header.ts';
 import { HEAP_WORDS } from './heap.ts';

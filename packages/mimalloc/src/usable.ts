@@ -2,9 +2,9 @@
  * How large blocks are.
  */
 
-import { type AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { type AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { BIN_WORDS, binOf } from './bins.ts';
-import { OS_PAGE_BYTES, type Word } from './geometry.ts';
+import { OS_PAGE_BYTES } from './geometry.ts';
 import { refusal } from './guard.ts';
 import { blockAt, livePage } from './lookup.ts';
 import { Page } from './page.ts';

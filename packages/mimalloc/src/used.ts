@@ -5,9 +5,9 @@
  * more blocks in use than it has room for, and no segment more bytes than it has.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { linkOf } from './blocks.ts';
 import { capacityOf, mostPages } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { pageOf } from './lookup.ts';
 import { DELAYED, Page } from './page.ts';

@@ -2,10 +2,10 @@
  * The invariants of a page. See `validate.ts`.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE, BIN_LARGEST, BIN_WORDS } from './bins.ts';
 import { linkOf } from './blocks.ts';
 import { demand } from './demand.ts';
-import type { Word } from './geometry.ts';
 import { headPage } from './lookup.ts';
 import { binOfPage, DELAYED, Page, slicesOf } from './page.ts';
 import { PAGE_SHIFT, sliceAt } from './page-map.ts';

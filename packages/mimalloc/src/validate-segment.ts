@@ -2,8 +2,9 @@
  * The invariants of a segment, and the looks that a finding has to stand. See `validate.ts`.
  */
 
+import { countBits, type Word } from '@shmalloc/allocator-api';
 import { demand } from './demand.ts';
-import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
+import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { isHuge } from './huge-block.ts';
@@ -18,7 +19,6 @@ import {
   KIND_PAGES,
   Segment,
 } from './segment.ts';
-import { countBits } from './slices.ts';
 import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 import { validateLists, validateShape, validateSum } from './validate-page.ts';

@@ -13,11 +13,11 @@
  * holds between any two of its stores.
  */
 
-import type { ValidateOptions } from '@shmalloc/allocator-api';
+import type { ValidateOptions, Word } from '@shmalloc/allocator-api';
 import { BIN_COUNT, BIN_DIRECT_FIRST, BIN_FULL, BIN_WORDS, DIRECT_COUNT } from './bins.ts';
 import { highChunk, isPage, isSegment, lowChunk, mostSegments, tableOf } from './bounds.ts';
 import { demand } from './demand.ts';
-import { SEGMENTS_PER_CHUNK, type Word } from './geometry.ts';
+import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import { demandIntact } from './guard.ts';
 import { Field } from './header.ts';
 import { HEAP_QUEUES, Heap } from './heap.ts';

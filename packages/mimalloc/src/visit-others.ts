@@ -3,10 +3,10 @@
  * that is at work it is what was seen. Every walk is bounded by what there is room for.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { linkOf } from './blocks.ts';
 import { mostPages } from './bounds.ts';
 import { freeMap } from './free-map.ts';
-import type { Word } from './geometry.ts';
 import { Heap } from './heap.ts';
 import { isHuge } from './huge-block.ts';
 import { pageOf } from './lookup.ts';

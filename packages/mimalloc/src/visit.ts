@@ -2,11 +2,10 @@
  * Visiting the blocks that are in use: what is on none of its page's lists (`free-map.ts`), of this thread's heaps, of one of them, or of threads that have gone.
  */
 
-import { type Address, type BlockVisitor, checkInteger } from '@shmalloc/allocator-api';
+import { type Address, type BlockVisitor, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { findSegment } from './arena.ts';
 import { collectAllDelayed } from './delayed.ts';
 import { freeMap } from './free-map.ts';
-import type { Word } from './geometry.ts';
 import { isGuest } from './guests.ts';
 import { Heap } from './heap.ts';
 import { forEachHuge, forEachHugeOf, hugeBlock, isHuge, threadOf } from './huge-block.ts';

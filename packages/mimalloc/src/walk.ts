@@ -2,8 +2,8 @@
  * Walks over what there is, for everyone who looks at more than one page: validation, inspection, statistics, adoption.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { highChunk, isOwnRecord, isRecord, isSegment, lowChunk, mostRecords, tableOf } from './bounds.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { Heap } from './heap.ts';
 import { Page } from './page.ts';

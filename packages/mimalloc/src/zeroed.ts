@@ -10,8 +10,7 @@
  * ```
  */
 
-import type { Address } from '@shmalloc/allocator-api';
-import type { Word } from './geometry.ts';
+import type { Address, Word } from '@shmalloc/allocator-api';
 import type { Tld } from './tld.ts';
 import { blockBytesFor, usableAt } from './usable.ts';
 

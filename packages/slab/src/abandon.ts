@@ -9,12 +9,12 @@
  * ```
  */
 
-import { AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { collectRemote, dropPage, recount, settlePage } from './blocks.ts';
 import type { SlabCore } from './core.ts';
 import { Cpu, MAX_NAME, recordOf, releaseCpu, resetCpu, slotOf } from './cpu.ts';
 import { drainDelayed, drainPending } from './free.ts';
-import { CLASSES, type Word } from './geometry.ts';
+import { CLASSES } from './geometry.ts';
 import { IN_FULL, MARK, ORPHAN, Page } from './page.ts';
 import { enter, orphanPage, putPage, takeOrphans } from './page-list.ts';
 import { forEachPage } from './page-map.ts';

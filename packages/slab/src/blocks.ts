@@ -3,11 +3,11 @@
  * gives empty ones back. No lock, and one atomic operation where others may be pushing.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Cpu } from './cpu.ts';
 import { clearStates } from './debug.ts';
-import { OS_PAGE_WORDS, type Word } from './geometry.ts';
+import { OS_PAGE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { IN_FULL, MARK, Page } from './page.ts';
 import { named, putPage } from './page-list.ts';

@@ -18,6 +18,7 @@ import {
   checkAlign,
   checkInteger,
   type SharedMemory,
+  type Word,
 } from '@shmalloc/allocator-api';
 import { collectAll, sweepClass } from './abandon.ts';
 import { dropPage } from './blocks.ts';
@@ -26,7 +27,6 @@ import type { SlabCore } from './core.ts';
 import { Counter, Cpu } from './cpu.ts';
 import { handOut } from './debug.ts';
 import { freeSmall, notAllocated } from './free.ts';
-import type { Word } from './geometry.ts';
 import { livePage, payloadOf } from './lookup.ts';
 import { attend, countFailure, takeBlock } from './malloc.ts';
 import { LARGE, Page } from './page.ts';

@@ -11,14 +11,15 @@
 
 import {
   AllocError,
+  broken,
   type ErrorHook,
   type LockKind,
   type SharedMemory,
   takeNullWrite,
+  type Word,
 } from '@shmalloc/allocator-api';
 import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
 import { Counter, Cpu, canHold, slotOf } from './cpu.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { PageLock, Taken } from './page-lock.ts';
 import { type Plan, readLock } from './plan.ts';
@@ -155,7 +156,7 @@ export abstract class SlabCore {
    * @internal
    */
   noteDamage(what: string): void {
-    this.note(new AllocError('Corrupted', `slab is broken: ${what}`));
+    this.note(broken('slab', what));
   }
 
   /**

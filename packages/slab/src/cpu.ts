@@ -28,9 +28,9 @@
  * alone. A reaper keeps THREAD: should it die as well, the next one finds its name in NAME, and from THREAD what was left to do.
  */
 
-import { AllocError, type SharedMemory } from '@shmalloc/allocator-api';
+import { AllocError, type SharedMemory, type Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
-import { CLASSES, type Word } from './geometry.ts';
+import { CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
 import { FIRST_NAME } from './page.ts';
 import type { Plan } from './plan.ts';

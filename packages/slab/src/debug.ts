@@ -15,9 +15,8 @@
  * in one exchange: of two CPUs that free a block at the same moment, one hears of it. CPU is who handed it out, then who freed it.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
-import type { Word } from './geometry.ts';
 
 /** Bytes of a block beyond what was asked for, at least: 8 of the red zone, 16 behind it. */
 export const DEBUG_BYTES = 24;

@@ -11,12 +11,12 @@
  * ```
  */
 
-import { AllocError, checkInteger } from '@shmalloc/allocator-api';
+import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { freeLocal } from './blocks.ts';
 import type { SlabCore } from './core.ts';
 import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
 import { takeBack } from './debug.ts';
-import { SIZE_CLASSES, type Word } from './geometry.ts';
+import { SIZE_CLASSES } from './geometry.ts';
 import { largePayload } from './large.ts';
 import { blockOf, livePage, nodeOf, payloadOf } from './lookup.ts';
 import { IN_FULL, LARGE, ORPHAN, Page } from './page.ts';

@@ -12,12 +12,6 @@
 
 import { AllocError, isPowerOfTwo } from '@shmalloc/allocator-api';
 
-/**
- * An index into the region's 32-bit words: an address divided by 4, which stays below 2^30 and so a small integer.
- * @public
- */
-export type Word = number;
-
 /** What the operating system maps, and so what the footprint counts in. */
 export const OS_PAGE_WORDS = 1024;
 

@@ -36,8 +36,8 @@
  * ```
  */
 
-import { type HeaderKind, headerStart, type SharedMemory } from '@shmalloc/allocator-api';
-import { CACHES, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
+import { type HeaderKind, headerStart, type SharedMemory, type Word } from '@shmalloc/allocator-api';
+import { CACHES, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { DESCRIPTOR_WORDS } from './page.ts';
 
 const ALGORITHM = 0x534c4142;

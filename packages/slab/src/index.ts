@@ -7,7 +7,6 @@
 export { type CacheHandle, type CacheOptions, type Constructor, ObjectCache } from './cache.ts';
 export type { SlabCore } from './core.ts';
 export type { SlabOptions } from './create.ts';
-export type { Word } from './geometry.ts';
 export type { Shape } from './shape.ts';
 export { Slab } from './slab.ts';
 export type { CpuStats, SlabStats } from './stats.ts';

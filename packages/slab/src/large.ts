@@ -9,11 +9,11 @@
  * ```
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { makeRoom } from './abandon.ts';
 import { touch } from './blocks.ts';
 import type { SlabCore } from './core.ts';
 import { DEBUG_BYTES, handOut, NODE_TO_END, type Payload } from './debug.ts';
-import type { Word } from './geometry.ts';
 import { Page } from './page.ts';
 import { pageNumber, startOf } from './page-map.ts';
 import { resizeRun, takeRun } from './page-run.ts';

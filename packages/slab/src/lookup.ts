@@ -1,9 +1,10 @@
 /** From an address to its block: whether one can have been handed out by it. */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { cacheKeeps } from './cache-record.ts';
 import type { SlabCore } from './core.ts';
 import { isLive, liveSize, NODE_TO_END, type Payload } from './debug.ts';
-import { SIZE_CLASSES, type Word } from './geometry.ts';
+import { SIZE_CLASSES } from './geometry.ts';
 import { largeBytes, largePayload } from './large.ts';
 import { LARGE, ORPHAN, Page } from './page.ts';
 import { pageAt, startOf } from './page-map.ts';

@@ -14,13 +14,14 @@
  * ```
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { makeRoom } from './abandon.ts';
 import { type Construct, collectRemote, extendPage, popBlock, toFull } from './blocks.ts';
 import type { SlabCore } from './core.ts';
 import { Counter, Cpu } from './cpu.ts';
 import { DEBUG_BYTES, handOut, NODE_TO_END } from './debug.ts';
 import { drainDelayed } from './free.ts';
-import { classOf, type Word } from './geometry.ts';
+import { classOf } from './geometry.ts';
 import { mallocLarge } from './large.ts';
 import { Page } from './page.ts';
 import { takePage } from './page-list.ts';

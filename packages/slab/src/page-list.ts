@@ -22,9 +22,10 @@
  * from the pages, and the error noted.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Counter } from './cpu.ts';
-import { CHUNK_BITS, CHUNK_PAGES, CLASSES, type Word } from './geometry.ts';
+import { CHUNK_BITS, CHUNK_PAGES, CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
 import { NOBODY, ORPHAN, Page } from './page.ts';
 import {

@@ -13,9 +13,8 @@
  * A word that is the name of no thread that can hold the lock was written by a program, not by a thread: it is replaced, and waited for no longer.
  */
 
-import type { LockKind, SharedMemory } from '@shmalloc/allocator-api';
+import type { LockKind, SharedMemory, Word } from '@shmalloc/allocator-api';
 import { backOff, MAY_BLOCK } from '@shmalloc/atomic-cell';
-import type { Word } from './geometry.ts';
 
 const OPEN = 0;
 const SLEEPERS = 1;

@@ -15,8 +15,9 @@
  * A root entry is the table's place less what the chunk's first page would add: a descriptor is one load and one sum away from an address.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
-import { CHUNK_BITS, CHUNK_PAGES, TABLE_WORDS, type Word } from './geometry.ts';
+import { CHUNK_BITS, CHUNK_PAGES, TABLE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 

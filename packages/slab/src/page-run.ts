@@ -10,9 +10,10 @@
  * What the first descriptor says is held against the pages before it is believed: a COUNT that was written over would give away pages of others.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Counter } from './cpu.ts';
-import { CHUNK_BITS, type Word } from './geometry.ts';
+import { CHUNK_BITS } from './geometry.ts';
 import { Field } from './header.ts';
 import { LARGE, NOBODY, Page } from './page.ts';
 import { enter, markRun, named } from './page-list.ts';

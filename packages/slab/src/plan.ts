@@ -11,9 +11,9 @@
  * none astray that is there, and keeps others from attaching; `validate` names it.
  */
 
-import { AllocError, LOCK_KINDS, type LockKind, type SharedMemory } from '@shmalloc/allocator-api';
+import { AllocError, LOCK_KINDS, type LockKind, type SharedMemory, type Word } from '@shmalloc/allocator-api';
 import { CPU_WORDS, MAX_SLOTS } from './cpu.ts';
-import { CHUNK_BITS, checkPageShift, TABLE_WORDS, type Word } from './geometry.ts';
+import { CHUNK_BITS, checkPageShift, TABLE_WORDS } from './geometry.ts';
 import { Field, HEADER_WORDS } from './header.ts';
 
 /** What a region is made of. */

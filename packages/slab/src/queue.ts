@@ -11,9 +11,10 @@
  * whose OWNER this CPU is, and the error noted.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Cpu } from './cpu.ts';
-import { CLASSES, type Word } from './geometry.ts';
+import { CLASSES } from './geometry.ts';
 import { Page } from './page.ts';
 import { forEachPage, isDescriptor, mostPages } from './page-map.ts';
 

@@ -10,10 +10,10 @@
  * ```
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Cpu, recordOf, resetCpu } from './cpu.ts';
-import { CHUNK_BITS, CHUNK_PAGES, CLASSES, TABLE_WORDS, type Word } from './geometry.ts';
+import { CHUNK_BITS, CHUNK_PAGES, CLASSES, TABLE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 import { enter, markRun } from './page-list.ts';

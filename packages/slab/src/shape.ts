@@ -9,10 +9,11 @@
  * All that a descriptor says of its blocks follows from its CLASS and its INDEX. So what was written over is found by working it out again.
  */
 
+import type { Word } from '@shmalloc/allocator-api';
 import { cacheShape, cacheStride } from './cache-record.ts';
 import type { SlabCore } from './core.ts';
 import { NODE_TO_END } from './debug.ts';
-import { bytesOfClass, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
+import { bytesOfClass, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { NO_FAST_FREE, Page } from './page.ts';
 import { isDescriptor, startOf } from './page-map.ts';
 

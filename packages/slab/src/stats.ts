@@ -1,9 +1,8 @@
 /** Figures about the region and all CPUs in it. */
 
-import type { HeapStats } from '@shmalloc/allocator-api';
+import type { HeapStats, Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
-import type { Word } from './geometry.ts';
 import { Field } from './header.ts';
 import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import { forEachPage, mostPages, pageAt } from './page-map.ts';

@@ -14,11 +14,11 @@
  * once more: only what is found the same again is an error.
  */
 
-import { AllocError, checkNullZone } from '@shmalloc/allocator-api';
+import { AllocError, checkNullZone, type Demand, demandOf, type Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Cpu, recordOf, slotOf } from './cpu.ts';
 import { NODE_TO_END, type Payload, sealOf, writtenAfterFree, writtenPastEnd } from './debug.ts';
-import { CHUNK_BITS, CHUNK_PAGES, CLASSES, SIZE_CLASSES, type Word } from './geometry.ts';
+import { CHUNK_BITS, CHUNK_PAGES, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
 import { largePayload } from './large.ts';
 import { payloadOf } from './lookup.ts';
@@ -38,10 +38,7 @@ import { repairList } from './page-repair.ts';
 import { planFields } from './plan.ts';
 import { isNode, isSound } from './shape.ts';
 
-/** @throws AllocError `Corrupted` with `broken` unless `holds` */
-function demand(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw new AllocError('Corrupted', `slab is broken: ${broken}`);
-}
+const demand: Demand = demandOf('slab');
 
 /** Looks until one is like the one before. */
 const LOOKS = 8;

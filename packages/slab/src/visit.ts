@@ -5,11 +5,11 @@
  * taken meanwhile ends it early.
  */
 
-import { type BlockVisitor, checkInteger, type VisitOptions } from '@shmalloc/allocator-api';
+import { type BlockVisitor, checkInteger, type VisitOptions, type Word } from '@shmalloc/allocator-api';
 import type { SlabCore } from './core.ts';
 import { Cpu, recordOf } from './cpu.ts';
 import { isLive, liveSize } from './debug.ts';
-import { SIZE_CLASSES, type Word } from './geometry.ts';
+import { SIZE_CLASSES } from './geometry.ts';
 import { largeBytes, largePayload } from './large.ts';
 import { payloadOf } from './lookup.ts';
 import { FIRST_NAME, IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';

@@ -19,7 +19,7 @@
  * list (f, s) is free and `mapFloor` of its size is (f, s).
  */
 
-import type { AttachOptions, Handle, HeapOptions, SharedMemory } from '@shmalloc/allocator-api';
+import type { AttachOptions, Handle, HeapOptions, SharedMemory, Word } from '@shmalloc/allocator-api';
 import {
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
@@ -29,7 +29,6 @@ import {
   type HeapLayout,
   NEXT_FREE,
   PREV_LINK,
-  type Word,
 } from '@shmalloc/heap-base';
 import {
   EXACT_SIZES,

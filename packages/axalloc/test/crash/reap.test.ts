@@ -95,7 +95,7 @@ test('a reaper that finds no place in a heap of the dead one leaves the thread t
     attachPages: (handle) => BitmapPages.attach(handle),
     algorithms: hookedAlgorithms({
       before: (operation) => {
-        if (operation === 'attach' && full) throw new AllocError('NoMemory', 'no place in this heap');
+        if (operation === 'attach' && full) throw new AllocError('TooManyThreads', 'no place in this heap');
       },
     }),
   });
@@ -104,7 +104,7 @@ test('a reaper that finds no place in a heap of the dead one leaves the thread t
   const block = d.malloc(100);
   full = true;
   const error = t.throws(() => r.reap(d.threadId), { instanceOf: AllocError });
-  t.is(error?.code, 'NoMemory');
+  t.is(error?.code, 'TooManyThreads');
   t.is(a.memory.i32[a.header + 48 + (d.cpu - 1) * 16], d.threadId, 'nobody can reap it any more');
   a.reap(d.threadId);
   t.is(a.memory.i32[a.header + 48 + (d.cpu - 1) * 16], 0);

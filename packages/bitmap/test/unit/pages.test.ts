@@ -329,13 +329,13 @@ test('validate names a unit in two states; repair finds those in none', (t) => {
   const page = pages.allocPages(1, PAGE) / PAGE;
   const word = pages.share().start / 4 + MAPS + (page >>> 5); // the map of free pages
   i32[word] |= 1 << page;
-  t.throws(() => pages.validate(), { message: `bitmap invariant broken: unit ${page} is free and used` });
+  t.throws(() => pages.validate(), { message: `bitmap is broken: unit ${page} is free and used` });
   i32[word] &= ~(1 << page);
   pages.validate();
   i32[word] &= ~(1 << (page + 1));
   t.is(pages.stats().inTransit, 1);
   pages.validate(); // it may be changing hands
-  const lost = `bitmap invariant broken: unit ${page + 1} is neither free, used nor absent`;
+  const lost = `bitmap is broken: unit ${page + 1} is neither free, used nor absent`;
   t.throws(() => pages.validate({ quiet: true }), { instanceOf: AllocError, message: lost });
   t.is(pages.repair(), 1);
   t.is(pages.stats().inTransit, 0);

@@ -1,13 +1,6 @@
+import { countBits, maskOf, trailingZeros } from '@shmalloc/allocator-api';
 import test from 'ava';
-import {
-  countBits,
-  findAligned,
-  findLong,
-  findShort,
-  kindOf,
-  maskOf,
-  trailingZeros,
-} from '../../dist/search.js';
+import { findAligned, findLong, findShort, kindOf } from '../../dist/search.js';
 import { randomOf, seedOf } from '../support/tools.js';
 
 const WORDS = 64;

@@ -1,4 +1,4 @@
-import type { AttachOptions, Handle, HeapOptions, SharedMemory } from '@shmalloc/allocator-api';
+import type { AttachOptions, Handle, HeapOptions, SharedMemory, Word } from '@shmalloc/allocator-api';
 import {
   attachHeap,
   BOUNDARY_TAG_STATE_WORDS,
@@ -8,7 +8,6 @@ import {
   type HeapLayout,
   NEXT_FREE,
   PREV_LINK,
-  type Word,
 } from '@shmalloc/heap-base';
 
 /** The smallest algorithm that a boundary-tag heap can have: a stack of free blocks, searched from the top. */

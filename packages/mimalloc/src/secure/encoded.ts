@@ -14,10 +14,10 @@
  * middle of something, and the error hook may use the heap. What was found waits until the allocation, or the collection, is done.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from '../bins.ts';
 import { capacityOf } from '../bounds.ts';
-import { OS_PAGE_WORDS, type Word } from '../geometry.ts';
+import { OS_PAGE_WORDS } from '../geometry.ts';
 import { pageOf } from '../lookup.ts';
 import { binOfPage, Page } from '../page.ts';
 import { chunkAt, segmentAt } from '../page-map.ts';

@@ -19,7 +19,7 @@
  * up to 64 bytes of a pattern follow, and in front of an address inside a block as many; in a *zoned* block all that is left.
  */
 
-import type { Word } from '../geometry.ts';
+import type { Word } from '@shmalloc/allocator-api';
 import { HAS_ALIGNED, hasFlag, Page } from '../page.ts';
 import type { Tld } from '../tld.ts';
 import { mix } from './random.ts';

@@ -15,9 +15,8 @@
  * may be reported as damage, or not.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { capacityOf, isRecord, mostPages } from '../bounds.ts';
-import type { Word } from '../geometry.ts';
 import { Field } from '../header.ts';
 import { Heap } from '../heap.ts';
 import { hugeBlock, isHuge } from '../huge-block.ts';

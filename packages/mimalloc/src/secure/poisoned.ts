@@ -18,9 +18,9 @@
  * therefore read again, and then the mark, before anything is reported.
  */
 
-import { AllocError } from '@shmalloc/allocator-api';
+import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from '../bins.ts';
-import { OS_PAGE_BYTES, OS_PAGE_WORDS, type Word } from '../geometry.ts';
+import { OS_PAGE_BYTES, OS_PAGE_WORDS } from '../geometry.ts';
 import { Field } from '../header.ts';
 import { binOfPage, HAS_ALIGNED, hasFlag, Page, setFlag } from '../page.ts';
 import type { Tld } from '../tld.ts';

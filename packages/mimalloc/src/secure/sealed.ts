@@ -10,9 +10,9 @@
  * attaches; from then on the thread has a copy of them, so it can say which word has changed, and put it back.
  */
 
-import { AllocError, HEADER_MAGIC } from '@shmalloc/allocator-api';
+import { AllocError, HEADER_MAGIC, type Word } from '@shmalloc/allocator-api';
 import { capacityOf } from '../bounds.ts';
-import { SEGMENTS_PER_CHUNK, type Word } from '../geometry.ts';
+import { SEGMENTS_PER_CHUNK } from '../geometry.ts';
 import type { Guard } from '../guard.ts';
 import { FIXED_WORDS, Field } from '../header.ts';
 import { HEAP_WORDS } from '../heap.ts';

@@ -47,8 +47,8 @@ test('a handle of shareSlot lets one thread in, once', (t) => {
 test('expected threads count, as long as they are expected', (t) => {
   const heap = small({ threads: 3 });
   const seats = [heap.shareSlot(), heap.shareSlot()];
-  t.throws(() => heap.shareSlot(), { code: 'NoMemory' });
-  t.throws(() => MiMalloc.attach(heap.share()), { code: 'NoMemory' });
+  t.throws(() => heap.shareSlot(), { code: 'TooManyThreads' });
+  t.throws(() => MiMalloc.attach(heap.share()), { code: 'TooManyThreads' });
   heap.reap(seats[0].threadId);
   const other = MiMalloc.attach(heap.share());
   t.not(other.threadId, seats[0].threadId);

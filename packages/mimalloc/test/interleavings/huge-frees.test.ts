@@ -253,9 +253,9 @@ const deleted = (t: Pick<ExecutionContext, 'is' | 'not' | 'true' | 'deepEqual'>)
       t.not(mine, 0, where);
       for (const heap of [a, b]) heap.validate({ quiet: true });
       const seen: number[] = [];
-      b.visitBlocks((address) => seen.push(address));
+      b.visitBlocks((address) => seen.push(address), { threadId: b.threadId });
       t.deepEqual(seen, [mine], where);
-      a.visitBlocks((address) => seen.push(address));
+      a.visitBlocks((address) => seen.push(address), { threadId: a.threadId });
       t.is(seen.length, 1, where);
       b.free(mine);
       t.is(b.usedBytes(), 0);
@@ -338,7 +338,7 @@ test('a huge block is its heap’s as long as that is there: contains, heapOf, v
   t.is(slicesOf(a, pageAt(a, block)), 0);
   const seen = (): [number, unknown][] => {
     const found: [number, unknown][] = [];
-    a.visitBlocks((address, _, tag) => found.push([address, tag]));
+    a.visitBlocks((address, _, tag) => found.push([address, tag]), { threadId: a.threadId });
     return found;
   };
   t.true(part.contains(block));

@@ -377,7 +377,7 @@ export class Crew {
     heap.validate({ quiet: true });
     const { freeSegments, abandonedSegments, threads, counters } = heap.stats();
     t.is(abandonedSegments, 0);
-    t.is(threads, 1, 'everyone else has gone');
+    t.is(threads.length, 1, 'everyone else has gone');
     if (this.growing)
       t.true(freeSegments >= this.freeSegments, `${freeSegments} free segments, ${this.freeSegments} before`);
     else t.is(freeSegments, this.freeSegments, 'free segments');

@@ -82,7 +82,9 @@ test('a heap sees its own blocks alone', (t) => {
     blocks.toSorted((a, b) => a - b),
   );
   const tags = new Map<number, number>();
-  thread.visitBlocks((address, _size, tag) => tags.set(address, tag));
+  thread.visitBlocks((address, _size, tag) => tags.set(address, tag), {
+    threadId: thread.threadId,
+  });
   t.deepEqual(
     [...guests, ...blocks].map((block) => tags.get(block)),
     [0, 0, 0, 9, 9, 9],
@@ -95,7 +97,7 @@ test('a heap that is destroyed leaves its guests, and they are freed like any ot
   t.true(intact());
   thread.validate({ quiet: true });
   const live: number[] = [];
-  thread.visitBlocks((address) => live.push(address));
+  thread.visitBlocks((address) => live.push(address), { threadId: thread.threadId });
   t.deepEqual(live.sort(), guests.toSorted());
   for (const guest of guests) heap.free(guest);
   thread.detach();
@@ -131,7 +133,7 @@ for (const by of ['its thread', 'another thread'] as const) {
     t.true(inHeap(own).includes(guests[1]));
     own.destroy();
     const live: number[] = [];
-    thread.visitBlocks((address) => live.push(address));
+    thread.visitBlocks((address) => live.push(address), { threadId: thread.threadId });
     t.deepEqual(live.sort(), [guests[0], guests[2]].sort());
     thread.validate({ quiet: true });
     t.deepEqual(errors, []);

@@ -218,7 +218,7 @@ test('heaps come and go while another thread frees their blocks', async (t) => {
     part.delete();
     while (Atomics.load(mail, 1) < round) Atomics.wait(mail, 1, round - 1, 10);
     // What this thread allocated is known to visitBlocks only.
-    heap.visitBlocks((address) => heap.free(address));
+    heap.visitBlocks((address) => heap.free(address), { threadId: heap.threadId });
     if (round % 100 === 0) {
       heap.collect(true);
       heap.validate({ quiet: true });

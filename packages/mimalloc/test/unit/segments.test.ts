@@ -1,3 +1,4 @@
+import { countBits } from '@shmalloc/allocator-api';
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { claimSegmentFor, ownSegmentFor } from '../../dist/arena.js';
@@ -5,7 +6,7 @@ import { Heap } from '../../dist/heap.js';
 import { slicesOf } from '../../dist/page.js';
 import { Chunk, chunkAt, segmentAt } from '../../dist/page-map.js';
 import { FREE_SEGMENT, findSlices, Segment, type SliceRequest } from '../../dist/segment.js';
-import { countBits } from '../../dist/slices.js';
+
 import { forEachSegment } from '../../dist/walk.js';
 import {
   counted,

@@ -1,5 +1,6 @@
+import { countBits } from '@shmalloc/allocator-api';
 import test from 'ava';
-import { countBits, findRun, highBits, lowBits } from '../../dist/slices.js';
+import { findRun, highBits, lowBits } from '../../dist/slices.js';
 import { type Random, randomOf, seedOf } from '../support/harness.ts';
 
 const ALL = Array.from({ length: 64 }, (_, bit) => bit);

@@ -248,7 +248,7 @@ test('shareSlot: the id is known before the thread is, and one thread comes by i
 test('shareSlot: one that never came is reaped as well, and its slot is free', (t) => {
   const a = small({ threads: 2 });
   const { threadId } = a.shareSlot();
-  t.throws(() => Slab.attach(a.share()), { code: 'NoMemory', message: /see threads/ });
+  t.throws(() => Slab.attach(a.share()), { code: 'TooManyThreads', message: /see threads/ });
   a.reap(threadId);
   const b = Slab.attach(a.share());
   t.is(b.cpuId, 1);
