@@ -32,6 +32,16 @@ test('borrow-flag names the holder, and two threads that insist both come throug
   t.regex(counted, /^two threads, 50000 blocks each: \d+ times somebody else was inside$/);
 });
 
+test('containers share an allocator, and the last one lets it go', async (t) => {
+  t.deepEqual(await run('containers'), [
+    '1000 squares, the last 998001; 1000 roots, the last 31.607',
+    'live: 8192 bytes',
+    'live: 8192 bytes',
+    'one vector left, allocator there',
+    'the last handle is gone with 0 bytes in use',
+  ]);
+});
+
 test('mymalloc gives every page back, whichever CPU frees', async (t) => {
   const [line] = await run('mymalloc/run');
   const [, before, between, after] = line

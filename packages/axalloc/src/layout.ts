@@ -17,7 +17,8 @@
  *      …
  *  32  NEXT_THREAD  names for threads                           ┐
  *  33  LINES_USED   lines that ever had an owner, from the first│ written seldom
- *  34  SWAPS  35 GROWTHS  36 FAILURES  37 ERRORS  38 MADE       ┘
+ *  34  SWAPS  35 GROWTHS  36 FAILURES  37 ERRORS  38 MADE       │
+ *  40  USAGES × 5   pages by what programs use them for         ┘
  *      …
  *  48  ┌──────────────────────────────────┐
  *      │ lines × CPUS, 16 words each      │  a thread's own: OWNER · ANNOUNCED · VISITED · VISITED_INSIDE · unused · THREAD
@@ -73,6 +74,8 @@ export const FAILURES = 36;
 export const ERRORS = 37;
 /** How many generations were made: their running numbers. */
 export const MADE = 38;
+/** Pages by what programs use them for: five words. */
+export const USAGES = 40;
 
 const LINES = 48;
 const LINE_WORDS = 16;
@@ -86,7 +89,6 @@ export const ANNOUNCED = 1;
 export const VISITED = 2;
 /** The same, for what an error hook does during a visit. */
 export const VISITED_INSIDE = 3;
-/** Where counts go that count for nothing. */
 /** The thread's name again, which its reaper keeps. */
 export const THREAD = 5;
 

@@ -17,6 +17,7 @@ import { GlobalPage } from './global-page.ts';
 import * as at from './layout.ts';
 import { isUnmarked } from './page-map.ts';
 import { type AxStats, footprintOf, generationsOf, sumOf } from './stats.ts';
+import { counterOf, type PageUsage, type Usages, usagesOf } from './usages.ts';
 import { validateAll } from './validate.ts';
 import { View } from './view.ts';
 
@@ -35,24 +36,46 @@ export abstract class AxPages extends View {
     return this.pages.pageSize;
   }
 
-  /** As the page part's. */
-  allocPages(count: number, align: number): Address {
+  /**
+   * As the page part's.
+   * @param usage - what they are for: see {@link AxPages.usages}
+   */
+  allocPages(count: number, align: number, usage: PageUsage = 'global'): Address {
     this.demandOpen();
-    return this.pages.allocPages(count, align);
+    const counter = counterOf(usage);
+    return this.used(counter, count, this.pages.allocPages(count, align));
   }
 
   /** As the page part's. */
-  allocPagesAt(base: Address, count: number, align: number): Address {
+  allocPagesAt(base: Address, count: number, align: number, usage: PageUsage = 'global'): Address {
     this.demandOpen();
-    return this.pages.allocPagesAt(base, count, align);
+    const counter = counterOf(usage);
+    return this.used(counter, count, this.pages.allocPagesAt(base, count, align));
+  }
+
+  /** `allocPages` of pages that hold zeros. O(bytes). */
+  allocZeroedPages(count: number, align: number, usage: PageUsage = 'global'): Address {
+    const address = this.allocPages(count, align, usage);
+    const end = address + count * this.pageSize;
+    if (end > this.memory.byteLength) this.memory.refresh();
+    this.memory.u8.fill(0, address, end);
+    return address;
+  }
+
+  /** Counts pages that a program has got now. */
+  private used(counter: number, count: number, address: Address): Address {
+    Atomics.add(this.i32, this.header + counter, count);
+    return address;
   }
 
   /**
    * As the page part's; pages of heaps and of the allocator itself are refused.
+   * @param usage - what they were taken for
    * @throws AllocError `NotAllocated`
    */
-  deallocPages(address: Address, count: number): void {
+  deallocPages(address: Address, count: number, usage: PageUsage = 'global'): void {
     this.demandOpen();
+    const counter = counterOf(usage);
     checkInteger('address', address);
     checkInteger('count', count);
     if (!isUnmarked(this, address, count))
@@ -61,6 +84,14 @@ export abstract class AxPages extends View {
         `deallocPages(${address}, ${count}): some of these pages belong to a heap`,
       );
     this.pages.deallocPages(address, count);
+    Atomics.sub(this.i32, this.header + counter, count);
+  }
+
+  /**
+   * Bytes by what they are used for: of blocks, and of pages as their callers have said. O(heaps).
+   */
+  usages(): Usages {
+    return usagesOf(this, this.usedBytes());
   }
 
   /**

@@ -364,3 +364,49 @@ test('validate names what is broken', (t) => {
   allocator.memory.u8[allocator.map + own] = 0;
   t.throws(() => allocator.validate(), { message: /pages of the allocator itself/ });
 });
+
+test('pages are counted by what they are for, in every thread, and can be had zeroed', (t) => {
+  const { allocator } = allocatorOver(1 << 20);
+  const other = attachTo(allocator.share());
+  const before = allocator.usages();
+  t.deepEqual(before, { heap: 0, virtual: 0, 'page-cache': 0, 'page-table': 0, dma: 0, global: 0 });
+  const table = other.allocPages(2, 4096, 'page-table');
+  const plain = allocator.allocPages(1, 4096);
+  allocator.memory.u8.fill(0xaa, plain, plain + 4096);
+  allocator.deallocPages(plain, 1);
+  const zeroed = allocator.allocZeroedPages(3, 4096, 'dma');
+  t.true(allocator.memory.u8.subarray(zeroed, zeroed + 3 * 4096).every((byte) => byte === 0));
+  const block = allocator.malloc(100);
+  t.deepEqual(other.usages(), {
+    ...before,
+    heap: allocator.usedBytes(),
+    'page-table': 2 * 4096,
+    dma: 3 * 4096,
+  });
+  t.true(allocator.usages().heap >= 100);
+  refused(t, 'InvalidParam', () => allocator.allocPages(1, 4096, 'heap' as Wrong), 'heap');
+  refused(t, 'NotAllocated', () => allocator.deallocPages(table + 8 * 4096, 1, 'page-table'));
+  allocator.deallocPages(table, 2, 'page-table');
+  other.deallocPages(zeroed, 3, 'dma');
+  allocator.free(block);
+  t.deepEqual(allocator.usages(), before);
+});
+
+test('visitBlocks and leaks show the blocks of all heaps', (t) => {
+  const { allocator } = allocatorOver(1 << 20);
+  const old = allocator.malloc(100);
+  allocator.swap('mimalloc');
+  const young = allocator.malloc(5000);
+  t.deepEqual(
+    allocator.leaks().map(({ address }) => address),
+    [young, old],
+  );
+  let seen = 0;
+  allocator.visitBlocks(() => {
+    seen++;
+    return false;
+  });
+  t.is(seen, 1);
+  for (const block of [old, young]) allocator.free(block);
+  t.deepEqual(allocator.leaks(), []);
+});
