@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * The vocabulary of shmalloc: addresses, layouts, errors, the allocator interfaces and the shared region.
  *

@@ -1,0 +1,7 @@
+/**
+ * The two-level global allocator: all of `@shmalloc/axalloc`.
+ *
+ * @packageDocumentation
+ */
+
+export * from '@shmalloc/axalloc';

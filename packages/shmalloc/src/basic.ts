@@ -1,0 +1,7 @@
+/**
+ * First, best and worst fit: all of `@shmalloc/basic`.
+ *
+ * @packageDocumentation
+ */
+
+export * from '@shmalloc/basic';

@@ -1,0 +1,7 @@
+/**
+ * Pages and ids out of a bitmap: all of `@shmalloc/bitmap`.
+ *
+ * @packageDocumentation
+ */
+
+export * from '@shmalloc/bitmap';

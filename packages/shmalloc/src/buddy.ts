@@ -1,0 +1,7 @@
+/**
+ * The binary buddy system: all of `@shmalloc/buddy`.
+ *
+ * @packageDocumentation
+ */
+
+export * from '@shmalloc/buddy';

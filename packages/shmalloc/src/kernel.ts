@@ -1,0 +1,7 @@
+/**
+ * The SMP runtime: all of `@shmalloc/kernel`.
+ *
+ * @packageDocumentation
+ */
+
+export * from '@shmalloc/kernel';

@@ -1,0 +1,7 @@
+/**
+ * Two-level segregated fit: all of `@shmalloc/tlsf`.
+ *
+ * @packageDocumentation
+ */
+
+export * from '@shmalloc/tlsf';
