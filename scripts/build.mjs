@@ -73,12 +73,15 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
 }
 await embedWasm();
 run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
-for (const folder of [
-  'examples',
-  path.join('examples', 'lock-removal'),
-  ...readdirSync(path.join(root, 'packages')).map((name) => path.join('packages', name)),
-]) {
+const packages = readdirSync(path.join(root, 'packages')).map((name) => `packages/${name}`);
+for (const folder of ['examples', 'examples/lock-removal', ...packages]) {
   prune(folder, 'dist', 'src');
   prune(folder, 'dist-test', 'test');
   gatherUnits(folder);
 }
+// Only now is anything installed that it needs.
+const { inlineConstants } = await import('./constants.mjs');
+inlineConstants(
+  root,
+  [...packages, 'examples/lock-removal'].filter((folder) => folder !== 'packages/lab'),
+);
