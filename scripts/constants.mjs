@@ -37,7 +37,8 @@ const OPERATIONS = {
 function namesIn(pattern) {
   if (pattern === null) return [];
   if (pattern.type === 'Identifier') return [pattern.name];
-  if (pattern.type === 'ObjectPattern') return pattern.properties.flatMap((each) => namesIn(each.value ?? each.argument));
+  if (pattern.type === 'ObjectPattern')
+    return pattern.properties.flatMap((each) => namesIn(each.value ?? each.argument));
   if (pattern.type === 'ArrayPattern') return pattern.elements.flatMap(namesIn);
   if (pattern.type === 'AssignmentPattern') return namesIn(pattern.left);
   return namesIn(pattern.argument);
@@ -72,7 +73,10 @@ class Module {
       } else if (node.type === 'ExportAllDeclaration') this.stars.push(node.source.value);
       else if (node.type === 'ExportNamedDeclaration' && node.declaration === null) {
         for (const { local, exported } of node.specifiers)
-          this.exports.set(exported.name, node.source === null ? local.name : { from: node.source.value, name: local.name });
+          this.exports.set(
+            exported.name,
+            node.source === null ? local.name : { from: node.source.value, name: local.name },
+          );
       }
       const declaration = node.type === 'ExportNamedDeclaration' ? node.declaration : node;
       if (declaration?.type !== 'VariableDeclaration') continue;
@@ -90,7 +94,9 @@ class Module {
     const bind = (pattern) => {
       for (const name of namesIn(pattern)) this.shadowed.add(name);
     };
-    const top = new Set(this.ast.body.map((node) => (node.type === 'ExportNamedDeclaration' ? node.declaration : node)));
+    const top = new Set(
+      this.ast.body.map((node) => (node.type === 'ExportNamedDeclaration' ? node.declaration : node)),
+    );
     simple(this.ast, {
       Function: (node) => {
         node.params.forEach(bind);
@@ -283,7 +289,9 @@ export function inlineConstants(root, folders) {
   const before = known.self === self ? known.files : {};
   const dist = (id) => path.join(root, id.replace('!', '/dist/'));
   const compiled = (id) => path.join(root, id.replace('!', '/compiled/'));
-  const ids = folders.flatMap((folder) => modulesIn(path.join(root, folder, 'dist')).map((file) => `${folder}!${file}`));
+  const ids = folders.flatMap((folder) =>
+    modulesIn(path.join(root, folder, 'dist')).map((file) => `${folder}!${file}`),
+  );
   let changed = ids.length !== Object.keys(before).length;
   for (const id of ids) {
     const text = readFileSync(dist(id), 'utf8');
@@ -302,7 +310,10 @@ export function inlineConstants(root, folders) {
         for (const suffix of ['', '.map']) rmSync(compiled(`${folder}!${file}`) + suffix, { force: true });
 
   const packages = new Map(
-    folders.map((folder) => [JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8')), folder]),
+    folders.map((folder) => [
+      JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8')),
+      folder,
+    ]),
   );
   const known_ = new Set(ids);
   const find = (importer, specifier) => {
@@ -317,7 +328,10 @@ export function inlineConstants(root, folders) {
     }
     return undefined;
   };
-  const program = new Program((id) => (known_.has(id) ? readFileSync(compiled(id), 'utf8') : undefined), find);
+  const program = new Program(
+    (id) => (known_.has(id) ? readFileSync(compiled(id), 'utf8') : undefined),
+    find,
+  );
   const files = {};
   for (const id of ids) {
     const out = program.transform(id);

@@ -37,10 +37,6 @@ import { slotOf } from './page-map.ts';
 import { currentSlot } from './presence.ts';
 import { leave, reapThread } from './reap.ts';
 
-// The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
-const CURRENT: number = at.CURRENT;
-const SLOTS: number = at.SLOT_MASK;
-
 /**
  * A two-level global allocator: a byte heap that grows out of a page allocator, and page allocations beside it. The byte heap's algorithm can be
  * swapped while all threads allocate and free. One object is one thread's access; every thread makes its own.
@@ -63,7 +59,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   constructor(pages: SharedPages, header: Word, algorithms: readonly HeapAlgorithm[], ownsPages: boolean) {
     super(pages.memory, header, pages, namesOf(algorithms));
     this.ownsPages = ownsPages;
-    this.currentWord = header + CURRENT;
+    this.currentWord = header + at.CURRENT;
   }
 
   /**
@@ -188,7 +184,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     if (typeof address === 'number' && address >>> 0 === address) {
       const page = (address >>> this.pageShift) - this.firstPage;
       // Unsigned: in front of the map and behind it lie other bytes.
-      if (page >>> 0 < this.mapPages && (this.u8[this.map + page] & SLOTS) === this.slot) {
+      if (page >>> 0 < this.mapPages && (this.u8[this.map + page] & at.SLOT_MASK) === this.slot) {
         // Before the block is back: a thread that is terminated in between leaves a block uncounted, and not a count without a block.
         this.i32[this.tally]--;
         const error = this.heap.tryFree(address);

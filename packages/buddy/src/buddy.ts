@@ -73,15 +73,6 @@ export interface BuddyStats extends LockedHeapStats {
   readonly freeFrames: number;
 }
 
-// Copies of imports that the compiler folds (see `boundary-tags.ts` of heap-base).
-const LEAST: number = LEAST_ORDER;
-const MOST: number = MOST_ORDER;
-const PAGE: number = PAGE_ORDER;
-const CUT_UP: number = CUT;
-const LARGE: number = USED;
-const SMALL: number = USED_TAG;
-const TINY: number = TINY_TAG;
-const LISTED: number = Field.listed;
 const { clz32 } = Math;
 
 /** Makes the seals of neighbouring blocks differ in every bit (the 32-bit golden ratio, as in Fibonacci hashing). */
@@ -120,7 +111,7 @@ export class Buddy extends OrderLists {
   constructor(memory: SharedMemory, header: Word) {
     super(memory, header);
     this.asked = this.state + ASKED;
-    this.listed = header + LISTED;
+    this.listed = header + Field.listed;
   }
 
   /**
@@ -182,12 +173,12 @@ export class Buddy extends OrderLists {
   private orderFor(bytes: number): number {
     // In debug a seal of 4 bytes stands behind the words that were asked for.
     const size = this.debug ? bytes + (-bytes & 3) + 4 : bytes;
-    return size <= 16 ? LEAST : 32 - clz32(size - 1);
+    return size <= 16 ? LEAST_ORDER : 32 - clz32(size - 1);
   }
 
   protected override allocate(bytes: number): Word {
     const order = this.orderFor(bytes);
-    if (order > MOST) return 0;
+    if (order > MOST_ORDER) return 0;
     const block = this.take(order);
     if (block === 0) return 0;
     this.handOut(this.poolOf(block), block, order, bytes);
@@ -197,7 +188,7 @@ export class Buddy extends OrderLists {
   protected override allocateAligned(bytes: number, align: number): Word {
     const order = this.orderFor(bytes);
     const wider = Math.max(order, 31 - clz32(align));
-    if (wider > MOST) return 0;
+    if (wider > MOST_ORDER) return 0;
     // Blocks lie at multiples of their size: a block of the alignment's order will do, and what is behind the request is given back. The first
     // block of the right size may happen to be aligned as well; one look.
     let block = this.first(order);
@@ -219,10 +210,10 @@ export class Buddy extends OrderLists {
     const words = 1 << (order - 2);
     i32[this.listed] -= words;
     i32[this.asked] += bytes;
-    if (order < PAGE) {
+    if (order < PAGE_ORDER) {
       pool.use(block, order, words * 4 - bytes);
     } else {
-      pool.setCode(block, LARGE + order);
+      pool.setCode(block, USED + order);
       pool.setAsked(block, bytes);
       this.touch(pool, block, words);
     }
@@ -236,13 +227,13 @@ export class Buddy extends OrderLists {
     if ((block & 3) !== 0 || !pool.has(block)) return 0;
     const code = pool.code(block);
     let order = 0;
-    if (code === CUT_UP) {
+    if (code === CUT) {
       const tag = pool.tag(block);
-      if (tag >= SMALL) order = tag >= TINY ? LEAST : tag - SMALL;
-      if (tag > SMALL && (order < LEAST || order >= PAGE)) this.wrongTag(block);
-    } else if (code > LARGE && (block & (PAGE_WORDS - 1)) === 0) {
-      order = code - LARGE;
-      if (order < PAGE) this.wrongTag(block);
+      if (tag >= USED_TAG) order = tag >= TINY_TAG ? LEAST_ORDER : tag - USED_TAG;
+      if (tag > USED_TAG && (order < LEAST_ORDER || order >= PAGE_ORDER)) this.wrongTag(block);
+    } else if (code > USED && (block & (PAGE_WORDS - 1)) === 0) {
+      order = code - USED;
+      if (order < PAGE_ORDER) this.wrongTag(block);
     }
     // A block lies at a multiple of its size, and in its pool.
     if (order !== 0 && ((block & ((1 << (order - 2)) - 1)) !== 0 || block + (1 << (order - 2)) > pool.hi))
@@ -257,7 +248,7 @@ export class Buddy extends OrderLists {
 
   /** The bytes that were asked for of a block in use. */
   private askedOf(pool: Pool, block: Word, order: number): number {
-    return order < PAGE ? (1 << order) - pool.slack(block, pool.tag(block)) : pool.asked(block);
+    return order < PAGE_ORDER ? (1 << order) - pool.slack(block, pool.tag(block)) : pool.asked(block);
   }
 
   protected override release(block: Word): boolean {
@@ -272,8 +263,8 @@ export class Buddy extends OrderLists {
   protected override isFreeBlock(block: Word): boolean {
     const pool = this.poolOf(block);
     if ((block & 3) !== 0 || !pool.has(block)) return false;
-    if (pool.code(block) === CUT_UP) return pool.tag(block) >= FREE_TAG && pool.tag(block) < SMALL;
-    return (block & (PAGE_WORDS - 1)) === 0 && pool.code(block) >= PAGE && pool.code(block) < LARGE;
+    if (pool.code(block) === CUT) return pool.tag(block) >= FREE_TAG && pool.tag(block) < USED_TAG;
+    return (block & (PAGE_WORDS - 1)) === 0 && pool.code(block) >= PAGE_ORDER && pool.code(block) < USED;
   }
 
   /** A block is no longer in use. */
@@ -289,7 +280,7 @@ export class Buddy extends OrderLists {
     const pool = this.poolOf(block);
     const old = this.liveOrder(pool, block);
     const order = this.orderFor(bytes);
-    if (order > MOST) return false;
+    if (order > MOST_ORDER) return false;
     if (order > old) {
       for (let each = old; each < order; each++) {
         // It can only grow upwards, and only over buddies that are free and whole.
@@ -306,11 +297,11 @@ export class Buddy extends OrderLists {
 
   /** A block takes in the free buddies behind it. */
   private absorb(pool: Pool, block: Word, from: number, to: number): void {
-    if (from < PAGE && to >= PAGE) pool.setTag(block, 0);
+    if (from < PAGE_ORDER && to >= PAGE_ORDER) pool.setTag(block, 0);
     for (let order = from; order < to; order++) {
       const buddy = block + (1 << (order - 2));
       this.remove(buddy, order);
-      if (order < PAGE) pool.setTag(buddy, 0);
+      if (order < PAGE_ORDER) pool.setTag(buddy, 0);
       else pool.setCode(buddy, INSIDE);
     }
   }
@@ -343,8 +334,8 @@ export class Buddy extends OrderLists {
   }
 
   private cutFrames(count: number, align: number): Word {
-    const order = Math.max(PAGE, 32 - clz32(count * 4096 - 1), 31 - clz32(align));
-    if (count > 2 ** (MOST - PAGE) || order > MOST) return 0;
+    const order = Math.max(PAGE_ORDER, 32 - clz32(count * 4096 - 1), 31 - clz32(align));
+    if (count > 2 ** (MOST_ORDER - PAGE_ORDER) || order > MOST_ORDER) return 0;
     try {
       this.enter();
       const block = this.take(order);
@@ -416,7 +407,7 @@ export class Buddy extends OrderLists {
 
   /** The order of the free block of a page or more in which this page lies; 0 when it lies in none. */
   private freeOrderAround(pool: Pool, page: Word): number {
-    for (let order = PAGE; order <= MOST; order++) {
+    for (let order = PAGE_ORDER; order <= MOST_ORDER; order++) {
       const block = page & -(1 << (order - 2));
       if (!pool.has(block)) return 0;
       if (pool.code(block) === order) return order;

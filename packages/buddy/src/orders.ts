@@ -65,10 +65,6 @@ const PREV = 1;
 
 const { clz32 } = Math;
 
-// Copies of imports that the compiler folds (see `boundary-tags.ts` of heap-base).
-const PAGE: number = PAGE_ORDER;
-const TAG: number = FREE_TAG;
-
 /** Words of a page's row of tags, and of its place in `asked`. */
 const ROW_WORDS = 64;
 const ASKED_WORDS = 1;
@@ -212,10 +208,10 @@ export abstract class OrderLists extends LockedHeap {
     const head = this.heads + order;
     const next = i32[head];
     if (next !== 0 && i32[next + PREV] !== 0) this.wrongLink(next);
-    if (order < PAGE) pool.setTag(block, TAG + order);
+    if (order < PAGE_ORDER) pool.setTag(block, FREE_TAG + order);
     else {
       pool.setCode(block, order);
-      i32[this.freeFrames] += 1 << (order - PAGE);
+      i32[this.freeFrames] += 1 << (order - PAGE_ORDER);
       this.touch(pool, block, 2);
     }
     i32[block + NEXT] = next;
@@ -235,7 +231,7 @@ export abstract class OrderLists extends LockedHeap {
     const prev = i32[block + PREV];
     const link = prev !== 0 ? prev + NEXT : this.heads + order;
     if (i32[link] !== block || (next !== 0 && i32[next + PREV] !== block)) this.wrongLink(block);
-    if (order >= PAGE) i32[this.freeFrames] -= 1 << (order - PAGE);
+    if (order >= PAGE_ORDER) i32[this.freeFrames] -= 1 << (order - PAGE_ORDER);
     if (next !== 0) i32[next + PREV] = prev;
     i32[link] = next;
     if (next === 0 && prev === 0) i32[this.map] &= ~(1 << order);
@@ -249,7 +245,7 @@ export abstract class OrderLists extends LockedHeap {
   protected demandFree(block: Word, order: number): void {
     const pool = this.poolOf(block);
     const placed = (block & ((1 << (order - 2)) - 1)) === 0 && pool.has(block);
-    if (!placed || (order < PAGE && pool.code(block) !== CUT) || !this.isFree(pool, block, order))
+    if (!placed || (order < PAGE_ORDER && pool.code(block) !== CUT) || !this.isFree(pool, block, order))
       throw brokenHeap(`word ${block}, which should be a free block of order ${order}, is none`);
   }
 
@@ -292,7 +288,7 @@ export abstract class OrderLists extends LockedHeap {
     i32[head] = next;
     if (next !== 0) i32[next + PREV] = 0;
     else i32[this.map] &= ~(1 << found);
-    if (found >= PAGE) i32[this.freeFrames] -= 1 << (found - PAGE);
+    if (found >= PAGE_ORDER) i32[this.freeFrames] -= 1 << (found - PAGE_ORDER);
     if (found !== order) this.split(this.poolOf(block), block, found, order);
     return block;
   }
@@ -303,7 +299,7 @@ export abstract class OrderLists extends LockedHeap {
    */
   protected split(pool: Pool, block: Word, from: number, to: number): void {
     for (let order = from; order > to; ) {
-      if (order === PAGE) this.cutUp(pool, block);
+      if (order === PAGE_ORDER) this.cutUp(pool, block);
       order--;
       this.insert(pool, block + (1 << (order - 2)), order);
     }
@@ -316,10 +312,10 @@ export abstract class OrderLists extends LockedHeap {
   protected merge(pool: Pool, start: Word, from: number): void {
     let block = start;
     let order = from;
-    for (; order < PAGE; order++) {
+    for (; order < PAGE_ORDER; order++) {
       const half = 1 << (order - 2);
       const buddy = block ^ half;
-      if (pool.tag(buddy) !== TAG + order) {
+      if (pool.tag(buddy) !== FREE_TAG + order) {
         this.insert(pool, block, order);
         return;
       }
@@ -358,7 +354,7 @@ export abstract class OrderLists extends LockedHeap {
    * @internal
    */
   protected isFree(pool: Pool, block: Word, order: number): boolean {
-    if (order < PAGE) return pool.tag(block) === TAG + order;
+    if (order < PAGE_ORDER) return pool.tag(block) === FREE_TAG + order;
     return pool.has(block) && pool.code(block) === order;
   }
 

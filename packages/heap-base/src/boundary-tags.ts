@@ -7,17 +7,9 @@
  */
 
 import type { SharedMemory, Word } from '@shmalloc/allocator-api';
-import * as block_ from './block.ts';
-import { brokenHeap } from './block.ts';
+import { brokenHeap, FREE, GRANULE, PREV_FREE, SIZE, sealOf } from './block.ts';
 import { Field } from './header.ts';
 import { PoolHeap } from './pools.ts';
-
-// V8 reads an import from its module's cell at every use, and folds a constant of the module itself: these copies make a pair of malloc
-// and free 10 % faster (docs/performance.md).
-const FREE = block_.FREE;
-const PREV_FREE = block_.PREV_FREE;
-const SIZE: number = block_.SIZE;
-const GRANULE = block_.GRANULE;
 
 /**
  * A heap of blocks with boundary tags.
@@ -165,7 +157,7 @@ export abstract class BoundaryTagHeap extends PoolHeap {
   }
 
   private seal(block: Word, size: number): void {
-    this.i32[block + size - 1] = block_.sealOf(block, size);
+    this.i32[block + size - 1] = sealOf(block, size);
   }
 
   // ── Taking back ──
@@ -259,6 +251,6 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     const size = i32[block] & ~PREV_FREE; // odd for a free block, 0 for what ends a pool's blocks
     const next = block + size;
     if (size & FREE || next <= block || next >= this.highest || i32[next] & PREV_FREE) return 0;
-    return this.debug && i32[next - 1] !== block_.sealOf(block, size) ? 0 : size;
+    return this.debug && i32[next - 1] !== sealOf(block, size) ? 0 : size;
   }
 }

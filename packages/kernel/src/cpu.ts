@@ -26,15 +26,12 @@ import { declareHalt, declarePanic, unwind } from './panic.ts';
  */
 export const PAGE_SIZE = 4096;
 
-/** Of this module's own: V8 folds a constant that is not exported. */
-const LARGEST = 16 << 20;
-
 /**
  * The most that {@link kalloc} gives at once, in bytes: 16 MiB. More is refused with 0, whatever there is: who needs so much wants pages, and
  * gets them from `vmalloc`.
  * @public
  */
-export const KALLOC_MAX_BYTES: number = LARGEST;
+export const KALLOC_MAX_BYTES: number = 16 << 20;
 
 /**
  * The CPU that a program runs on.
@@ -161,7 +158,7 @@ export function kalloc(size: number): Address {
   const { allocator } = mine.cpu;
   // Every block is aligned to 8, so the plain entry serves the smallest.
   if (size <= 8) return allocator.malloc(size);
-  if (size > LARGEST) {
+  if (size > KALLOC_MAX_BYTES) {
     checkInteger('size', size);
     lookAtNull(mine);
     return 0;

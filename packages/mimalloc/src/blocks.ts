@@ -20,18 +20,6 @@ import { DELAYED, Page } from './page.ts';
 import { commit } from './segment.ts';
 import type { Tld } from './tld.ts';
 
-// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
-const FREE = Page.free;
-const LOCAL_FREE = Page.localFree;
-const USED = Page.used;
-const XTHREAD_FREE = Page.xthreadFree;
-const BLOCK_WORDS = Page.blockWords;
-const CAPACITY = Page.capacity;
-const RESERVED = Page.reserved;
-const START = Page.start;
-const FLAG = DELAYED;
-const EXTENSION = OS_PAGE_WORDS;
-
 /** The block behind a free block. */
 export function nextOf(tld: Tld, page: Word, block: Word): Word {
   return tld.guard === null ? tld.i32[block] : tld.guard.nextOf(tld, page, block);
@@ -58,16 +46,16 @@ export function setNext(tld: Tld, page: Word, block: Word, next: Word): void {
  */
 export function extendPage(tld: Tld, page: Word): boolean {
   const { i32 } = tld;
-  const size = i32[page + BLOCK_WORDS];
-  const capacity = i32[page + CAPACITY];
-  const room = i32[page + RESERVED] - capacity;
-  const step = size >= EXTENSION ? 1 : (EXTENSION / size) | 0;
+  const size = i32[page + Page.blockWords];
+  const capacity = i32[page + Page.capacity];
+  const room = i32[page + Page.reserved] - capacity;
+  const step = size >= OS_PAGE_WORDS ? 1 : (OS_PAGE_WORDS / size) | 0;
   const count = Math.min(step, room);
-  const first = i32[page + START] + capacity * size;
+  const first = i32[page + Page.start] + capacity * size;
   // A damaged descriptor: a block has two words at least, and new ones lie where there is room.
   if (!(count > 0 && size > 1 && first > 0 && first + count * size <= i32.length)) {
     tld.damage(
-      `the page at ${i32[page + START] * 4} is to link ${count} blocks of ${size * 4} bytes at ${first * 4}`,
+      `the page at ${i32[page + Page.start] * 4} is to link ${count} blocks of ${size * 4} bytes at ${first * 4}`,
     );
     return false;
   }
@@ -77,11 +65,11 @@ export function extendPage(tld: Tld, page: Word): boolean {
     const last = first + (count - 1) * size;
     for (let block = first; block < last; block += size) i32[block] = block + size;
     i32[last] = 0;
-    i32[page + FREE] = first;
+    i32[page + Page.free] = first;
   }
   // After FREE: a thread that ends in between leaves a list of blocks beyond the capacity, which its heir sees and drops. The other order
   // would lose the whole extension.
-  i32[page + CAPACITY] = capacity + count;
+  i32[page + Page.capacity] = capacity + count;
   return true;
 }
 
@@ -92,13 +80,13 @@ export function extendPage(tld: Tld, page: Word): boolean {
 export function collectPage(tld: Tld, page: Word, force: boolean): void {
   const { i32 } = tld;
   // A plain look first. It may be late by a push; then the blocks wait for the next collection.
-  if ((i32[page + XTHREAD_FREE] & ~FLAG) !== 0) collectThreadFree(tld, page);
-  const local = i32[page + LOCAL_FREE];
+  if ((i32[page + Page.xthreadFree] & ~DELAYED) !== 0) collectThreadFree(tld, page);
+  const local = i32[page + Page.localFree];
   if (local === 0) return;
-  if (i32[page + FREE] === 0) {
+  if (i32[page + Page.free] === 0) {
     // FREE first: a thread that ends in between leaves the same list twice, which its heir sees; it would lose the list the other way.
-    i32[page + FREE] = local;
-    i32[page + LOCAL_FREE] = 0;
+    i32[page + Page.free] = local;
+    i32[page + Page.localFree] = 0;
     if (tld.guests !== null) dropGuests(tld, page, local);
   } else if (force) joinFree(tld, page, local);
 }
@@ -115,14 +103,14 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
   for (let next = i32[tail]; next !== 0 && left > 0; next = i32[tail], left--) tail = next;
   if (left === 0) {
     // In a circle, or out of the page: a block was freed twice, or written to after its free. The list is lost, and nothing else.
-    i32[page + LOCAL_FREE] = 0;
-    tld.damage(`local_free of the page at ${i32[page + START] * 4} does not end`);
+    i32[page + Page.localFree] = 0;
+    tld.damage(`local_free of the page at ${i32[page + Page.start] * 4} does not end`);
     return;
   }
   if (tld.guests !== null) dropGuests(tld, page, local);
-  i32[tail] = i32[page + FREE];
-  i32[page + FREE] = local;
-  i32[page + LOCAL_FREE] = 0;
+  i32[tail] = i32[page + Page.free];
+  i32[page + Page.free] = local;
+  i32[page + Page.localFree] = 0;
 }
 
 /**
@@ -140,7 +128,7 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
  */
 function collectThreadFree(tld: Tld, page: Word): void {
   const { i32, crossings } = tld;
-  const place = page + XTHREAD_FREE;
+  const place = page + Page.xthreadFree;
   const capacity = capacityOf(tld, page);
   let count = 0;
   // The first block that is the owner's already.
@@ -148,7 +136,7 @@ function collectThreadFree(tld: Tld, page: Word): void {
   for (;;) {
     // Acquire: pairs with the exchange of every push, and receives the links.
     const word = crossings.load(place);
-    const first = word & ~FLAG;
+    const first = word & ~DELAYED;
     if (first !== have) {
       let tail = first;
       count++;
@@ -159,18 +147,18 @@ function collectThreadFree(tld: Tld, page: Word): void {
           return;
         }
       }
-      setNext(tld, page, tail, i32[page + LOCAL_FREE]);
-      i32[page + LOCAL_FREE] = first;
+      setNext(tld, page, tail, i32[page + Page.localFree]);
+      i32[page + Page.localFree] = first;
       have = first;
     }
     // The mark stays as it is.
-    if (crossings.claim(place, word, word & FLAG)) break;
+    if (crossings.claim(place, word, word & DELAYED)) break;
   }
-  i32[page + USED] -= count;
+  i32[page + Page.used] -= count;
 }
 
 /** A list in a circle: the program freed a block twice. Its blocks are lost, and nothing else. */
 function dropThreadFree(tld: Tld, page: Word): void {
-  tld.crossings.takeAllMarked(page + XTHREAD_FREE);
-  tld.noteLostList(tld.i32[page + START] * 4);
+  tld.crossings.takeAllMarked(page + Page.xthreadFree);
+  tld.noteLostList(tld.i32[page + Page.start] * 4);
 }

@@ -17,9 +17,6 @@ import { hasOtherSlot } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 import { forEachRecord } from './walk.ts';
 
-const DELAYED_FREE = Heap.delayedFree;
-const TAKEN = Heap.taken;
-
 /**
  * Takes the whole list and frees its blocks, wherever their pages belong now: a thread that read XHEAP of a page before the page's heap ended, and
  * pushed after, left its block with a record that is nobody's, or somebody else's by now. Whoever finds it there frees it again.
@@ -29,13 +26,13 @@ const TAKEN = Heap.taken;
  */
 export function collectDelayed(tld: Tld, heap: Word): void {
   const { i32, crossings } = tld;
-  if (i32[heap + TAKEN] !== 0) resumeTaken(tld, heap);
-  if (i32[heap + DELAYED_FREE] === 0) return;
+  if (i32[heap + Heap.taken] !== 0) resumeTaken(tld, heap);
+  if (i32[heap + Heap.delayedFree] === 0) return;
   for (;;) {
     // Acquire: pairs with the exchange of every push.
-    const first = crossings.load(heap + DELAYED_FREE);
-    i32[heap + TAKEN] = first;
-    if (crossings.claim(heap + DELAYED_FREE, first, 0)) break;
+    const first = crossings.load(heap + Heap.delayedFree);
+    i32[heap + Heap.taken] = first;
+    if (crossings.claim(heap + Heap.delayedFree, first, 0)) break;
   }
   freeTaken(tld, heap);
 }
@@ -77,11 +74,11 @@ function freeTaken(tld: Tld, heap: Word): void {
   let remembered = 0;
   let steps = 0;
   let limit = 1;
-  for (let block = tld.i32[heap + TAKEN]; block !== 0; block = tld.i32[heap + TAKEN]) {
+  for (let block = tld.i32[heap + Heap.taken]; block !== 0; block = tld.i32[heap + Heap.taken]) {
     const page = waitingPage(tld, block);
     if (page === 0 || block === remembered) {
       // Freed twice, or written to after its free. What stood behind it is lost, and nothing else.
-      tld.i32[heap + TAKEN] = 0;
+      tld.i32[heap + Heap.taken] = 0;
       tld.damage(
         `thread_delayed_free of the heap at ${heap * 4} leads to ${block * 4}, which is no block in use`,
       );
@@ -92,7 +89,7 @@ function freeTaken(tld: Tld, heap: Word): void {
       limit *= 2;
       steps = 0;
     }
-    tld.i32[heap + TAKEN] = nextDelayed(tld, page, block);
+    tld.i32[heap + Heap.taken] = nextDelayed(tld, page, block);
     if (ownerOf(tld, page) === tld.threadId) freeLocal(tld, page, block);
     else freeForeign(tld, page, block);
     count(tld, tld.heap, Counter.delayed);
@@ -102,11 +99,11 @@ function freeTaken(tld: Tld, heap: Word): void {
 /** What another owner of this record was about to free when it ended. If the list still leads there, it had not been taken yet. */
 function resumeTaken(tld: Tld, heap: Word): void {
   const { crossings } = tld;
-  const taken = tld.i32[heap + TAKEN];
+  const taken = tld.i32[heap + Heap.taken];
   const trail = new Trail();
-  for (let block = crossings.load(heap + DELAYED_FREE); block !== 0; ) {
+  for (let block = crossings.load(heap + Heap.delayedFree); block !== 0; ) {
     if (block === taken) {
-      tld.i32[heap + TAKEN] = 0;
+      tld.i32[heap + Heap.taken] = 0;
       return;
     }
     const page = waitingPage(tld, block);
@@ -124,7 +121,7 @@ function resumeTaken(tld: Tld, heap: Word): void {
 export function collectAllDelayed(tld: Tld): void {
   const { i32, crossings } = tld;
   forEachRecord(tld, (heap) => {
-    if (i32[heap + DELAYED_FREE] === 0) return;
+    if (i32[heap + Heap.delayedFree] === 0) return;
     const owner = i32[heap + Heap.threadId];
     if (owner === tld.threadId) collectDelayed(tld, heap);
     // A slot that is the last free one is left for a thread that comes, and finds the blocks itself.

@@ -31,30 +31,23 @@ import { retirePage } from './retire.ts';
 import type { Tld } from './tld.ts';
 import { forEachHeap } from './walk.ts';
 
-const LOCAL_FREE = Page.localFree;
-const USED = Page.used;
-const XTHREAD_ID = Page.xthreadId;
-const XTHREAD_FREE = Page.xthreadFree;
-const XHEAP = Page.xheap;
-const DELAYED_FREE = Heap.delayedFree;
-const FULL = IN_FULL;
 /** Names lie above the flags. */
 const FIRST_OWNER = 8;
 
 /** Frees a block of a page that this thread owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
 export function freeLocal(tld: Tld, page: Word, block: Word): void {
   const { i32 } = tld;
-  setNext(tld, page, block, i32[page + LOCAL_FREE]);
-  i32[page + LOCAL_FREE] = block;
-  i32[page + USED]--;
+  setNext(tld, page, block, i32[page + Page.localFree]);
+  i32[page + Page.localFree] = block;
+  i32[page + Page.used]--;
   settlePage(tld, page);
 }
 
 /** A page has one live block less: an empty one is retired, a full one comes back. */
 export function settlePage(tld: Tld, page: Word): void {
   const { i32 } = tld;
-  if (i32[page + USED] === 0) retirePage(tld, page);
-  else if (hasFlag(tld, page, FULL)) fromFull(tld, page);
+  if (i32[page + Page.used] === 0) retirePage(tld, page);
+  else if (hasFlag(tld, page, IN_FULL)) fromFull(tld, page);
 }
 
 /**
@@ -67,16 +60,16 @@ export function freeForeign(tld: Tld, page: Word, block: Word): void {
   const { crossings } = tld;
   if (tld.guard !== null) freeForeignGuarded(tld, page, block);
   // Release: pairs with the exchange in collectThreadFree, and publishes the link and all that this thread wrote into the block.
-  else if (!crossings.pushUnlessMarked(page + XTHREAD_FREE, block)) {
+  else if (!crossings.pushUnlessMarked(page + Page.xthreadFree, block)) {
     const heap = heapOf(tld, page);
     // Release: pairs with the exchange in collectDelayed.
-    if (heap !== 0) crossings.push(heap + DELAYED_FREE, block);
+    if (heap !== 0) crossings.push(heap + Heap.delayedFree, block);
   }
 }
 
 /** The heap that is to hear of a block; 0 when the page names none, which is reported, and the block is lost. */
 function heapOf(tld: Tld, page: Word): Word {
-  const heap = tld.i32[page + XHEAP];
+  const heap = tld.i32[page + Page.xheap];
   if (isRecord(tld, heap)) return heap;
   tld.damage(
     `the page at ${tld.i32[page + Page.start] * 4} belongs to the heap at ${heap * 4}, which is none`,
@@ -91,7 +84,8 @@ function heapOf(tld: Tld, page: Word): Word {
 export function freeAway(tld: Tld, page: Word, block: Word): boolean {
   const { i32 } = tld;
   // Written so that what is beyond the view, which is undefined, is no page and no block.
-  if (!(i32[page + XTHREAD_ID] >= FIRST_OWNER && i32[page + USED] > 0 && block < i32.length)) return false;
+  if (!(i32[page + Page.xthreadId] >= FIRST_OWNER && i32[page + Page.used] > 0 && block < i32.length))
+    return false;
   if (blockAt(tld, page, block) !== block) return false;
   freeForeign(tld, page, block);
   return true;
@@ -100,7 +94,7 @@ export function freeAway(tld: Tld, page: Word, block: Word): boolean {
 /** The same where links are written otherwise. */
 function freeForeignGuarded(tld: Tld, page: Word, block: Word): void {
   const { crossings } = tld;
-  const place = page + XTHREAD_FREE;
+  const place = page + Page.xthreadFree;
   for (let head = crossings.load(place); ; head = crossings.load(place)) {
     if ((head & DELAYED) !== 0) {
       if (crossings.claim(place, head, head & ~DELAYED)) break;
@@ -111,7 +105,7 @@ function freeForeignGuarded(tld: Tld, page: Word, block: Word): void {
   }
   const heap = heapOf(tld, page);
   if (heap === 0) return;
-  const list = heap + DELAYED_FREE;
+  const list = heap + Heap.delayedFree;
   for (let head = crossings.load(list); ; head = crossings.load(list)) {
     setNext(tld, page, block, head);
     if (crossings.claim(list, head, block)) return;
@@ -153,7 +147,7 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
 function freeIn(tld: Tld, page: Word, block: Word): boolean {
   if (isHuge(tld, page)) return freeHuge(tld, page, block);
   if (!isOwn(tld, page, block)) freeForeign(tld, page, block);
-  else if (tld.i32[page + LOCAL_FREE] === block) return false;
+  else if (tld.i32[page + Page.localFree] === block) return false;
   else freeLocal(tld, page, block);
   return true;
 }

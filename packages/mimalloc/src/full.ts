@@ -12,16 +12,11 @@ import { freePage } from './retire.ts';
 import type { Tld } from './tld.ts';
 import { forEachHeap } from './walk.ts';
 
-const FREE = Page.free;
-const XTHREAD_FREE = Page.xthreadFree;
-const XHEAP = Page.xheap;
-const FULL = IN_FULL;
-
 /** Moves a page without a free block, which is not the first of its queue, out of the way. */
 export function toFull(tld: Tld, heap: Word, bin: number, page: Word): void {
   fillPage(tld, heap, bin, page);
   setRetire(tld, page, 0);
-  setFlag(tld, page, FULL);
+  setFlag(tld, page, IN_FULL);
   if (tld.shared) announceFull(tld, page);
 }
 
@@ -48,7 +43,7 @@ export function lookAtFull(tld: Tld): void {
 
 /** The same for a page of one block: if that was freed, the page goes. */
 export function announceSingle(tld: Tld, heap: Word, page: Word): void {
-  tld.crossings.mark(page + XTHREAD_FREE);
+  tld.crossings.mark(page + Page.xthreadFree);
   collectPage(tld, page, false);
   if (tld.i32[page + Page.used] !== 0) return;
   removePage(tld, heap, BIN_HUGE, page);
@@ -59,17 +54,17 @@ export function announceSingle(tld: Tld, heap: Word, page: Word): void {
 export function announceFull(tld: Tld, page: Word): void {
   const { i32 } = tld;
   // The flag first, then one more look: a block that came before the flag is found now, one that comes later goes to the heap's list.
-  tld.crossings.mark(page + XTHREAD_FREE);
-  if (i32[page + XTHREAD_FREE] === DELAYED) return;
+  tld.crossings.mark(page + Page.xthreadFree);
+  if (i32[page + Page.xthreadFree] === DELAYED) return;
   collectPage(tld, page, false);
-  if (i32[page + FREE] !== 0) fromFull(tld, page);
+  if (i32[page + Page.free] !== 0) fromFull(tld, page);
 }
 
 /** Brings a full page back that has a free block again. */
 export function fromFull(tld: Tld, page: Word): void {
   const { i32 } = tld;
-  const heap = i32[page + XHEAP];
-  clearFlag(tld, page, FULL);
-  if (tld.shared) tld.crossings.unmark(page + XTHREAD_FREE);
+  const heap = i32[page + Page.xheap];
+  clearFlag(tld, page, IN_FULL);
+  if (tld.shared) tld.crossings.unmark(page + Page.xthreadFree);
   unfillPage(tld, heap, binOfPage(tld, page), page);
 }

@@ -31,11 +31,6 @@ import { Page } from './page.ts';
 import type { Tld } from './tld.ts';
 import { keeperOf } from './walk.ts';
 
-// The fast path's constants: see mi-malloc.ts.
-const FREE = 0;
-const USED = 2;
-const SMALL = SMALL_SIZE_MAX;
-
 /** The largest tag. */
 const TAG_MAX = 255;
 
@@ -102,7 +97,7 @@ export class MiHeapCore extends MallocFamily {
     this.tag = i32[record + Heap.tag];
     this.arena = i32[record + Heap.arena];
     this.direct = record + Heap.direct;
-    this.small = SMALL;
+    this.small = SMALL_SIZE_MAX;
     this.era = i32[tld.header + Field.generation];
   }
 
@@ -124,10 +119,10 @@ export class MiHeapCore extends MallocFamily {
     const { i32 } = this.tld;
     if (typeof size === 'number' && size >>> 0 === size && size <= this.small) {
       const page = i32[this.direct + ((size + 7) >>> 3)];
-      const block = i32[page + FREE];
+      const block = i32[page + Page.free];
       if (block > 0) {
-        i32[page + FREE] = i32[block];
-        i32[page + USED]++;
+        i32[page + Page.free] = i32[block];
+        i32[page + Page.used]++;
         return (block << 2) >>> 0;
       }
     }

@@ -8,18 +8,13 @@ import { binOfPage, HAS_ALIGNED, hasFlag, Page } from './page.ts';
 import { sliceAt } from './page-map.ts';
 import type { Tld } from './tld.ts';
 
-const BLOCK_WORDS = Page.blockWords;
-const START = Page.start;
-const CAPACITY = Page.capacity;
-const HUGE = BIN_HUGE;
-
 /** The page that a slice belongs to; 0 when it belongs to none. */
 export function headPage(tld: Tld, slice: Word): Word {
   if (slice === 0) return 0;
   const { i32 } = tld;
-  if (i32[slice + BLOCK_WORDS] !== 0) return slice;
-  const head = i32[slice + START];
-  return head !== 0 && i32[head + BLOCK_WORDS] !== 0 ? head : 0;
+  if (i32[slice + Page.blockWords] !== 0) return slice;
+  const head = i32[slice + Page.start];
+  return head !== 0 && i32[head + Page.blockWords] !== 0 ? head : 0;
 }
 
 /** The page that an address lies in; 0 when it lies in none. */
@@ -33,12 +28,12 @@ export function pageOf(tld: Tld, word: Word): Word {
  */
 export function blockAt(tld: Tld, page: Word, word: Word): Word {
   const { i32 } = tld;
-  const start = i32[page + START];
+  const start = i32[page + Page.start];
   const bin = binOfPage(tld, page);
-  if (bin === HUGE) return word === start ? start : 0;
+  if (bin === BIN_HUGE) return word === start ? start : 0;
   const index = indexIn(word - start, bin);
-  if (word < start || index >= i32[page + CAPACITY]) return 0;
-  const block = start + index * i32[page + BLOCK_WORDS];
+  if (word < start || index >= i32[page + Page.capacity]) return 0;
+  const block = start + index * i32[page + Page.blockWords];
   return block === word || hasFlag(tld, page, HAS_ALIGNED) ? block : 0;
 }
 

@@ -48,21 +48,6 @@ import { Counter, count } from './stats.ts';
 import { frontPage, takeIn } from './take-in.ts';
 import type { Tld } from './tld.ts';
 
-// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
-const FREE = Page.free;
-const LOCAL_FREE = Page.localFree;
-const USED = Page.used;
-const XTHREAD_FREE = Page.xthreadFree;
-const CAPACITY = Page.capacity;
-const RESERVED = Page.reserved;
-const NEXT = Page.next;
-const PREV = Page.prev;
-const FLAG = DELAYED;
-const EPOCH = Field.epoch;
-const QUEUES: number = HEAP_QUEUES;
-const HEARTBEAT = Heap.heartbeat;
-const DELAYED_FREE = Heap.delayedFree;
-const RETIRED_HIGH = Heap.retiredHigh;
 const SEARCHES: number = Heap.counters + Counter.searches;
 
 /** Pages of a queue that are compared before one is taken. */
@@ -95,18 +80,18 @@ function slicesFor(tld: Tld, blockWords: number): number {
  * @returns the block's word, 0 when there is no memory
  */
 export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number): Word {
-  if (tld.i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
+  if (tld.i32[tld.header + Field.epoch] !== tld.epoch) lookAround(tld);
   // Only now: pages of this thread may lie in memory that has come, where several objects share one slot.
   const { i32, guard } = tld;
-  const heartbeat = i32[heap + HEARTBEAT] + 1;
-  i32[heap + HEARTBEAT] = heartbeat;
+  const heartbeat = i32[heap + Heap.heartbeat] + 1;
+  i32[heap + Heap.heartbeat] = heartbeat;
   if (tld.deferredFree !== null) {
     tld.runDeferred(false, heartbeat);
     // The hook has made the memory grow: `i32` does not reach it.
     if (tld.i32 !== i32) return mallocGeneric(tld, heap, size, room);
   }
-  if (i32[heap + DELAYED_FREE] !== 0) collectDelayed(tld, heap);
-  if (i32[heap + RETIRED_HIGH] !== 0) collectRetired(tld, heap, false);
+  if (i32[heap + Heap.delayedFree] !== 0) collectDelayed(tld, heap);
+  if (i32[heap + Heap.retiredHigh] !== 0) collectRetired(tld, heap, false);
   if ((heartbeat & HOUSEKEEPING) === 0) purgeWhatIsDue(tld);
   if (guard !== null) return mallocGuarded(tld, guard, heap, size, room);
   const bytes = Math.max(size, room);
@@ -115,20 +100,20 @@ export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number):
     return single === 0 ? mallocAgain(tld, heap, bytes) : single;
   }
   const bin = binOf(bytes);
-  const page = i32[heap + QUEUES + (bin << 1)];
+  const page = i32[heap + HEAP_QUEUES + (bin << 1)];
   if (page === 0) return takeFrom(tld, heap, bytes, freshPage(tld, heap, bin));
-  if ((i32[page + XTHREAD_FREE] & ~FLAG) !== 0) collectPage(tld, page, false);
-  if (i32[page + FREE] === 0) {
-    const local = i32[page + LOCAL_FREE];
+  if ((i32[page + Page.xthreadFree] & ~DELAYED) !== 0) collectPage(tld, page, false);
+  if (i32[page + Page.free] === 0) {
+    const local = i32[page + Page.localFree];
     if (local === 0) return takeFrom(tld, heap, bytes, searchPage(tld, heap, bin, page));
-    i32[page + FREE] = local;
-    i32[page + LOCAL_FREE] = 0;
+    i32[page + Page.free] = local;
+    i32[page + Page.localFree] = 0;
     if (tld.guests !== null) dropGuests(tld, page, local);
   }
   // Pop before `USED++`: a thread that ends between the two loses this block, and no page.
-  const block = i32[page + FREE];
-  i32[page + FREE] = i32[block];
-  i32[page + USED]++;
+  const block = i32[page + Page.free];
+  i32[page + Page.free] = i32[block];
+  i32[page + Page.used]++;
   return block;
 }
 
@@ -136,9 +121,9 @@ export function mallocGeneric(tld: Tld, heap: Word, size: number, room: number):
 function takeFrom(tld: Tld, heap: Word, bytes: number, page: Word): Word {
   if (page === 0) return mallocAgain(tld, heap, bytes);
   const { i32 } = tld;
-  const block = i32[page + FREE];
-  i32[page + FREE] = i32[block];
-  i32[page + USED]++;
+  const block = i32[page + Page.free];
+  i32[page + Page.free] = i32[block];
+  i32[page + Page.used]++;
   return block;
 }
 
@@ -188,7 +173,7 @@ function makeRoom(tld: Tld, heap: Word): void {
 
 /** The same for a block with a page of its own, which starts where it is asked to. */
 export function mallocSingleGeneric(tld: Tld, heap: Word, size: number, align: number, offset: number): Word {
-  if (tld.i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
+  if (tld.i32[tld.header + Field.epoch] !== tld.epoch) lookAround(tld);
   let block = mallocSingle(tld, heap, size, align, offset);
   if (block === 0 && size <= MAX_REQUEST && !isBeyond(tld, size)) {
     makeRoom(tld, heap);
@@ -200,13 +185,13 @@ export function mallocSingleGeneric(tld: Tld, heap: Word, size: number, align: n
 
 /** Sees to it that this object's views reach what others have grown since it looked last: for objects that share a slot, and so each other's pages. */
 export function lookForMemory(tld: Tld): void {
-  if (tld.i32[tld.header + EPOCH] !== tld.epoch) lookAround(tld);
+  if (tld.i32[tld.header + Field.epoch] !== tld.epoch) lookAround(tld);
 }
 
 /** Looks at memory and threads that have come since this thread looked last. */
 function lookAround(tld: Tld): void {
   // Taken down before looking: what comes meanwhile is looked at the next time.
-  const epoch = tld.i32[tld.header + EPOCH];
+  const epoch = tld.i32[tld.header + Field.epoch];
   tld.refresh();
   tld.epoch = epoch;
   adoptMemory(tld);
@@ -217,8 +202,8 @@ function lookAround(tld: Tld): void {
 /** What every generic allocation does besides, once more and with force. */
 function tick(tld: Tld, heap: Word): void {
   const { i32 } = tld;
-  const heartbeat = i32[heap + HEARTBEAT] + 1;
-  i32[heap + HEARTBEAT] = heartbeat;
+  const heartbeat = i32[heap + Heap.heartbeat] + 1;
+  i32[heap + Heap.heartbeat] = heartbeat;
   tld.runDeferred(true, heartbeat);
   collectDelayed(tld, heap);
   collectRetired(tld, heap, true);
@@ -227,16 +212,16 @@ function tick(tld: Tld, heap: Word): void {
 /** A block that shares a page with others of its size. */
 function mallocShared(tld: Tld, heap: Word, size: number): Word {
   const bin = binOf(size);
-  let page = tld.i32[heap + QUEUES + (bin << 1)];
+  let page = tld.i32[heap + HEAP_QUEUES + (bin << 1)];
   if (page !== 0) collectPage(tld, page, false);
-  if (page === 0 || tld.i32[page + FREE] === 0) page = searchPage(tld, heap, bin, page);
+  if (page === 0 || tld.i32[page + Page.free] === 0) page = searchPage(tld, heap, bin, page);
   if (page === 0) return 0;
   if (tld.guard !== null) return tld.guard.pop(tld, page);
   // Only now: memory may have come.
   const { i32 } = tld;
-  const block = i32[page + FREE];
-  i32[page + FREE] = i32[block];
-  i32[page + USED]++;
+  const block = i32[page + Page.free];
+  i32[page + Page.free] = i32[block];
+  i32[page + Page.used]++;
   return block;
 }
 
@@ -249,23 +234,23 @@ function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
   const { i32 } = tld;
   setRetire(tld, first, 0);
   // Rather a page with a block than one that needs more memory.
-  let candidate = i32[first + CAPACITY] < i32[first + RESERVED] ? first : 0;
+  let candidate = i32[first + Page.capacity] < i32[first + Page.reserved] ? first : 0;
   let looks = 1;
-  for (let page = i32[first + NEXT]; page !== 0 && looks <= MAX_CANDIDATES; looks++) {
-    const next = i32[page + NEXT];
-    if (i32[page + LOCAL_FREE] !== 0 || i32[page + XTHREAD_FREE] !== 0) collectPage(tld, page, false);
-    if (i32[page + FREE] !== 0) {
+  for (let page = i32[first + Page.next]; page !== 0 && looks <= MAX_CANDIDATES; looks++) {
+    const next = i32[page + Page.next];
+    if (i32[page + Page.localFree] !== 0 || i32[page + Page.xthreadFree] !== 0) collectPage(tld, page, false);
+    if (i32[page + Page.free] !== 0) {
       candidate = page;
       break;
     }
-    if (i32[page + CAPACITY] === i32[page + RESERVED]) toFull(tld, heap, bin, page);
+    if (i32[page + Page.capacity] === i32[page + Page.reserved]) toFull(tld, heap, bin, page);
     else if (candidate === 0) candidate = page;
     page = next;
   }
   i32[heap + SEARCHES] += looks;
   if (candidate === 0) return freshPage(tld, heap, bin);
   setRetire(tld, candidate, 0);
-  if (i32[candidate + FREE] === 0) {
+  if (i32[candidate + Page.free] === 0) {
     count(tld, heap, Counter.extended);
     if (!extendPage(tld, candidate)) return 0;
   }
@@ -273,7 +258,7 @@ function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
     // The page that was allocated from until now goes to the end: by the time it is first again it is likely to have got blocks back.
     // One that has got none since then is full.
     rotatePages(tld, heap, bin);
-    if (i32[candidate + PREV] !== 0) {
+    if (i32[candidate + Page.prev] !== 0) {
       removePage(tld, heap, bin, candidate);
       pushPage(tld, heap, bin, candidate);
     }

@@ -37,7 +37,8 @@ import { addRange, announceMemory, presentBytes } from './memory.ts';
 import { lookAtNull } from './null-write.ts';
 import { type MiAttachOptions, open, openShared } from './open.ts';
 import { checkAttach, type MiMallocOptions } from './options.ts';
-import { Page } from './page.ts';
+import { IN_FULL, LOOK_CLOSER, Page, RETIRE_BITS } from './page.ts';
+import { NO_TABLE, PAGE_SHIFT } from './page-map.ts';
 import { reapThread } from './reap.ts';
 import { Counter, count } from './stats.ts';
 import { reserveSlot } from './thread-table.ts';
@@ -45,18 +46,6 @@ import { Tld } from './tld.ts';
 import { usableAt } from './usable.ts';
 import { usedBytes } from './used.ts';
 import { forEachHeap } from './walk.ts';
-
-// The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
-const FREE = 0;
-const LOCAL_FREE = 1;
-const USED = 2;
-const XTHREAD_ID = 3;
-const SHAPE = 4;
-const RETIRE_BITS = 0x1f << 7;
-const NO_TABLE = 1;
-const IN_FULL = 1;
-const LOOK_CLOSER = 6;
-const SMALL = SMALL_SIZE_MAX;
 
 /**
  * mimalloc in shared memory: the allocator proper. One object is one thread's access to a region; every thread makes its own.
@@ -100,12 +89,12 @@ export class MiMallocCore extends Tld {
   /** As {@link MallocFamily.malloc}: the fast path. */
   malloc(size: number): Address {
     const { i32 } = this;
-    if (typeof size === 'number' && size >>> 0 === size && size <= SMALL) {
+    if (typeof size === 'number' && size >>> 0 === size && size <= SMALL_SIZE_MAX) {
       const page = i32[this.direct + ((size + 7) >>> 3)];
-      const block = i32[page + FREE];
+      const block = i32[page + Page.free];
       if (block > 0) {
-        i32[page + FREE] = i32[block];
-        i32[page + USED]++;
+        i32[page + Page.free] = i32[block];
+        i32[page + Page.used]++;
         return (block << 2) >>> 0;
       }
     }
@@ -132,25 +121,25 @@ export class MiMallocCore extends Tld {
       const block = address >>> 2;
       const table = i32[this.root + (block >>> this.chunkShift)];
       if (table !== NO_TABLE) {
-        const page = table + ((block >>> this.sliceShift) << 4);
-        const owner = i32[page + XTHREAD_ID] ^ this.threadId;
+        const page = table + ((block >>> this.sliceShift) << PAGE_SHIFT);
+        const owner = i32[page + Page.xthreadId] ^ this.threadId;
         if (owner === 0) {
-          const head = i32[page + LOCAL_FREE];
-          const used = i32[page + USED] - 1;
+          const head = i32[page + Page.localFree];
+          const used = i32[page + Page.used] - 1;
           if (head !== block && used >= 0) {
             i32[block] = head;
-            i32[page + LOCAL_FREE] = block;
-            i32[page + USED] = used;
+            i32[page + Page.localFree] = block;
+            i32[page + Page.used] = used;
             if (used === 0) {
               // Empty, and retired already: its clock starts again.
-              const shape = i32[page + SHAPE];
-              if ((shape & RETIRE_BITS) !== 0) i32[page + SHAPE] = (shape & ~RETIRE_BITS) | this.retired;
+              const shape = i32[page + Page.shape];
+              if ((shape & RETIRE_BITS) !== 0) i32[page + Page.shape] = (shape & ~RETIRE_BITS) | this.retired;
               else settlePage(this, page);
             }
             return null;
           }
         } else if (owner === IN_FULL) {
-          if (i32[page + LOCAL_FREE] !== block) {
+          if (i32[page + Page.localFree] !== block) {
             freeLocal(this, page, block);
             return null;
           }

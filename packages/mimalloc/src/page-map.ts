@@ -27,12 +27,10 @@ import type { Tld } from './tld.ts';
 
 /** A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd. */
 export const NO_TABLE = 1;
-const NONE = 1;
 
 /** Words of a descriptor, as a shift: one cache line. */
 export const PAGE_SHIFT = 4;
-const SHIFT = 4;
-const PAGE_WORDS: number = 1 << SHIFT;
+const PAGE_WORDS: number = 1 << PAGE_SHIFT;
 
 export const SEGMENT_WORDS = 32;
 
@@ -45,12 +43,11 @@ export const Chunk = {
   /** Bit s: some slices of segment s are under management. */
   present: 2,
 } as const;
-const OWN_WORDS = 16;
-export const CHUNK_WORDS: number = OWN_WORDS;
+export const CHUNK_WORDS = 16;
 
 /** Words of a chunk's table. */
 export function tableWords(slicesPerSegment: number): number {
-  return SEGMENTS_PER_CHUNK * (slicesPerSegment * PAGE_WORDS + SEGMENT_WORDS) + OWN_WORDS;
+  return SEGMENTS_PER_CHUNK * (slicesPerSegment * PAGE_WORDS + SEGMENT_WORDS) + CHUNK_WORDS;
 }
 
 /** Entries of the root: chunks in 4 GiB. */
@@ -66,18 +63,18 @@ export function entryOf(tld: Tld, chunk: number, table: Word): number {
 /** The descriptor of the slice that a word lies in; 0 when the word is in no chunk with memory. */
 export function sliceAt(tld: Tld, word: Word): Word {
   const entry = tld.i32[tld.root + (word >>> tld.chunkShift)];
-  return entry === NONE ? 0 : entry + ((word >>> tld.sliceShift) << SHIFT);
+  return entry === NO_TABLE ? 0 : entry + ((word >>> tld.sliceShift) << PAGE_SHIFT);
 }
 
 /** A chunk's own words; 0 when it has no table. */
 export function chunkAt(tld: Tld, chunk: number): Word {
   const entry = tld.i32[tld.root + chunk];
-  if (entry === NONE) return 0;
-  return entry + (((chunk + 1) << (tld.chunkShift - tld.sliceShift)) << SHIFT);
+  if (entry === NO_TABLE) return 0;
+  return entry + (((chunk + 1) << (tld.chunkShift - tld.sliceShift)) << PAGE_SHIFT);
 }
 
 /** The descriptor of the segment that a word lies in. The word's chunk must have a table. */
 export function segmentAt(tld: Tld, word: Word): Word {
   const chunk = chunkAt(tld, word >>> tld.chunkShift);
-  return chunk + OWN_WORDS + ((word >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1)) * SEGMENT_WORDS;
+  return chunk + CHUNK_WORDS + ((word >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1)) * SEGMENT_WORDS;
 }

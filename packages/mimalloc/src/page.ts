@@ -57,37 +57,25 @@ export const Page = {
   key1: 15,
 } as const;
 
-// Copies that the engine's compiler folds; the fields of an object it loads.
-const FREE = Page.free;
-const LOCAL_FREE = Page.localFree;
-const USED = Page.used;
-const XTHREAD_ID = Page.xthreadId;
-const XTHREAD_FREE = Page.xthreadFree;
-const XHEAP = Page.xheap;
-const BLOCK_WORDS = Page.blockWords;
-const CAPACITY = Page.capacity;
-const RESERVED = Page.reserved;
-const START = Page.start;
-const SHAPE = Page.shape;
-const NEXT = Page.next;
-const PREV = Page.prev;
-
 /** Flag: the page is in the queue of full pages. */
 export const IN_FULL = 1;
 /** Flag: a block may have been handed out by an address inside it. */
 export const HAS_ALIGNED = 2;
 /** Flag: every free is looked at closely: in secure mode, and where a page is one block, which is freed seldom and whole segments at a time. */
 export const GUARDED = 4;
+/** Flags for which a free has to look closely. */
+export const LOOK_CLOSER: number = HAS_ALIGNED | GUARDED;
 /** The owner's name without the flags: names are multiples of 8. */
 export const NAME_MASK = -8;
 
 /** XTHREAD_FREE: the page is full and nobody looks at it; the next block goes to the heap's list. */
 export const DELAYED = 1;
 
-const MASK: number = NAME_MASK;
 const BIN_MASK = 0x7f;
 const RETIRE_SHIFT = 7;
 const RETIRE_MASK = 0x1f;
+/** SHAPE's bits that say for how long the page is retired. */
+export const RETIRE_BITS: number = RETIRE_MASK << RETIRE_SHIFT;
 const SLICES_SHIFT = 12;
 
 /** SHAPE's bits of a page that is retired for this many cycles. */
@@ -97,48 +85,48 @@ export function retireBits(cycles: number): number {
 
 /** The name of the thread that owns a page, 0 for none. */
 export function ownerOf(tld: Tld, page: Word): number {
-  return tld.i32[page + XTHREAD_ID] & MASK;
+  return tld.i32[page + Page.xthreadId] & NAME_MASK;
 }
 
 export function hasFlag(tld: Tld, page: Word, flag: number): boolean {
-  return (tld.i32[page + XTHREAD_ID] & flag) !== 0;
+  return (tld.i32[page + Page.xthreadId] & flag) !== 0;
 }
 
 /** Only the owner sets and clears flags. */
 export function setFlag(tld: Tld, page: Word, flag: number): void {
-  tld.i32[page + XTHREAD_ID] |= flag;
+  tld.i32[page + Page.xthreadId] |= flag;
 }
 
 export function clearFlag(tld: Tld, page: Word, flag: number): void {
-  tld.i32[page + XTHREAD_ID] &= ~flag;
+  tld.i32[page + Page.xthreadId] &= ~flag;
 }
 
 /** The page's bin. */
 export function binOfPage(tld: Tld, page: Word): number {
-  return tld.i32[page + SHAPE] & BIN_MASK;
+  return tld.i32[page + Page.shape] & BIN_MASK;
 }
 
 /** How many slices it has. */
 export function slicesOf(tld: Tld, page: Word): number {
-  return tld.i32[page + SHAPE] >>> SLICES_SHIFT;
+  return tld.i32[page + Page.shape] >>> SLICES_SHIFT;
 }
 
 /** Generic allocations until the empty page is given back; 0 when it is not retired. */
 export function retireOf(tld: Tld, page: Word): number {
-  return (tld.i32[page + SHAPE] >>> RETIRE_SHIFT) & RETIRE_MASK;
+  return (tld.i32[page + Page.shape] >>> RETIRE_SHIFT) & RETIRE_MASK;
 }
 
 export function setRetire(tld: Tld, page: Word, cycles: number): void {
   const { i32 } = tld;
-  i32[page + SHAPE] = (i32[page + SHAPE] & ~(RETIRE_MASK << RETIRE_SHIFT)) | (cycles << RETIRE_SHIFT);
+  i32[page + Page.shape] = (i32[page + Page.shape] & ~RETIRE_BITS) | (cycles << RETIRE_SHIFT);
 }
 
 /** Lets a single-block page have more slices. */
 export function setSlices(tld: Tld, page: Word, slices: number): void {
   const { i32 } = tld;
   for (let slice = slicesOf(tld, page); slice < slices; slice++)
-    i32[page + (slice << PAGE_SHIFT) + START] = page;
-  i32[page + SHAPE] = (i32[page + SHAPE] & ((1 << SLICES_SHIFT) - 1)) | (slices << SLICES_SHIFT);
+    i32[page + (slice << PAGE_SHIFT) + Page.start] = page;
+  i32[page + Page.shape] = (i32[page + Page.shape] & ((1 << SLICES_SHIFT) - 1)) | (slices << SLICES_SHIFT);
 }
 
 /** What a new page is to be. */
@@ -161,36 +149,36 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   const { i32 } = tld;
   const { heap, bin, blockWords, slices, offset } = plan;
   const shared = bin <= BIN_LARGEST;
-  for (let slice = 1; slice < slices; slice++) i32[page + (slice << PAGE_SHIFT) + START] = page;
-  i32[page + FREE] = 0;
-  i32[page + LOCAL_FREE] = 0;
-  i32[page + USED] = 0;
+  for (let slice = 1; slice < slices; slice++) i32[page + (slice << PAGE_SHIFT) + Page.start] = page;
+  i32[page + Page.free] = 0;
+  i32[page + Page.localFree] = 0;
+  i32[page + Page.used] = 0;
   // Nobody looks at a page of one block, as at a full one. What is freed of a huge one goes onto no list.
-  i32[page + XTHREAD_FREE] = shared || slices === 0 ? 0 : DELAYED;
-  i32[page + XHEAP] = heap;
-  i32[page + CAPACITY] = 0;
-  i32[page + RESERVED] = shared ? ((slices << tld.sliceShift) / blockWords) | 0 : 1;
-  i32[page + START] = base + offset;
-  i32[page + SHAPE] = bin | (slices << SLICES_SHIFT);
-  i32[page + NEXT] = slices === 0 ? tld.threadId : 0;
-  i32[page + PREV] = 0;
+  i32[page + Page.xthreadFree] = shared || slices === 0 ? 0 : DELAYED;
+  i32[page + Page.xheap] = heap;
+  i32[page + Page.capacity] = 0;
+  i32[page + Page.reserved] = shared ? ((slices << tld.sliceShift) / blockWords) | 0 : 1;
+  i32[page + Page.start] = base + offset;
+  i32[page + Page.shape] = bin | (slices << SLICES_SHIFT);
+  i32[page + Page.next] = slices === 0 ? tld.threadId : 0;
+  i32[page + Page.prev] = 0;
   if (tld.guard !== null) tld.guard.initPage(tld, page);
-  i32[page + BLOCK_WORDS] = blockWords;
+  i32[page + Page.blockWords] = blockWords;
   const name = slices === 0 ? 0 : tld.threadId;
-  i32[page + XTHREAD_ID] = name | (tld.guard === null && shared ? 0 : GUARDED);
+  i32[page + Page.xthreadId] = name | (tld.guard === null && shared ? 0 : GUARDED);
 }
 
 /** Whether a slice holds heap records, for good: it leads to itself and has no blocks. See `heap-records.ts`. */
 export function isRecordSlice(tld: Tld, slice: Word): boolean {
-  return tld.i32[slice + START] === slice && tld.i32[slice + BLOCK_WORDS] === 0;
+  return tld.i32[slice + Page.start] === slice && tld.i32[slice + Page.blockWords] === 0;
 }
 
 /** Forgets a page: its slices belong to no page. The owner's name goes first. */
 export function clearPage(tld: Tld, page: Word): void {
   const { i32 } = tld;
-  i32[page + XTHREAD_ID] = 0;
-  i32[page + BLOCK_WORDS] = 0;
+  i32[page + Page.xthreadId] = 0;
+  i32[page + Page.blockWords] = 0;
   const slices = slicesOf(tld, page);
-  for (let slice = 1; slice < slices; slice++) i32[page + (slice << PAGE_SHIFT) + START] = 0;
-  i32[page + START] = 0;
+  for (let slice = 1; slice < slices; slice++) i32[page + (slice << PAGE_SHIFT) + Page.start] = 0;
+  i32[page + Page.start] = 0;
 }

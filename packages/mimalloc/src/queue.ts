@@ -17,18 +17,12 @@ import { HEAP_QUEUES, Heap } from './heap.ts';
 import { binOfPage, hasFlag, IN_FULL, Page } from './page.ts';
 import type { Tld } from './tld.ts';
 
-const QUEUES = HEAP_QUEUES;
-const DIRECT = Heap.direct;
-const NEXT = Page.next;
-const PREV = Page.prev;
 const SIZES = BIN_WORDS;
-const FIRST_ENTRY = BIN_DIRECT_FIRST;
-const ENTRIES = DIRECT_COUNT;
 const FULL_QUEUE: number = HEAP_QUEUES + (BIN_FULL << 1);
 
 /** Where a queue's first page stands; the last one's place is behind it. */
 function queueOf(heap: Word, bin: number): Word {
-  return heap + QUEUES + (bin << 1);
+  return heap + HEAP_QUEUES + (bin << 1);
 }
 
 export function firstPage(tld: Tld, heap: Word, bin: number): Word {
@@ -47,30 +41,30 @@ export function queueBin(tld: Tld, page: Word): number {
 /** Lets the direct table follow the first page of a queue. */
 function updateDirect(tld: Tld, heap: Word, bin: number): void {
   const granules = SIZES[bin] >>> 1;
-  if (granules === 0 || granules >= ENTRIES || tld.guard !== null) return;
+  if (granules === 0 || granules >= DIRECT_COUNT || tld.guard !== null) return;
   const { i32 } = tld;
   const first = i32[queueOf(heap, bin)];
   const page = first === 0 ? tld.emptyPage : first;
-  const direct = heap + DIRECT;
+  const direct = heap + Heap.direct;
   if (i32[direct + granules] === page) return;
-  for (let entry = FIRST_ENTRY[bin]; entry <= granules; entry++) i32[direct + entry] = page;
+  for (let entry = BIN_DIRECT_FIRST[bin]; entry <= granules; entry++) i32[direct + entry] = page;
 }
 
 /** Adds a page at the end of a list that no direct table copies, or that is not empty. */
 function append(i32: Int32Array, queue: Word, page: Word): void {
   const last = i32[queue + 1];
-  i32[page + NEXT] = 0;
-  i32[page + PREV] = last;
+  i32[page + Page.next] = 0;
+  i32[page + Page.prev] = last;
   i32[queue + 1] = page;
-  i32[last === 0 ? queue : last + NEXT] = page;
+  i32[last === 0 ? queue : last + Page.next] = page;
 }
 
 /** Takes a page out of a list that no direct table copies, or that it is not the first of. */
 function unlink(i32: Int32Array, queue: Word, page: Word): void {
-  const next = i32[page + NEXT];
-  const prev = i32[page + PREV];
-  i32[next === 0 ? queue + 1 : next + PREV] = prev;
-  i32[prev === 0 ? queue : prev + NEXT] = next;
+  const next = i32[page + Page.next];
+  const prev = i32[page + Page.prev];
+  i32[next === 0 ? queue + 1 : next + Page.prev] = prev;
+  i32[prev === 0 ? queue : prev + Page.next] = next;
 }
 
 /** Adds a page in front. */
@@ -78,9 +72,9 @@ export function pushPage(tld: Tld, heap: Word, bin: number, page: Word): void {
   const { i32 } = tld;
   const queue = queueOf(heap, bin);
   const first = i32[queue];
-  i32[page + NEXT] = first;
-  i32[page + PREV] = 0;
-  i32[first === 0 ? queue + 1 : first + PREV] = page;
+  i32[page + Page.next] = first;
+  i32[page + Page.prev] = 0;
+  i32[first === 0 ? queue + 1 : first + Page.prev] = page;
   i32[queue] = page;
   updateDirect(tld, heap, bin);
 }
@@ -97,9 +91,9 @@ export function rotatePages(tld: Tld, heap: Word, bin: number): void {
   const { i32 } = tld;
   const queue = queueOf(heap, bin);
   const page = i32[queue];
-  const second = i32[page + NEXT];
+  const second = i32[page + Page.next];
   i32[queue] = second;
-  i32[second + PREV] = 0;
+  i32[second + Page.prev] = 0;
   append(i32, queue, page);
   updateDirect(tld, heap, bin);
 }
@@ -129,7 +123,7 @@ export function unfillPage(tld: Tld, heap: Word, bin: number, page: Word): void 
 export function clearQueues(tld: Tld, heap: Word): void {
   const { i32, emptyPage } = tld;
   i32.fill(emptyPage, heap + Heap.direct, heap + Heap.direct + DIRECT_COUNT);
-  i32.fill(0, heap + QUEUES, heap + QUEUES + 2 * (BIN_FULL + 1));
+  i32.fill(0, heap + HEAP_QUEUES, heap + HEAP_QUEUES + 2 * (BIN_FULL + 1));
 }
 
 /** Calls back for each page of a heap; the page may be freed meanwhile. */
@@ -147,7 +141,7 @@ export function forEachIn(tld: Tld, heap: Word, bin: number, visit: (page: Word)
       );
       return;
     }
-    const next = tld.i32[page + NEXT];
+    const next = tld.i32[page + Page.next];
     visit(page);
     page = next;
   }

@@ -15,17 +15,6 @@ import { isDescriptor, startOf } from './page-map.ts';
 import { appendPage, classIn, removePage } from './queue.ts';
 import { isNode, isSound } from './shape.ts';
 
-// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
-const FREE = Page.free;
-const USED = Page.used;
-const CAPACITY = Page.capacity;
-const RESERVED = Page.reserved;
-const STRIDE = Page.stride;
-const OWNER = Page.owner;
-const REMOTE = Page.remote;
-const KEPT = Cpu.kept;
-const INDEX = Page.index;
-
 /** Called with the link word of each new block before it can be handed out. */
 export type Construct = (node: Word) => void;
 
@@ -49,14 +38,14 @@ export function touch(slab: SlabCore, page: Word, words: number): void {
  * @returns false when all were linked before
  */
 export function extendPage(slab: SlabCore, page: Word, construct: Construct | null): boolean {
-  if (slab.i32[page + CAPACITY] === slab.i32[page + RESERVED]) return false;
+  if (slab.i32[page + Page.capacity] === slab.i32[page + Page.reserved]) return false;
   if (!isSound(slab, page)) {
     slab.noteDamage(`${named(slab, page)} is laid out as no page is`);
     return false;
   }
-  const capacity = slab.i32[page + CAPACITY];
-  const stride = slab.i32[page + STRIDE];
-  const count = Math.min(slab.i32[page + RESERVED] - capacity, Math.max(1, (EXTEND_WORDS / stride) | 0));
+  const capacity = slab.i32[page + Page.capacity];
+  const stride = slab.i32[page + Page.stride];
+  const count = Math.min(slab.i32[page + Page.reserved] - capacity, Math.max(1, (EXTEND_WORDS / stride) | 0));
   if (count <= 0) return false;
   touch(slab, page, (capacity + count) * stride);
   const first = slab.i32[page + Page.first] + capacity * stride;
@@ -66,21 +55,21 @@ export function extendPage(slab: SlabCore, page: Word, construct: Construct | nu
   // Only now: a constructor may have made the memory grow.
   const { i32 } = slab;
   for (let node = first; node < last; node += stride) i32[node] = node + stride;
-  i32[last] = i32[page + FREE];
+  i32[last] = i32[page + Page.free];
   // FREE before CAPACITY: a thread that ends between the two leaves blocks on the list that `recount` counts.
-  i32[page + FREE] = first;
-  i32[page + CAPACITY] = capacity + count;
+  i32[page + Page.free] = first;
+  i32[page + Page.capacity] = capacity + count;
   return true;
 }
 
 /** Runs the constructor on new blocks. Whatever it does to the heap, the page looks as if it had a block in use, and stays. */
 function constructAll(slab: SlabCore, page: Word, first: Word, last: Word, construct: Construct): void {
-  const stride = slab.i32[page + STRIDE];
-  slab.i32[page + USED]++;
+  const stride = slab.i32[page + Page.stride];
+  slab.i32[page + Page.used]++;
   try {
     for (let node = first; node <= last; node += stride) construct(node);
   } finally {
-    slab.i32[page + USED]--;
+    slab.i32[page + Page.used]--;
   }
 }
 
@@ -90,11 +79,11 @@ function constructAll(slab: SlabCore, page: Word, first: Word, last: Word, const
  */
 export function collectRemote(slab: SlabCore, page: Word): void {
   // Acquire: pairs with the exchange of every push, and receives the links.
-  const first = slab.crossings.takeAllMarked(page + REMOTE);
+  const first = slab.crossings.takeAllMarked(page + Page.remote);
   if (first === 0) return;
   const { i32, pageShift } = slab;
-  const used = i32[page + USED];
-  const index = i32[page + INDEX];
+  const used = i32[page + Page.used];
+  const index = i32[page + Page.index];
   let last = first;
   let count = 0;
   for (let node = first; node !== 0; node = i32[node]) {
@@ -110,27 +99,27 @@ export function collectRemote(slab: SlabCore, page: Word): void {
     last = node;
   }
   // Link, FREE, USED: a thread that ends in between leaves a count that is too high.
-  i32[last] = i32[page + FREE];
-  i32[page + FREE] = first;
-  i32[page + USED] = used - count;
+  i32[last] = i32[page + Page.free];
+  i32[page + Page.free] = first;
+  i32[page + Page.used] = used - count;
 }
 
 /** Takes a page without a free block out of its list; one more look, since nobody looks at it from now on. */
 export function toFull(slab: SlabCore, page: Word): void {
   // The mark first, then the look: a block that came before the mark is found now, one that comes later goes to DELAYED. A mark that is still there
   // from the last time says that nothing has come since. Pairs with `pushUnlessMarked`.
-  if ((slab.i32[page + REMOTE] & MARK) === 0) {
-    slab.crossings.setBits(page + REMOTE, MARK);
+  if ((slab.i32[page + Page.remote] & MARK) === 0) {
+    slab.crossings.setBits(page + Page.remote, MARK);
     collectRemote(slab, page);
-    if (slab.i32[page + FREE] !== 0) return;
+    if (slab.i32[page + Page.free] !== 0) return;
   }
   removePage(slab, page);
-  slab.i32[page + OWNER] |= IN_FULL;
+  slab.i32[page + Page.owner] |= IN_FULL;
 }
 
 /** Brings a page back that has a free block again. */
 function fromFull(slab: SlabCore, page: Word): void {
-  slab.i32[page + OWNER] &= ~IN_FULL;
+  slab.i32[page + Page.owner] &= ~IN_FULL;
   appendPage(slab, page);
 }
 
@@ -141,15 +130,15 @@ function fromFull(slab: SlabCore, page: Word): void {
  */
 export function freeLocal(slab: SlabCore, page: Word, node: Word): void {
   const { i32 } = slab;
-  const used = i32[page + USED];
+  const used = i32[page + Page.used];
   // What has led here may have been written over: the root, the descriptor.
-  if (i32[page + INDEX] !== node >>> slab.pageShift || used < 1) {
+  if (i32[page + Page.index] !== node >>> slab.pageShift || used < 1) {
     noteStray(slab, node);
     return;
   }
-  i32[node] = i32[page + FREE];
-  i32[page + FREE] = node;
-  i32[page + USED] = used - 1;
+  i32[node] = i32[page + Page.free];
+  i32[page + Page.free] = node;
+  i32[page + Page.used] = used - 1;
   settlePage(slab, page);
 }
 
@@ -160,17 +149,17 @@ function noteStray(slab: SlabCore, node: Word): void {
 /** Sees to a page of this CPU that may have free blocks, or be empty. */
 export function settlePage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
-  if ((i32[page + OWNER] & IN_FULL) !== 0 && i32[page + FREE] !== 0) fromFull(slab, page);
-  if (i32[page + USED] === 0) keepPage(slab, page);
+  if ((i32[page + Page.owner] & IN_FULL) !== 0 && i32[page + Page.free] !== 0) fromFull(slab, page);
+  if (i32[page + Page.used] === 0) keepPage(slab, page);
 }
 
 /** Keeps an empty page for its class, or gives it back whole when another one was kept and still is empty. */
 function keepPage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
-  const place = slab.cpu + KEPT + classIn(slab, page);
+  const place = slab.cpu + Cpu.kept + classIn(slab, page);
   const kept = i32[place];
   if (kept === page) return;
-  if (kept !== 0 && i32[kept + USED] === 0 && isKept(slab, kept, page)) dropPage(slab, page);
+  if (kept !== 0 && i32[kept + Page.used] === 0 && isKept(slab, kept, page)) dropPage(slab, page);
   else i32[place] = page;
 }
 
@@ -179,7 +168,7 @@ function isKept(slab: SlabCore, kept: Word, page: Word): boolean {
   const { i32 } = slab;
   if (
     isDescriptor(slab, kept) &&
-    (i32[kept + OWNER] & ~IN_FULL) === slab.threadId &&
+    (i32[kept + Page.owner] & ~IN_FULL) === slab.threadId &&
     classIn(slab, kept) === classIn(slab, page)
   )
     return true;
@@ -189,7 +178,7 @@ function isKept(slab: SlabCore, kept: Word, page: Word): boolean {
 
 /** Gives an empty page of this CPU back, which is in its list. */
 export function dropPage(slab: SlabCore, page: Word): void {
-  const place = slab.cpu + KEPT + classIn(slab, page);
+  const place = slab.cpu + Cpu.kept + classIn(slab, page);
   if (slab.i32[place] === page) slab.i32[place] = 0;
   removePage(slab, page);
   putPage(slab, page);
@@ -198,8 +187,8 @@ export function dropPage(slab: SlabCore, page: Word): void {
 /** Drops a free list that leads out of its page. What was on it is lost, and counts as in use: so the page is not given back. */
 function dropList(slab: SlabCore, page: Word, node: Word): Word {
   slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
-  slab.i32[page + FREE] = 0;
-  slab.i32[page + USED] = slab.i32[page + CAPACITY];
+  slab.i32[page + Page.free] = 0;
+  slab.i32[page + Page.used] = slab.i32[page + Page.capacity];
   return 0;
 }
 
@@ -209,10 +198,10 @@ function dropList(slab: SlabCore, page: Word, node: Word): Word {
  */
 export function popBlock(slab: SlabCore, page: Word): Word {
   const { i32 } = slab;
-  const node = i32[page + FREE];
-  if (!isNode(slab, page, node, i32[page + CAPACITY])) return dropList(slab, page, node);
-  i32[page + FREE] = i32[node];
-  i32[page + USED]++;
+  const node = i32[page + Page.free];
+  if (!isNode(slab, page, node, i32[page + Page.capacity])) return dropList(slab, page, node);
+  i32[page + Page.free] = i32[node];
+  i32[page + Page.used]++;
   return node;
 }
 
@@ -223,11 +212,11 @@ export function popBlock(slab: SlabCore, page: Word): Word {
  */
 export function recount(slab: SlabCore, page: Word): boolean {
   const { i32 } = slab;
-  const head = i32[page + FREE];
-  let capacity = i32[page + CAPACITY];
+  const head = i32[page + Page.free];
+  let capacity = i32[page + Page.capacity];
   if (head === 0 && capacity === 0) {
     // Taken, and not laid out; or on its way back.
-    i32[page + USED] = 0;
+    i32[page + Page.used] = 0;
     return true;
   }
   if (!isSound(slab, page)) {
@@ -235,10 +224,10 @@ export function recount(slab: SlabCore, page: Word): boolean {
     return false;
   }
   const first = i32[page + Page.first];
-  const stride = i32[page + STRIDE];
-  const reserved = i32[page + RESERVED];
+  const stride = i32[page + Page.stride];
+  const reserved = i32[page + Page.reserved];
   let free = 0;
-  let last = page + FREE;
+  let last = page + Page.free;
   for (let node = head; node !== 0; node = i32[node]) {
     if (free === reserved || !isNode(slab, page, node, reserved)) {
       slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
@@ -249,9 +238,9 @@ export function recount(slab: SlabCore, page: Word): boolean {
     last = node;
     capacity = Math.max(capacity, (node - first) / stride + 1);
   }
-  i32[page + CAPACITY] = capacity;
+  i32[page + Page.capacity] = capacity;
   // In use until REMOTE has been taken over as well.
-  i32[page + USED] = capacity - free;
+  i32[page + Page.used] = capacity - free;
   collectRemote(slab, page);
   return true;
 }

@@ -25,12 +25,6 @@ import { pageAt } from './page-map.ts';
 import { putRun } from './page-run.ts';
 import { classIn } from './queue.ts';
 
-const FREE = Page.free;
-const KEPT = Cpu.kept;
-const OWNER = Page.owner;
-const REMOTE = Page.remote;
-const USED = Page.used;
-
 /**
  * What `free` does with a block of a page of this CPU that was full, or is empty now. Apart from `free`, so that the engine's compiler inlines that one.
  *
@@ -39,13 +33,13 @@ const USED = Page.used;
 export function freeOwn(slab: SlabCore, page: Word, node: Word): void {
   const { i32 } = slab;
   if (
-    i32[page + USED] === 1 &&
-    i32[page + OWNER] === slab.threadId &&
-    i32[slab.cpu + KEPT + classIn(slab, page)] === page
+    i32[page + Page.used] === 1 &&
+    i32[page + Page.owner] === slab.threadId &&
+    i32[slab.cpu + Cpu.kept + classIn(slab, page)] === page
   ) {
-    i32[node] = i32[page + FREE];
-    i32[page + FREE] = node;
-    i32[page + USED] = 0;
+    i32[node] = i32[page + Page.free];
+    i32[page + Page.free] = node;
+    i32[page + Page.used] = 0;
     return;
   }
   freeLocal(slab, page, node);
@@ -67,7 +61,7 @@ function freeForeign(slab: SlabCore, page: Word, node: Word): void {
   slab.count(Counter.remoteFrees);
   do {
     // Release: pairs with the take in `collectRemote`.
-    if (slab.crossings.pushUnlessMarked(page + REMOTE, node)) return;
+    if (slab.crossings.pushUnlessMarked(page + Page.remote, node)) return;
     // This call has taken the mark away: nobody looks at the page, and its owner has to hear of it.
   } while (!sendNews(slab, page, node));
 }
@@ -89,7 +83,7 @@ function isBlockIn(slab: SlabCore, page: Word, node: Word): boolean {
  * @returns false when the page has no owner
  */
 function sendNews(slab: SlabCore, page: Word, node: Word): boolean {
-  const owner = slab.i32[page + OWNER];
+  const owner = slab.i32[page + Page.owner];
   if (owner <= ORPHAN) return false;
   const slot = slotOf(owner);
   if (slot < 0 || slot >= slab.plan.slots) {
@@ -106,7 +100,7 @@ function sendNews(slab: SlabCore, page: Word, node: Word): boolean {
  * it goes on to that one, and not to the page.
  */
 function passOn(slab: SlabCore, page: Word, node: Word): void {
-  if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
+  if ((slab.i32[page + Page.owner] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
   else if (!sendNews(slab, page, node)) freeForeign(slab, page, node);
 }
 
@@ -150,7 +144,7 @@ function soundLength(slab: SlabCore, first: Word): number {
   for (let node = first, power = 1; node !== 0; node = i32[node]) {
     const page = node > 0 && node < i32.length ? pageAt(slab, node) : 0;
     const isBlock =
-      page !== 0 && i32[page + OWNER] >= ORPHAN && i32[page + Page.index] === node >>> pageShift;
+      page !== 0 && i32[page + Page.owner] >= ORPHAN && i32[page + Page.index] === node >>> pageShift;
     if (!isBlock || node === mark) {
       slab.noteDamage(`what was freed into full pages ${isBlock ? 'comes back' : 'leads'} to word ${node}`);
       return isBlock ? 0 : length;
@@ -192,7 +186,7 @@ export function freeChecked(slab: SlabCore, address: number, operation: string):
   const page = livePage(slab, address);
   if (page === 0) return notAllocated(operation, address);
   const { i32 } = slab;
-  if (i32[page + OWNER] === LARGE) return freeLarge(slab, page, address, operation);
+  if (i32[page + Page.owner] === LARGE) return freeLarge(slab, page, address, operation);
   const index = i32[page + Page.class];
   if (index >= SIZE_CLASSES) {
     return new AllocError(
@@ -214,7 +208,7 @@ export function freeSmall(slab: SlabCore, page: Word, address: number, operation
     if (!back.taken) return back.error;
     error = back.error;
   } else if (slab.i32[page + Page.free] === node) return freedTwice(operation, address);
-  if ((slab.i32[page + OWNER] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
+  if ((slab.i32[page + Page.owner] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
   else freeForeign(slab, page, node);
   if (error !== null) slab.note(error);
   return null;

@@ -28,16 +28,10 @@ import { takePage } from './page-list.ts';
 import { appendPage, isFirst, rebuildList } from './queue.ts';
 import { initPage, type Shape, shapeOf } from './shape.ts';
 
-const FREE = Page.free;
-const CAPACITY = Page.capacity;
-const REMOTE = Page.remote;
-const CURRENT = Cpu.current;
-const DELAYED = Cpu.delayed;
-
 /** Whether a page of this CPU has a free block, or gets one. */
 function refill(slab: SlabCore, page: Word, construct: Construct | null): boolean {
-  if (slab.i32[page + FREE] === 0 && slab.i32[page + REMOTE] !== 0) collectRemote(slab, page);
-  return slab.i32[page + FREE] !== 0 || extendPage(slab, page, construct);
+  if (slab.i32[page + Page.free] === 0 && slab.i32[page + Page.remote] !== 0) collectRemote(slab, page);
+  return slab.i32[page + Page.free] !== 0 || extendPage(slab, page, construct);
 }
 
 /**
@@ -47,7 +41,7 @@ function refill(slab: SlabCore, page: Word, construct: Construct | null): boolea
  */
 function findPage(slab: SlabCore, index: number, shape: Shape | null, construct: Construct | null): Word {
   for (let lastTry = false; ; ) {
-    const current = slab.i32[slab.cpu + CURRENT + index];
+    const current = slab.i32[slab.cpu + Cpu.current + index];
     if (current !== slab.empty) {
       if (!isFirst(slab, current, index)) {
         rebuildList(slab, index, 0);
@@ -65,7 +59,7 @@ function findPage(slab: SlabCore, index: number, shape: Shape | null, construct:
       continue;
     }
     // An orphan has blocks; it shows what it has when it is looked at as the others are.
-    if (slab.i32[page + CAPACITY] === 0) initPage(slab, page, shape ?? shapeOf(slab, index));
+    if (slab.i32[page + Page.capacity] === 0) initPage(slab, page, shape ?? shapeOf(slab, index));
     appendPage(slab, page);
   }
 }
@@ -73,7 +67,7 @@ function findPage(slab: SlabCore, index: number, shape: Shape | null, construct:
 /** Hears of memory that was added, and takes what came for full pages. At the start of every slow path. */
 export function attend(slab: SlabCore): void {
   slab.heed();
-  if (slab.i32[slab.cpu + DELAYED] !== 0) drainDelayed(slab, slab.cpu);
+  if (slab.i32[slab.cpu + Cpu.delayed] !== 0) drainDelayed(slab, slab.cpu);
 }
 
 /**

@@ -24,11 +24,6 @@ import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 /** A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd. */
 export const NO_TABLE = 1;
 
-// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
-const INDEX = Page.index;
-const CHUNK = CHUNK_BITS;
-const DESCRIPTOR = DESCRIPTOR_SHIFT;
-
 const MAP_WORDS: number = CHUNK_PAGES / 32;
 
 /** Offsets in a table, in words. */
@@ -88,9 +83,9 @@ export function pageAt(slab: SlabCore, word: Word): Word {
  */
 export function isDescriptor(slab: SlabCore, page: Word): boolean {
   const { i32 } = slab;
-  const index = i32[page + INDEX];
+  const index = i32[page + Page.index];
   if (!(index > 0)) return false;
-  if (i32[slab.root + (index >>> CHUNK)] + (index << DESCRIPTOR) === page) return true;
+  if (i32[slab.root + (index >>> CHUNK_BITS)] + (index << DESCRIPTOR_SHIFT) === page) return true;
   return pageNumber(slab, index) === page;
 }
 

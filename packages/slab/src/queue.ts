@@ -18,22 +18,17 @@ import { CLASSES } from './geometry.ts';
 import { Page } from './page.ts';
 import { forEachPage, isDescriptor, mostPages } from './page-map.ts';
 
-const CURRENT = Cpu.current;
-const NEXT = Page.next;
-const PREV = Page.prev;
-const CLASS = Page.class;
-const INDEX = Page.index;
-const OWNER = Page.owner;
-
 /** A class that there is, whatever stands in a descriptor: no list of it lies elsewhere. */
 export function classIn(slab: SlabCore, page: Word): number {
-  return slab.i32[page + CLASS] & (CLASSES - 1);
+  return slab.i32[page + Page.class] & (CLASSES - 1);
 }
 
 /** Whether a page can be in a list of this CPU: it is one, its own, of the class, and not full. */
 export function isListable(slab: SlabCore, page: Word, index: number): boolean {
   const { i32 } = slab;
-  return isDescriptor(slab, page) && i32[page + OWNER] === slab.threadId && i32[page + CLASS] === index;
+  return (
+    isDescriptor(slab, page) && i32[page + Page.owner] === slab.threadId && i32[page + Page.class] === index
+  );
 }
 
 /**
@@ -42,7 +37,7 @@ export function isListable(slab: SlabCore, page: Word, index: number): boolean {
  */
 export function isFirst(slab: SlabCore, page: Word, index: number): boolean {
   const { i32 } = slab;
-  return i32[page + OWNER] === slab.threadId && i32[page + CLASS] === index;
+  return i32[page + Page.owner] === slab.threadId && i32[page + Page.class] === index;
 }
 
 /**
@@ -52,9 +47,9 @@ export function isFirst(slab: SlabCore, page: Word, index: number): boolean {
  */
 export function rebuildList(slab: SlabCore, index: number, except: Word): void {
   slab.noteDamage(`the list of class ${index} of cpu ${slab.cpuId} was not one`);
-  slab.i32[slab.cpu + CURRENT + index] = slab.empty;
+  slab.i32[slab.cpu + Cpu.current + index] = slab.empty;
   forEachPage(slab, (page, number) => {
-    if (page !== except && slab.i32[page + INDEX] === number && isListable(slab, page, index))
+    if (page !== except && slab.i32[page + Page.index] === number && isListable(slab, page, index))
       appendPage(slab, page);
   });
 }
@@ -66,33 +61,33 @@ export function rebuildList(slab: SlabCore, index: number, except: Word): void {
  */
 export function appendPage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
-  const head = slab.cpu + CURRENT + classIn(slab, page);
+  const head = slab.cpu + Cpu.current + classIn(slab, page);
   const first = i32[head];
   if (first === slab.empty) {
-    i32[page + NEXT] = page;
-    i32[page + PREV] = page;
+    i32[page + Page.next] = page;
+    i32[page + Page.prev] = page;
     i32[head] = page;
     return;
   }
-  const last = i32[first + PREV];
-  if (i32[last + NEXT] !== first || first === page) {
+  const last = i32[first + Page.prev];
+  if (i32[last + Page.next] !== first || first === page) {
     rebuildList(slab, classIn(slab, page), 0);
     return;
   }
-  i32[page + NEXT] = first;
-  i32[page + PREV] = last;
-  i32[last + NEXT] = page;
-  i32[first + PREV] = page;
+  i32[page + Page.next] = first;
+  i32[page + Page.prev] = last;
+  i32[last + Page.next] = page;
+  i32[first + Page.prev] = page;
 }
 
 /** Takes a page out of its class's list. */
 export function removePage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
   const index = classIn(slab, page);
-  const head = slab.cpu + CURRENT + index;
-  const next = i32[page + NEXT];
-  const prev = i32[page + PREV];
-  if (i32[next + PREV] !== page || i32[prev + NEXT] !== page) {
+  const head = slab.cpu + Cpu.current + index;
+  const next = i32[page + Page.next];
+  const prev = i32[page + Page.prev];
+  if (i32[next + Page.prev] !== page || i32[prev + Page.next] !== page) {
     rebuildList(slab, index, page);
     return;
   }
@@ -100,8 +95,8 @@ export function removePage(slab: SlabCore, page: Word): void {
     i32[head] = slab.empty;
     return;
   }
-  i32[prev + NEXT] = next;
-  i32[next + PREV] = prev;
+  i32[prev + Page.next] = next;
+  i32[next + Page.prev] = prev;
   if (i32[head] === page) i32[head] = next;
 }
 
@@ -109,12 +104,12 @@ export function removePage(slab: SlabCore, page: Word): void {
 export function listedPages(slab: SlabCore, index: number): readonly Word[] {
   for (let tries = 0; tries < 2; tries++) {
     const pages: Word[] = [];
-    const first = slab.i32[slab.cpu + CURRENT + index];
+    const first = slab.i32[slab.cpu + Cpu.current + index];
     if (first === slab.empty) return pages;
     let page = first;
     do {
       pages.push(page);
-      page = isListable(slab, page, index) ? slab.i32[page + NEXT] : 0;
+      page = isListable(slab, page, index) ? slab.i32[page + Page.next] : 0;
     } while (page !== first && page !== 0 && pages.length <= mostPages(slab));
     if (page === first) return pages;
     rebuildList(slab, index, 0);

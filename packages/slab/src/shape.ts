@@ -17,10 +17,6 @@ import { bytesOfClass, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { NO_FAST_FREE, Page } from './page.ts';
 import { isDescriptor, startOf } from './page-map.ts';
 
-// Copies that the engine's compiler folds; an import it loads, and asks whether it is initialised, at every use.
-const FIRST = Page.first;
-const STRIDE = Page.stride;
-
 /**
  * How the blocks of a class lie in their pages.
  * @public
@@ -83,8 +79,8 @@ export function isSound(slab: SlabCore, page: Word): boolean {
  */
 export function isNode(slab: SlabCore, page: Word, node: Word, count: number): boolean {
   const { i32 } = slab;
-  const first = i32[page + FIRST];
-  const stride = i32[page + STRIDE];
+  const first = i32[page + Page.first];
+  const stride = i32[page + Page.stride];
   const offset = node - first;
   return (
     node > 0 &&

@@ -53,6 +53,8 @@ import { freeChecked, freeOther, freeOwn, freeSlow, notAllocated } from './free.
 import { ALGORITHM_NAME, KIND } from './header.ts';
 import { usableAt } from './lookup.ts';
 import { countFailure, mallocSlow } from './malloc.ts';
+import { DESCRIPTOR_SHIFT, IN_FULL, ORPHAN, Page } from './page.ts';
+import { NO_TABLE } from './page-map.ts';
 import { type Plan, readLock, readPlan } from './plan.ts';
 import { addPages, addRange, layTables, pagesIn } from './ranges.ts';
 import { reallocBlock } from './realloc.ts';
@@ -60,15 +62,6 @@ import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from '
 import { validateHeap } from './validate.ts';
 import { visitLive } from './visit.ts';
 
-// The fast paths' constants. V8 folds a constant of the same module that is not exported; an import it loads at every use.
-const FREE = 0;
-const USED = 1;
-const OWNER = 16;
-const MASK = 18;
-const ORPHANED = 24;
-const FULL = 1;
-const NO_TABLE = 1;
-const DESCRIPTOR = 5;
 const { clz32 } = Math;
 
 /** Sizes above this no region has; it also keeps rounding up within 32 bits. */
@@ -145,13 +138,13 @@ export class Slab extends SlabCore implements Heap {
     if (typeof size === 'number' && size >>> 0 === size) {
       const { i32 } = this;
       const page = i32[this.direct + 29 - clz32((size - 1) | 7)];
-      const block = i32[page + FREE];
+      const block = i32[page + Page.free];
       if (block > 0) {
         const next = i32[block];
         // A link that was written over and leads out of memory gives undefined. Costs nothing while none has: the engine's compiler knows it for a number.
         if (next !== undefined) {
-          i32[page + FREE] = next;
-          i32[page + USED]++;
+          i32[page + Page.free] = next;
+          i32[page + Page.used]++;
           return (block << 2) >>> 0;
         }
       }
@@ -251,24 +244,24 @@ export class Slab extends SlabCore implements Heap {
       const block = address >>> 2;
       const table = i32[this.root + (block >>> this.chunkShift)];
       if (table !== NO_TABLE) {
-        const page = table + ((block >>> this.pageShift) << DESCRIPTOR);
-        if ((address & i32[page + MASK]) === 0) {
-          const owner = i32[page + OWNER];
+        const page = table + ((block >>> this.pageShift) << DESCRIPTOR_SHIFT);
+        if ((address & i32[page + Page.mask]) === 0) {
+          const owner = i32[page + Page.owner];
           if (owner === this.threadId) {
-            const head = i32[page + FREE];
-            const used = i32[page + USED] - 1;
+            const head = i32[page + Page.free];
+            const used = i32[page + Page.used] - 1;
             if (head !== block && used > 0) {
               i32[block] = head;
-              i32[page + FREE] = block;
-              i32[page + USED] = used;
+              i32[page + Page.free] = block;
+              i32[page + Page.used] = used;
               return null;
             }
             if (head !== block && used === 0) {
               freeOwn(this, page, block);
               return null;
             }
-          } else if (owner >= ORPHANED) {
-            if ((owner ^ this.threadId) === FULL) freeOwn(this, page, block);
+          } else if (owner >= ORPHAN) {
+            if ((owner ^ this.threadId) === IN_FULL) freeOwn(this, page, block);
             else freeOther(this, page, block);
             return null;
           }
@@ -419,12 +412,12 @@ export class Slab extends SlabCore implements Heap {
     const { i32 } = this;
     if (cache.slab === this && !this.debug) {
       const page = i32[cache.current];
-      const node = i32[page + FREE];
+      const node = i32[page + Page.free];
       if (node > 0) {
         const next = i32[node];
         if (next !== undefined) {
-          i32[page + FREE] = next;
-          i32[page + USED]++;
+          i32[page + Page.free] = next;
+          i32[page + Page.used]++;
           return ((node - cache.shape.node) << 2) >>> 0;
         }
       }

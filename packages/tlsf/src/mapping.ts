@@ -15,24 +15,21 @@
  * kept, `mapCeil` the first list of which **every** block is large enough (Masmano et al., "TLSF", ECRTS 2004, §3.2).
  */
 
-// The compiler folds these; an exported constant it would load, and ask whether it is initialised, at every use.
 /** log2 of the lists a power of two is divided into: a bitmap word holds them exactly, and a good fit wastes at most 1/32. */
-const BITS = 5;
-const COUNT: number = 1 << BITS;
-/** Zeros before a number of BITS + 1 bits. */
-const LEADING: number = 31 - BITS;
+export const SECOND_BITS = 5;
+export const SECOND_COUNT: number = 1 << SECOND_BITS;
+/** Zeros before a number of SECOND_BITS + 1 bits. */
+const LEADING: number = 31 - SECOND_BITS;
 const { clz32 } = Math;
 
 /** A region has less than 2^28 granules of 16 bytes, so their highest bit is 27 at most. */
 const GRANULE_BITS = 28;
 
-export const SECOND_BITS: number = BITS;
-export const SECOND_COUNT: number = COUNT;
-export const FIRST_COUNT: number = GRANULE_BITS - BITS + 1;
-export const LIST_COUNT: number = FIRST_COUNT * COUNT;
+export const FIRST_COUNT: number = GRANULE_BITS - SECOND_BITS + 1;
+export const LIST_COUNT: number = FIRST_COUNT * SECOND_COUNT;
 
 /** Below this many words every size has a list of its own, and its number is `size / 4`. */
-export const EXACT_SIZES: number = 4 * 2 * COUNT;
+export const EXACT_SIZES: number = 4 * 2 * SECOND_COUNT;
 
 /**
  * The list that keeps free blocks of this size.
@@ -41,8 +38,8 @@ export const EXACT_SIZES: number = 4 * 2 * COUNT;
 export function mapFloor(size: number): number {
   const granules = size >>> 2;
   // log2 of the range's width. Setting bit 5 makes it 0 for the small sizes, and then first and second run together in the number itself.
-  const shift = LEADING - clz32(granules | COUNT);
-  return (shift << BITS) + (granules >>> shift);
+  const shift = LEADING - clz32(granules | SECOND_COUNT);
+  return (shift << SECOND_BITS) + (granules >>> shift);
 }
 
 /**
@@ -51,6 +48,6 @@ export function mapFloor(size: number): number {
  */
 export function mapCeil(size: number): number {
   // Up to the start of the next range: by one granule less than the width of a range of this power of two.
-  const width = 4 << (LEADING - clz32((size >>> 2) | COUNT));
+  const width = 4 << (LEADING - clz32((size >>> 2) | SECOND_COUNT));
   return mapFloor(size + width - 4);
 }

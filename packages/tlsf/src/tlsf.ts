@@ -40,15 +40,9 @@ import {
   SECOND_COUNT,
 } from './mapping.ts';
 
-// Copies of imports that the compiler folds (see `boundary-tags.ts` of heap-base).
 const floor: typeof mapFloor = mapFloor;
 const ceil: typeof mapCeil = mapCeil;
-const SECOND: number = SECOND_BITS;
-const FIRSTS: number = FIRST_COUNT;
-const NEXT = NEXT_FREE;
-const PREV = PREV_LINK;
 
-const EXACT: number = EXACT_SIZES;
 const { clz32 } = Math;
 
 const SECOND_MAPS = 1;
@@ -113,9 +107,9 @@ export class Tlsf extends BoundaryTagHeap {
   /** Good fit: the first block of the first non-empty list in which all are large enough. */
   protected override take(size: number): Word {
     const { i32, secondMaps } = this;
-    const list = size < EXACT ? size >>> 2 : ceil(size);
-    let first = list >>> SECOND;
-    if (first >= FIRSTS) return 0;
+    const list = size < EXACT_SIZES ? size >>> 2 : ceil(size);
+    let first = list >>> SECOND_BITS;
+    if (first >= FIRST_COUNT) return 0;
     let seconds = i32[secondMaps + first] & (-1 << list);
     if (seconds === 0) {
       const firsts = i32[this.state] & (-2 << first);
@@ -123,13 +117,13 @@ export class Tlsf extends BoundaryTagHeap {
       first = 31 - clz32(firsts & -firsts);
       seconds = i32[secondMaps + first];
     }
-    const head = this.heads + (first << SECOND) + 31 - clz32(seconds & -seconds);
+    const head = this.heads + (first << SECOND_BITS) + 31 - clz32(seconds & -seconds);
     const block = i32[head];
     if (this.freeBlock(block) < size) this.notFree(block);
-    const next = i32[block + NEXT];
-    if (next !== 0 && i32[next + PREV] !== block) this.wrongLink(block);
+    const next = i32[block + NEXT_FREE];
+    if (next !== 0 && i32[next + PREV_LINK] !== block) this.wrongLink(block);
     i32[head] = next;
-    if (next !== 0) i32[next + PREV] = 0;
+    if (next !== 0) i32[next + PREV_LINK] = 0;
     else this.clearBits(head - this.heads);
     return block;
   }
@@ -157,23 +151,23 @@ export class Tlsf extends BoundaryTagHeap {
     const list = floor(size);
     const head = this.heads + list;
     const next = i32[head];
-    if (next !== 0 && (i32[next + PREV] !== 0 || this.freeSize(next) === 0)) this.wrongLink(next);
-    i32[block + NEXT] = next;
-    i32[block + PREV] = 0;
+    if (next !== 0 && (i32[next + PREV_LINK] !== 0 || this.freeSize(next) === 0)) this.wrongLink(next);
+    i32[block + NEXT_FREE] = next;
+    i32[block + PREV_LINK] = 0;
     i32[head] = block;
-    if (next !== 0) i32[next + PREV] = block;
+    if (next !== 0) i32[next + PREV_LINK] = block;
     else this.setBits(list);
   }
 
   protected override remove(block: Word, size: number): void {
     const { i32 } = this;
-    const next = i32[block + NEXT];
-    const prev = i32[block + PREV];
-    if (next !== 0 && i32[next + PREV] !== block) this.wrongLink(block);
+    const next = i32[block + NEXT_FREE];
+    const prev = i32[block + PREV_LINK];
+    if (next !== 0 && i32[next + PREV_LINK] !== block) this.wrongLink(block);
     const list = prev !== 0 ? 0 : floor(size);
-    const link = prev !== 0 ? prev + NEXT : this.heads + list;
+    const link = prev !== 0 ? prev + NEXT_FREE : this.heads + list;
     if (i32[link] !== block) this.wrongLink(block);
-    if (next !== 0) i32[next + PREV] = prev;
+    if (next !== 0) i32[next + PREV_LINK] = prev;
     i32[link] = next;
     if (next === 0 && prev === 0) this.clearBits(list);
   }
@@ -181,15 +175,15 @@ export class Tlsf extends BoundaryTagHeap {
   /** A list has got its first block. */
   private setBits(list: number): void {
     const { i32 } = this;
-    i32[this.secondMaps + (list >>> SECOND)] |= 1 << list;
-    i32[this.state] |= 1 << (list >>> SECOND);
+    i32[this.secondMaps + (list >>> SECOND_BITS)] |= 1 << list;
+    i32[this.state] |= 1 << (list >>> SECOND_BITS);
   }
 
   /** A list has lost its last block. */
   private clearBits(list: number): void {
     const { i32 } = this;
-    const map = this.secondMaps + (list >>> SECOND);
-    if ((i32[map] &= ~(1 << list)) === 0) i32[this.state] &= ~(1 << (list >>> SECOND));
+    const map = this.secondMaps + (list >>> SECOND_BITS);
+    if ((i32[map] &= ~(1 << list)) === 0) i32[this.state] &= ~(1 << (list >>> SECOND_BITS));
   }
 
   protected override checkSet(blocks: number, words: number): void {

@@ -148,7 +148,7 @@ test.serial('a write is not declared, though it reads the same', async (t) => {
 test.serial('each declaration is there for a read that the code has', (t) => {
   for (const { file, expression, why } of DECLARED) {
     const [name, ...inside] = file.split('/');
-    const compiled = new URL(`../../../${name}/dist/${inside.join('/')}`, import.meta.url);
+    const compiled = new URL(`../../../${name}/compiled/${inside.join('/')}`, import.meta.url);
     const { places } = rewrite(file, readFileSync(compiled, 'utf8'));
     t.true(
       places.some((place) => place.declared !== undefined && place.expression === expression),
@@ -172,7 +172,7 @@ test.serial('everything that the packages have compiled can be rewritten', (t) =
     'slab',
     'tlsf',
   ]) {
-    const dist = fileURLToPath(new URL(`../../../${name}/dist/`, import.meta.url));
+    const dist = fileURLToPath(new URL(`../../../${name}/compiled/`, import.meta.url));
     for (const file of readdirSync(dist, { recursive: true }) as string[]) {
       if (!file.endsWith('.js')) continue;
       all += rewrite(`${name}/${file}`, readFileSync(path.join(dist, file), 'utf8')).places.length;

@@ -38,15 +38,15 @@ const PLANTED: readonly (readonly [
   [
     'the owner’s list is emptied before the free list has it',
     'blocks.js',
-    'i32[page + FREE] = local;\n        i32[page + LOCAL_FREE] = 0;',
-    'i32[page + LOCAL_FREE] = 0;\n        i32[page + FREE] = local;',
+    'i32[page + Page.free] = local;\n        i32[page + Page.localFree] = 0;',
+    'i32[page + Page.localFree] = 0;\n        i32[page + Page.free] = local;',
     'it gathers what others have freed',
   ],
   [
     'new blocks count before they are linked',
     'blocks.js',
-    'const first = i32[page + START] + capacity * size;',
-    'const first = i32[page + START] + capacity * size; i32[page + CAPACITY] = capacity + count;',
+    'const first = i32[page + Page.start] + capacity * size;',
+    'const first = i32[page + Page.start] + capacity * size; i32[page + Page.capacity] = capacity + count;',
     'it allocates small blocks',
   ],
   [
@@ -59,15 +59,15 @@ const PLANTED: readonly (readonly [
   [
     'a heap’s delayed blocks are taken before they are noted',
     'delayed.js',
-    'i32[heap + TAKEN] = first;\n        if (crossings.claim(heap + DELAYED_FREE, first, 0))\n            break;',
-    'if (crossings.claim(heap + DELAYED_FREE, first, 0)) { ; i32[heap + TAKEN] = first; break; }',
+    'i32[heap + Heap.taken] = first;\n        if (crossings.claim(heap + Heap.delayedFree, first, 0))\n            break;',
+    'if (crossings.claim(heap + Heap.delayedFree, first, 0)) { ; i32[heap + Heap.taken] = first; break; }',
     'it gathers what others have freed',
   ],
   [
     'a delayed block is freed before the note has moved on',
     'delayed.js',
-    'tld.i32[heap + TAKEN] = nextDelayed(tld, page, block);',
-    'const behind = nextDelayed(tld, page, block); freeForeign(tld, page, block); tld.i32[heap + TAKEN] = behind; continue;',
+    'tld.i32[heap + Heap.taken] = nextDelayed(tld, page, block);',
+    'const behind = nextDelayed(tld, page, block); freeForeign(tld, page, block); tld.i32[heap + Heap.taken] = behind; continue;',
     'it gathers what others have freed',
   ],
   [

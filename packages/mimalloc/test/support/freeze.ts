@@ -20,19 +20,19 @@ export interface FreezeOrder {
 export type Moment = readonly [what: string, file: string, statement: string];
 
 export const MOMENTS: readonly Moment[] = [
-  ['malloc: a block is off its list, and not counted', 'mi-malloc.js', 'i32[page + USED]++'],
+  ['malloc: a block is off its list, and not counted', 'mi-malloc.js', 'i32[page + Page.used]++'],
   [
     'free: a block is linked, and not the first of its list',
     'mi-malloc.js',
-    'i32[page + LOCAL_FREE] = block',
+    'i32[page + Page.localFree] = block',
   ],
-  ['free: a block is in its list, and still counted', 'mi-malloc.js', 'i32[page + USED] = used'],
+  ['free: a block is in its list, and still counted', 'mi-malloc.js', 'i32[page + Page.used] = used'],
   [
     'extend: new blocks are linked, and beyond the capacity',
     'blocks.js',
-    'i32[page + CAPACITY] = capacity + count',
+    'i32[page + Page.capacity] = capacity + count',
   ],
-  ['collect: the same list is the free one and the owner’s', 'blocks.js', 'i32[page + LOCAL_FREE] = 0'],
+  ['collect: the same list is the free one and the owner’s', 'blocks.js', 'i32[page + Page.localFree] = 0'],
   [
     'collect: blocks freed by others are the owner’s, and still on their list',
     'blocks.js',
@@ -41,13 +41,13 @@ export const MOMENTS: readonly Moment[] = [
   [
     'collect: blocks freed by others are gathered, and still counted',
     'blocks.js',
-    'i32[page + USED] -= count',
+    'i32[page + Page.used] -= count',
   ],
   ['foreign free: the mark of a full page is taken, and the news not brought', 'free.js', 'crossings.push('],
   [
     'delayed frees: noted, and not taken',
     'delayed.js',
-    'if (crossings.claim(heap + DELAYED_FREE, first, 0))',
+    'if (crossings.claim(heap + Heap.delayedFree, first, 0))',
   ],
   ['delayed frees: taken, and none freed', 'delayed.js', 'freeTaken(tld, heap)'],
   [
@@ -55,13 +55,13 @@ export const MOMENTS: readonly Moment[] = [
     'delayed.js',
     'if (ownerOf(tld, page) === tld.threadId)',
   ],
-  ['full page: marked, and not looked through', 'full.js', 'if (i32[page + XTHREAD_FREE] === DELAYED)'],
+  ['full page: marked, and not looked through', 'full.js', 'if (i32[page + Page.xthreadFree] === DELAYED)'],
   ['full page: on its way back to its queue', 'full.js', 'unfillPage('],
   ['segment: claimed, and its bit still says free', 'arena.js', 'crossings.clearBits('],
   ['segment: its bit says free, and it is not let go', 'arena.js', 'crossings.store('],
   ['page: its slices are taken, and it is not made', 'segment.js', 'initPage(tld, page, base, plan)'],
-  ['page: made, and nobody’s', 'page.js', 'i32[page + XTHREAD_ID] = name |'],
-  ['page: nobody’s, and still there', 'page.js', 'i32[page + BLOCK_WORDS] = 0'],
+  ['page: made, and nobody’s', 'page.js', 'i32[page + Page.xthreadId] = name |'],
+  ['page: nobody’s, and still there', 'page.js', 'i32[page + Page.blockWords] = 0'],
   ['huge block: some of its segments are claimed', 'huge.js', 'i32[segment + Segment.kind] = base === first'],
   [
     'huge block: made, and not handed out',

@@ -9,7 +9,7 @@ import type * as Package from '@shmalloc/mimalloc';
 export type { Package };
 
 /** The compiled files, and beside the tests a place from which the packages that they import can be found. */
-const DIST = new URL('../../dist/', import.meta.url);
+const DIST = new URL('../../compiled/', import.meta.url);
 const COPIES = new URL(`./mutants-${process.pid}/`, import.meta.url);
 
 /** One fault. */

@@ -321,16 +321,16 @@ const UNCOLLECTED: Race = {
     {
       name: 'a full page is looked at before its mark is set, and not after',
       file: 'full.js',
-      from: `tld.crossings.mark(page + XTHREAD_FREE);
-    if (i32[page + XTHREAD_FREE] === DELAYED) return;
+      from: `tld.crossings.mark(page + Page.xthreadFree);
+    if (i32[page + Page.xthreadFree] === DELAYED) return;
     collectPage(tld, page, false);`,
       to: `collectPage(tld, page, false);
-    if (i32[page + FREE] === 0) tld.crossings.mark(page + XTHREAD_FREE);`,
+    if (i32[page + Page.free] === 0) tld.crossings.mark(page + Page.xthreadFree);`,
     },
     {
       name: 'generic allocations leave the delayed blocks alone',
       file: 'malloc.js',
-      from: `if (i32[heap + DELAYED_FREE] !== 0) collectDelayed(tld, heap);`,
+      from: `if (i32[heap + Heap.delayedFree] !== 0) collectDelayed(tld, heap);`,
       to: '',
     },
   ],
@@ -421,12 +421,12 @@ const REUSED: Race = {
     {
       name: 'a push that is tried again keeps the link of the first try',
       file: 'free.js',
-      from: 'else if (!crossings.pushUnlessMarked(page + XTHREAD_FREE, block)) {',
-      to: `else if ((crossings.load(page + XTHREAD_FREE) & 1) === 0) {
-        const link = crossings.load(page + XTHREAD_FREE);
+      from: 'else if (!crossings.pushUnlessMarked(page + Page.xthreadFree, block)) {',
+      to: `else if ((crossings.load(page + Page.xthreadFree) & 1) === 0) {
+        const link = crossings.load(page + Page.xthreadFree);
         tld.i32[block] = link;
-        while (!crossings.claim(page + XTHREAD_FREE, crossings.load(page + XTHREAD_FREE), block));
-    } else if (!crossings.pushUnlessMarked(page + XTHREAD_FREE, block)) {`,
+        while (!crossings.claim(page + Page.xthreadFree, crossings.load(page + Page.xthreadFree), block));
+    } else if (!crossings.pushUnlessMarked(page + Page.xthreadFree, block)) {`,
     },
   ],
 };

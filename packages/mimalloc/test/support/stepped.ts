@@ -2,8 +2,8 @@
  * mimalloc with a hook before every statement, so that a test can stop a thread, or let it end, anywhere: the compiled files of the package, rewritten.
  *
  * ```
- *   dist/free.js       i32[page + LOCAL_FREE] = block;           dist-test/stepped-…/free.js   { step('free.js', 'i32[page + LOCAL_FREE] = block;'); … }
- *                      i32[page + USED]--;                                                     { step('free.js', 'i32[page + USED]--;'); … }
+ *   dist/free.js       i32[page + Page.localFree] = block;           dist-test/stepped-…/free.js   { step('free.js', 'i32[page + Page.localFree] = block;'); … }
+ *                      i32[page + Page.used]--;                                                     { step('free.js', 'i32[page + Page.used]--;'); … }
  * ```
  *
  * What the hook does is `globalThis.mimallocStep`, a function in each thread that gets the file's name and the statement's text.
@@ -22,7 +22,7 @@ export type Step = (file: string, statement: string) => void;
 /** The package, rewritten. */
 export type Stepped = typeof mimalloc;
 
-const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+const DIST = fileURLToPath(new URL('../../compiled/', import.meta.url));
 const HOOK = 'mimallocStep';
 
 /** Says what happens before each statement of the rewritten package in this thread; null for nothing. */

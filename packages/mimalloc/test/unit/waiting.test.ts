@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type AnyNode, parse } from 'acorn';
 import test from 'ava';
 
-const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+const DIST = fileURLToPath(new URL('../../compiled/', import.meta.url));
 const FILES = readdirSync(DIST, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
 
 /** The loops of a program, as text. */

@@ -1,8 +1,9 @@
 /** What package managers and bundlers read: every published package by publint's rules, and what it does not know. */
 
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -15,7 +16,7 @@ interface Manifest {
   readonly [field: string]: unknown;
 }
 
-const { publishedPackages } = (await import(pathToFileURL(path.join(root, 'scripts', 'pack.mjs')).href)) as {
+const { publishedPackages } = createRequire(import.meta.url)(path.join(root, 'scripts', 'pack.mjs')) as {
   publishedPackages(): Map<string, { folder: string; manifest: Manifest }>;
 };
 

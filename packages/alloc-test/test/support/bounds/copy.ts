@@ -30,7 +30,7 @@ export function writeChecked(
   change: (file: string, text: string) => string = (_, text) => text,
   declared?: readonly Declaration[],
 ): Copy {
-  const dist = fileURLToPath(new URL(`../../../../${name}/dist/`, import.meta.url));
+  const dist = fileURLToPath(new URL(`../../../../${name}/compiled/`, import.meta.url));
   const root = fileURLToPath(new URL(`./checked-${name}-${process.pid}-${++copies}/`, beside));
   for (const file of readdirSync(dist, { recursive: true }) as string[]) {
     if (!file.endsWith('.js')) continue;

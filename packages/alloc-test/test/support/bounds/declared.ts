@@ -17,20 +17,20 @@ export interface Declaration {
 export const DECLARED: readonly Declaration[] = [
   {
     file: 'mimalloc/mi-malloc.js',
-    expression: 'i32[page + XTHREAD_ID]',
+    expression: 'i32[page + Page.xthreadId]',
     why: 'free: the descriptor of another thread’s block may lie in a table beyond this view; undefined counts as 0, which is no thread, and the long way refreshes',
   },
   {
     file: 'mimalloc/free.js',
-    expression: 'i32[page + XTHREAD_ID]',
+    expression: 'i32[page + Page.xthreadId]',
     why: 'freeAway: the same descriptor; undefined is no owner, and freeGeneric looks again after refresh',
   },
   {
     file: 'mimalloc/lookup.js',
-    expression: 'i32[slice + BLOCK_WORDS]',
+    expression: 'i32[slice + Page.blockWords]',
     why: 'headPage, for livePage: the same descriptor; livePage sees that it is beyond the view, refreshes and looks again',
   },
-  ...['i32[page + MASK]', 'i32[page + OWNER]'].map((expression) => ({
+  ...['i32[page + Page.mask]', 'i32[page + Page.owner]'].map((expression) => ({
     file: 'slab/slab.js',
     expression,
     why: 'free: the descriptor of another thread’s block may lie in memory that was added; undefined is not this thread, and the long way refreshes',

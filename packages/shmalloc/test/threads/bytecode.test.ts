@@ -1,0 +1,66 @@
+/**
+ * How much bytecode the engine has for `malloc` and `free`: what it inlines into a program's loop depends on it. As modules and bundled; the figures of
+ * Node 20.20 are bounds.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import test from 'ava';
+import { build } from 'esbuild';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-bytecode-'));
+test.after.always(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Bytes of bytecode of a method. */
+function bytecodeOf(module: string, exportName: string, method: string): number {
+  const program = path.join(folder, 'use.mjs');
+  writeFileSync(
+    program,
+    `import { ${exportName} as Heap } from ${JSON.stringify(pathToFileURL(module).href)};
+const heap = Heap.create({ bytes: 1 << 20 });
+for (let turn = 0; turn < 10; turn++) heap.free(heap.malloc(64));
+`,
+  );
+  const output = execFileSync(
+    process.execPath,
+    ['--print-bytecode', `--print-bytecode-filter=${method}`, program],
+    { env: { ...process.env, NODE_V8_COVERAGE: '' }, encoding: 'utf8' },
+  );
+  // A bundle may have other functions of this name: the heap's is the largest.
+  const lengths = [...output.matchAll(/Bytecode length: (\d+)/g)].map(([, length]) => Number(length));
+  if (lengths.length === 0) throw new Error(`${method} of ${module} has no bytecode`);
+  return Math.max(...lengths);
+}
+
+/** As modules now, and before constants were literals: a bundle, in which functions are found another way, has a little more than now. */
+const BOUNDS = {
+  mimalloc: { exportName: 'MiMalloc', malloc: [161, 175], tryFree: [344, 386], free: [25, 386] },
+  slab: { exportName: 'Slab', malloc: [133, 140], tryFree: [287, 331], free: [25, 331] },
+} as const;
+
+for (const [name, { exportName, ...bounds }] of Object.entries(BOUNDS)) {
+  test(`${name}: malloc and free have no more bytecode than before, as modules and bundled`, async (t) => {
+    const module = path.join(import.meta.dirname, '..', '..', '..', name, 'dist', 'index.js');
+    const bundled = path.join(folder, `${name}.mjs`);
+    await build({
+      entryPoints: [module],
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      outfile: bundled,
+      logLevel: 'error',
+    });
+    for (const [method, [bound, before]] of Object.entries(bounds)) {
+      const length = bytecodeOf(module, exportName, method);
+      const inBundle = bytecodeOf(bundled, exportName, method);
+      t.log(`${method}: ${length} bytes as modules, ${inBundle} bundled`);
+      // Another engine counts otherwise.
+      const isMeasured = /^v20\.20\./.test(process.version);
+      t.true(length <= (isMeasured ? bound : 1.1 * before), `${method}: ${length} bytes as modules`);
+      t.true(inBundle <= (isMeasured ? before : 1.1 * before), `${method}: ${inBundle} bytes bundled`);
+    }
+  });
+}
