@@ -3,7 +3,13 @@
  * up, because a CPU in the middle of a program cannot load a module.
  */
 
-import { checkChoice, type Heap, type HeapAlgorithm, type LockKind } from '@shmalloc/allocator-api';
+import {
+  AllocError,
+  checkChoice,
+  type Heap,
+  type HeapAlgorithm,
+  type LockKind,
+} from '@shmalloc/allocator-api';
 import {
   ALLOCATORS,
   type AllocatorModule,
@@ -72,7 +78,27 @@ async function watched(
   const options = { ...entry.options, lock: kind, ...(debug !== undefined && { debug }) };
   return {
     algorithm: nameOf(allocator),
-    create: (region): Heap => meter.watch(algorithm.create({ ...region, ...options, threads })),
-    attach: (handle): Heap => meter.watch(algorithm.attach(handle, attachOptionsFor(kind))),
+    create: (region): Heap => meter.watch(whole(algorithm.create({ ...region, ...options, threads }))),
+    attach: (handle): Heap => meter.watch(whole(algorithm.attach(handle, attachOptionsFor(kind)))),
   };
+}
+
+/** What a heap that grows out of pages needs beyond what a machine without pages asks for: a module of the user's may lack it. */
+const NEEDED = [
+  'addMemory',
+  'totalBytes',
+  'usedBytes',
+  'availableBytes',
+  'tryFree',
+  'tryRealloc',
+  'tryUsableSize',
+  'reap',
+] as const;
+
+/** @throws AllocError `InvalidParam` for a heap without one of these */
+function whole(heap: Heap): Heap {
+  for (const name of NEEDED)
+    if (typeof heap[name] !== 'function')
+      throw new AllocError('InvalidParam', `this allocator cannot grow: it has no ${name}`);
+  return heap;
 }

@@ -134,7 +134,7 @@ const WRONG: readonly [name: string, options: unknown, error: { name: string; me
   [
     'an export that is no class',
     { allocator: { ...BUMP, exportName: 'notAClass' } },
-    { name: 'AllocError', message: /exports no class notAClass/ },
+    { name: 'AllocError', message: /exports no algorithm notAClass/ },
   ],
   [
     'an unknown lock',
