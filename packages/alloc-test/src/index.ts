@@ -8,6 +8,6 @@ export { conformance, type TestContext, type TestFunction } from './kit/conforma
 export { type DamageOptions, damage } from './kit/damage.ts';
 export type { ExtraCalls } from './kit/damage-job.ts';
 export { ForwardingHeap } from './kit/forwarding-heap.ts';
-export { scaled } from './kit/scale.ts';
+export { scaled, someOf } from './kit/scale.ts';
 export type { ConformanceOptions, Group, Subject } from './kit/subject.ts';
 export * from './oracle/index.ts';

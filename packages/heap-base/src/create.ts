@@ -31,7 +31,7 @@ export interface HeapClass<H extends LockedHeap> {
  * Makes a heap of this class: a region, its header, and all of the rest as the first pool.
  * @param heapClass - the algorithm
  * @param options - what the caller was given
- * @param own - names of the options that the algorithm has besides {@link HeapOptions}
+ * @param own - names of the options that the algorithm has besides `HeapOptions`
  * @throws TypeError, RangeError or AllocError, naming the option
  * @public
  */

@@ -1,4 +1,5 @@
 /** A thread may end anywhere: before each statement of each operation. Here so many of them as time allows, drawn by lot; see `ends.long.test.ts`. */
+import { someOf } from '@shmalloc/alloc-test';
 import test from 'ava';
 import { everyEnd, REGIONS, SCENES } from '../support/ends-scenes.ts';
 import { randomOf, seedOf } from '../support/harness.ts';
@@ -13,7 +14,9 @@ test.before(async () => {
 });
 test.after.always(() => written.remove());
 
-for (const [region, options] of Object.entries(REGIONS)) {
+const { 'as usual': usual, ...others } = REGIONS;
+
+for (const [region, options] of [['as usual', usual] as const, ...someOf('ends', others, 1)]) {
   for (const [what, scene] of Object.entries(SCENES)) {
     if (options.maxBytes !== undefined && /memory/.test(what)) continue;
     test(`a thread ends anywhere while ${what} (${region})`, (t) => {

@@ -1,6 +1,7 @@
 /** Workers are terminated at any moment; the rest go on. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { someOf } from '@shmalloc/alloc-test';
 import test from 'ava';
 import { GROWING } from '../support/growing.ts';
 import { randomOf, seedOf } from '../support/harness.ts';
@@ -8,17 +9,21 @@ import { Victims } from '../support/kill.ts';
 import { killMany } from '../support/kill-play.ts';
 import { LockedInner } from '../support/locked-inner.ts';
 
-for (const crossings of ['wasm', 'js'] as const) {
-  for (const memory of [{}, GROWING]) {
-    const where = 'maxBytes' in memory ? ', in memory that grows' : '';
-    test.serial(
-      `of three workers one is killed and replaced, 4 times: the others go on, and one block is lost each time at most (${crossings}${where})`,
-      async (t) => {
-        t.timeout(15 * 60_000);
-        await killMany(t, 4, { crossings, ...(crossings === 'js' && { backing: 'sab' }), ...memory });
-      },
-    );
-  }
+const VARIANTS = {
+  wasm: {},
+  js: { crossings: 'js', backing: 'sab' },
+  'wasm, in memory that grows': GROWING,
+  'js, in memory that grows': { crossings: 'js', backing: 'sab', ...GROWING },
+} as const;
+
+for (const [name, options] of someOf('kill', VARIANTS, 2)) {
+  test.serial(
+    `of three workers one is killed and replaced, 4 times: the others go on, and one block is lost each time at most (${name})`,
+    async (t) => {
+      t.timeout(15 * 60_000);
+      await killMany(t, 4, options);
+    },
+  );
 }
 
 test.serial('the same heap behind one lock hangs: who is killed inside keeps everybody out', async (t) => {

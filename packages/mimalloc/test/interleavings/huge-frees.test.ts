@@ -1,6 +1,8 @@
 /** A huge block that any thread frees is free at once: its owner may be idle, gone or dead, and others may be at it at the same moment. */
+
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { someOf } from '@shmalloc/alloc-test';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import test, { type ExecutionContext } from 'ava';
 import { slicesOf } from '../../dist/page.js';
@@ -71,7 +73,7 @@ const BACKINGS: Record<string, () => MiMallocOptions> = {
   'a WebAssembly.Memory that grows': () => ({ bytes: MIB, maxBytes: 4 * MIB, grow: true }),
 };
 
-for (const [backing, options] of Object.entries(BACKINGS)) {
+for (const [backing, options] of someOf('huge-frees', BACKINGS, 2)) {
   test(`an idle thread’s huge block is freed by another, which has its memory at once: ${backing}`, async (t) => {
     const { heap, errors } = watch(MiMalloc.create(options()));
     // There is room for one.

@@ -15,7 +15,7 @@ test.serial('random programs on real workers, in memory that grows, with kills: 
   const seed = seedOf(t);
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [...process.execArgv, PROGRAM, '--operations', '150000', '--seed', `${seed}`],
+    [...process.execArgv, PROGRAM, '--operations', '60000', '--seed', `${seed}`],
     // Without coverage: a worker that is killed while it writes that complains on standard error.
     { encoding: 'utf8', env: { ...process.env, NODE_V8_COVERAGE: '' } },
   );

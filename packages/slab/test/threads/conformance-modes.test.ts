@@ -1,19 +1,14 @@
-import { conformance } from '@shmalloc/alloc-test';
+import { conformance, someOf } from '@shmalloc/alloc-test';
 import { Slab } from '@shmalloc/slab';
 import test from 'ava';
 
 const module = import.meta.resolve('@shmalloc/slab');
+const MODES = { debug: { debug: true }, mutex: { lock: 'mutex' } };
+
 /** One worker has nothing to do here that it has not in `conformance.test.ts`. */
-const workers = [4];
-
-conformance(
-  test,
-  { title: 'slab, debug', algorithm: Slab, exportName: 'Slab', module, options: { debug: true } },
-  { workers, locks: false, variant: true },
-);
-
-conformance(
-  test,
-  { title: 'slab, mutex', algorithm: Slab, exportName: 'Slab', module, options: { lock: 'mutex' } },
-  { workers, locks: false, variant: true },
-);
+for (const [mode, options] of someOf('slab', MODES, 1))
+  conformance(
+    test,
+    { title: `slab, ${mode}`, algorithm: Slab, exportName: 'Slab', module, options },
+    { workers: [4], locks: false, variant: true },
+  );
