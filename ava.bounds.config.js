@@ -1,6 +1,7 @@
 /**
- * The suites of correct programs, on packages whose every access to shared memory is checked: `npm run bounds`. Left out are those that damage a heap on
- * purpose, and the one that plants faults in a package with checks of its own.
+ * The suites of correct programs, on packages whose every access to shared memory is checked:
+ * `npm run bounds`. Left out are those that damage a heap on purpose, and the one that plants faults in a
+ * package with checks of its own.
  */
 export default {
   files: [

@@ -6,8 +6,8 @@ const FIRST = ['mimalloc/dist-test/unit', 'mimalloc', 'lab', 'lock-removal', 'ke
 const rank = (file) => FIRST.findIndex((part) => file.includes(`/${part}`)) >>> 0;
 
 /**
- * Compiled tests of every package. Each file runs in its own process, because many start workers of their own; those in `unit/`, which do not, run all
- * in one: `unit.test.js`, which the build writes.
+ * Compiled tests of every package. Each file runs in its own process, because many start workers of their
+ * own; those in `unit/`, which do not, run all in one: `unit.test.js`, which the build writes.
  */
 export default {
   files: [
@@ -22,6 +22,9 @@ export default {
   require: ['./scripts/coverage-of-main.mjs'],
   workerThreads: false,
   concurrency: 2,
-  /** Without a result for so long the run hangs. No test comes near it, on a machine that is twenty times slower either. */
+  /**
+   * Without a result for so long the run hangs. No test comes near it, on a machine that is twenty times
+   * slower either.
+   */
   timeout: '15m',
 };

@@ -1,6 +1,7 @@
 /**
- * The tests that need more than a few seconds each, at full scale; and at the kit's medium scale those that `npm test` runs at its quick one: the
- * conformance tests of every mode and wrapper, damage, threads that stop for good, looks at a heap under load, swaps, bounds of steps.
+ * The tests that need more than a few seconds each, at full scale; and at the kit's medium scale those that
+ * `npm test` runs at its quick one: the conformance tests of every mode and wrapper, damage, threads that
+ * stop for good, looks at a heap under load, swaps, bounds of steps.
  */
 export default {
   files: [

@@ -1,4 +1,7 @@
-/** A process of `api.mjs`: gets the path of an API Extractor configuration, and answers with null or with what the extractor says. */
+/**
+ * A process of `api.mjs`: gets the path of an API Extractor configuration, and answers with null or with what
+ * the extractor says.
+ */
 import { createRequire } from 'node:module';
 
 const { Extractor, ExtractorConfig } = createRequire(import.meta.url)('@microsoft/api-extractor');

@@ -1,6 +1,6 @@
 /**
- * Compares each package's public interface with its report in `etc/`; `--local` writes the reports. Two packages at a time; one of which nothing has
- * changed since it was last in order is not looked at again.
+ * Compares each package's public interface with its report in `etc/`; `--local` writes the reports. Two
+ * packages at a time; one of which nothing has changed since it was last in order is not looked at again.
  */
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,10 @@ const declarations = (name) =>
     .sort()
     .map((file) => path.join(folderOf(name), 'dist', file));
 
-/** Everything that a package's report follows from: its declarations and those of the others, the settings, the report. */
+/**
+ * Everything that a package's report follows from: its declarations and those of the others, the settings,
+ * the report.
+ */
 function digestOf(name, names) {
   const hash = createHash('sha256');
   const report = path.join(folderOf(name), 'etc', `${name}.api.md`);

@@ -1,6 +1,6 @@
 /**
- * Installs what the lockfile names and compiles every package; does neither when nothing has changed since the last time.
- * Needs nothing but Node and npm: it must run before anything is installed.
+ * Installs what the lockfile names and compiles every package; does neither when nothing has changed since
+ * the last time. Needs nothing but Node and npm: it must run before anything is installed.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -31,14 +31,19 @@ function manifestDigest() {
   return hash.digest('hex');
 }
 
-/** Runs one command; what it prints goes to standard error, so that `--json` output of a later step stays clean. */
+/**
+ * Runs one command; what it prints goes to standard error, so that `--json` output of a later step stays
+ * clean.
+ */
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Removes compiled files whose source is gone: the compiler leaves them, and the test runner would find them. */
+/**
+ * Removes compiled files whose source is gone: the compiler leaves them, and the test runner would find them.
+ */
 function prune(folder, output, source) {
   const from = path.join(root, folder, output);
   if (!existsSync(from)) return;
@@ -48,7 +53,10 @@ function prune(folder, output, source) {
   }
 }
 
-/** Writes the one test file that has all tests of a package for which one thread is enough: to start a process for each costs more than they do. */
+/**
+ * Writes the one test file that has all tests of a package for which one thread is enough: to start a process
+ * for each costs more than they do.
+ */
 function gatherUnits(folder) {
   const tests = path.join(root, folder, 'dist-test');
   const units = path.join(tests, 'unit');

@@ -1,14 +1,16 @@
 /**
- * Puts integer constants into the compiled modules as literals. The source has each constant and each field offset once, at the place that owns it; an
- * engine loads an imported binding at every use, and a bundler makes a `var` of a `const`, which it loads as well.
+ * Puts integer constants into the compiled modules as literals. The source has each constant and each field
+ * offset once, at the place that owns it; an engine loads an imported binding at every use, and a bundler
+ * makes a `var` of a `const`, which it loads as well.
  *
  * ```
  *   tsc ──▶ dist/free.js ──▶ compiled/free.js    as tsc wrote it: what tests rewrite
  *                        └─▶ dist/free.js        i32[page + Page.localFree]  becomes  i32[page + 1 with its name]
  * ```
  *
- * A constant is a top-level `const` whose value is an integer, or an object literal of such; it may be computed from others, of other modules and packages
- * too. What is shadowed anywhere in a module is left alone there. Source maps lead through both steps to the TypeScript.
+ * A constant is a top-level `const` whose value is an integer, or an object literal of such; it may be
+ * computed from others, of other modules and packages too. What is shadowed anywhere in a module is left
+ * alone there. Source maps lead through both steps to the TypeScript.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -278,7 +280,8 @@ function modulesIn(folder) {
 }
 
 /**
- * Runs the pass over packages that tsc has just compiled; does nothing when nothing has changed since the last time.
+ * Runs the pass over packages that tsc has just compiled; does nothing when nothing has changed since the
+ * last time.
  * @param root - of the workspace
  * @param folders - of the packages
  */

@@ -1,6 +1,7 @@
 /**
- * Makes a tarball of every package that is published: `node scripts/pack.mjs [folder]`, by default into `tarballs`. npm installs them: dependencies on
- * packages of this workspace are exact versions, and each tarball has the licence. Expects that everything is built.
+ * Makes a tarball of every package that is published: `node scripts/pack.mjs [folder]`, by default into
+ * `tarballs`. npm installs them: dependencies on packages of this workspace are exact versions, and each
+ * tarball has the licence. Expects that everything is built.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -37,7 +38,9 @@ export function publishedPackages() {
   );
 }
 
-/** What a published manifest says: versions in place of `workspace:`, nothing that only this workspace needs. */
+/**
+ * What a published manifest says: versions in place of `workspace:`, nothing that only this workspace needs.
+ */
 function publishedManifest(manifest, packages) {
   const { devDependencies: _, ...published } = manifest;
   const dependencies = Object.entries(manifest.dependencies ?? {}).map(([name, range]) => {

@@ -1,10 +1,12 @@
 /**
- * How many bytes a package brings to a page: its entry with all that it imports in one file, that file minified, that gzipped.
+ * How many bytes a package brings to a page: its entry with all that it imports in one file, that file
+ * minified, that gzipped.
  *
  *   node scripts/size.mjs                                   packages/mimalloc/dist/index.js
  *   node scripts/size.mjs packages/tlsf/dist/index.js …     other entries, compiled before
  *
- * Every export of the entry counts. What is imported from Node by name (`node:…`) stays outside: a page does not have it.
+ * Every export of the entry counts. What is imported from Node by name (`node:…`) stays outside: a page does
+ * not have it.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,6 @@
 /**
- * Brings what `shmalloc steps` has printed into the pages of docs/lock-removal: the output of each step's experiments, and the table of throughput.
+ * Brings what `shmalloc steps` has printed into the pages of docs/lock-removal: the output of each step's
+ * experiments, and the table of throughput.
  *
  *     npm run -s shmalloc -- steps && node scripts/steps-docs.mjs
  */

@@ -1,6 +1,7 @@
 /**
- * Runs every compiled test under coverage, then repeats the test runner's summary, so that the last lines tell what happened whatever
- * the coverage table looks like. Fails when a test fails or coverage falls below the bounds in `.c8rc.json`.
+ * Runs every compiled test under coverage, then repeats the test runner's summary, so that the last lines
+ * tell what happened whatever the coverage table looks like. Fails when a test fails or coverage falls below
+ * the bounds in `.c8rc.json`.
  */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
@@ -33,7 +34,8 @@ run.on('close', (code, signal) => {
       .reduce((sum, n) => sum + Number(n ?? 0), 0);
   const [failed, skipped] = [count('failed') + count('remaining'), count('skipped')];
   if (code !== 0) {
-    // What the runner says of the failures stands between its list of tests and the coverage table, which is long: again, last.
+    // What the runner says of the failures stands between its list of tests and the coverage table, which is
+    // long: again, last.
     const from = lines.findIndex((line) => line.trim() === '─');
     const table = lines.findIndex((line) => /^-+\|/.test(line));
     console.log(`\nThe run failed (${signal ?? `exit code ${code}`}):\n`);

@@ -1,6 +1,7 @@
 /**
- * Compiles the part of a package that is written in AssemblyScript, and puts it as text into a module among the package's sources: then it is
- * there in every thread and every bundle, and there is no file to be fetched. Does nothing when nothing has changed since the last time.
+ * Compiles the part of a package that is written in AssemblyScript, and puts it as text into a module among
+ * the package's sources: then it is there in every thread and every bundle, and there is no file to be
+ * fetched. Does nothing when nothing has changed since the last time.
  *
  *   packages/atomic-cell/wasm/crossings.ts ──▶ packages/atomic-cell/src/generated/crossings-wasm.ts
  */
@@ -16,8 +17,8 @@ const compiler = path.join(folder, 'node_modules', 'assemblyscript');
 const target = path.join(folder, 'src', 'generated', 'crossings-wasm.ts');
 
 /**
- * The memory is the region's: shared, of any size up to 4 GiB, not empty when the module arrives, so there must be nothing in the module that
- * writes to it on its own, as the other runtimes of AssemblyScript do.
+ * The memory is the region's: shared, of any size up to 4 GiB, not empty when the module arrives, so there
+ * must be nothing in the module that writes to it on its own, as the other runtimes of AssemblyScript do.
  */
 const FLAGS = [
   ...['--runtime', 'stub', '--importMemory', '--noExportMemory', '--sharedMemory'],

@@ -1,6 +1,7 @@
 /**
- * An allocator behind a borrow flag instead of a lock. While one thread is inside, another gets an error that says so: nothing is corrupted,
- * and nobody waits. Trying again until it works is a spin lock in disguise, which is the point.
+ * An allocator behind a borrow flag instead of a lock. While one thread is inside, another gets an error that
+ * says so: nothing is corrupted, and no thread waits. Trying again until it works is a spin lock in disguise,
+ * which is the point.
  *
  *     node examples/dist/borrow-flag.js
  */
@@ -17,7 +18,7 @@ function wrap(heap: Tlsf, words: number, threadId: number): MiAllocator {
   return MiAllocator.new(heap.memory, words, heap, { threadId });
 }
 
-/** Allocates and frees; counts how often somebody else was inside. */
+/** Allocates and frees; counts how often another thread was inside. */
 function work(allocator: MiAllocator): number {
   let refused = 0;
   const insist = <T>(operation: () => T): T => {
@@ -58,7 +59,7 @@ if (isMainThread) {
   const refused = work(allocator);
   const [theirs] = await once(worker, 'message');
   heap.validate();
-  console.log(`two threads, ${ROUNDS} blocks each: ${refused + theirs} times somebody else was inside`);
+  console.log(`two threads, ${ROUNDS} blocks each: ${refused + theirs} times another thread was inside`);
 } else {
   const { parentPort } = await import('node:worker_threads');
   const { handle, words } = workerData;

@@ -1,6 +1,6 @@
 /**
- * The same program on two CPUs of a kernel, once for each algorithm. The program is this file's default export: it is what each
- * CPU runs.
+ * The same program on two CPUs of a kernel, once for each algorithm. The program is this file's default
+ * export: it is what each CPU runs.
  *
  *     node examples/dist/choose-an-algorithm.js
  */

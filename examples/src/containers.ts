@@ -1,5 +1,6 @@
 /**
- * Containers over a counted allocator, as in ArceOS: each keeps a handle on the allocator that its memory is from, and the last of them lets it go.
+ * Containers over a counted allocator, as in ArceOS: each keeps a handle on the allocator that its memory is
+ * from, and the last of them lets it go.
  *
  *     node examples/dist/containers.js
  */

@@ -1,6 +1,7 @@
 /**
- * A kernel in one file: it boots four CPUs on one memory, all of them allocate, the allocator is changed under them, and a block that is freed
- * twice ends in a panic. The file's default export is the program that each CPU runs.
+ * A kernel in one file: it boots four CPUs on one memory, all of them allocate, the allocator is changed
+ * under them, and a block that is freed twice ends in a panic. The file's default export is the program that
+ * each CPU runs.
  *
  *     node examples/dist/kernel.js
  */
@@ -21,7 +22,10 @@ import {
 
 const CPUS = 4;
 
-/** What the CPUs share besides the memory: word 0 says when to stop, one for each CPU how many blocks of others it has freed, the rest hold addresses. */
+/**
+ * What the CPUs share besides the memory: word 0 says when to stop, one for each CPU how many blocks of
+ * others it has freed, the rest hold addresses.
+ */
 type Slots = Int32Array<SharedArrayBuffer>;
 const FOREIGN = 1;
 const FIRST = FOREIGN + CPUS;
@@ -33,7 +37,7 @@ export default function program(cpu: Cpu, argument: unknown): void {
   else replaceBlocks(cpu, argument as Slots);
 }
 
-/** Puts new blocks into slots, and frees what it finds there, whoever has allocated it. */
+/** Puts new blocks into slots, and frees what it finds there, the thread that has allocated it. */
 function replaceBlocks(cpu: Cpu, slots: Slots): void {
   let random = cpu.id + 1;
   let foreign = 0;
@@ -42,7 +46,7 @@ function replaceBlocks(cpu: Cpu, slots: Slots): void {
     const block = kalloc(16 + (random >>> 21));
     if (block === 0) continue;
     cpu.memory.u8[block] = cpu.id;
-    // Whoever takes an address out of a slot is the only one who has it.
+    // A thread that takes an address out of a slot is the only one that has it.
     const old = Atomics.exchange(slots, FIRST + ((random >>> 8) % (slots.length - FIRST)), block) >>> 0;
     if (old !== 0 && cpu.memory.u8[old] !== cpu.id) Atomics.store(slots, FOREIGN + cpu.id, ++foreign);
     kfree(old);
@@ -58,7 +62,7 @@ function freeTwice(cpu: Cpu): void {
   const block = kalloc(100);
   kfree(block);
   kfree(block);
-  printf('nobody has noticed\n');
+  printf('no CPU has noticed\n');
 }
 
 /** Waits until each CPU has gone a step further, however long it takes on this machine. */

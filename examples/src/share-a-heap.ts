@@ -1,6 +1,6 @@
 /**
- * One heap, three threads. Two workers write sentences into blocks that they allocate; the main thread reads them and frees them. No byte is
- * copied between threads: what is posted is an address.
+ * One heap, three threads. Two workers write sentences into blocks that they allocate; the main thread reads
+ * them and frees them. No byte is copied between threads: what is posted is an address.
  *
  *     node examples/dist/share-a-heap.js
  */

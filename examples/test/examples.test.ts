@@ -4,8 +4,9 @@ import { promisify } from 'node:util';
 import test from 'ava';
 
 /**
- * Runs an example as its header says, and returns the lines that it prints. It is not asked for its coverage: a worker that is terminated while
- * it writes that complains on standard error, and a finished example has nothing to say there.
+ * Runs an example as its header says, and returns the lines that it prints. It is not asked for its coverage:
+ * a worker that is terminated while it writes that complains on standard error, and a finished example has
+ * nothing to say there.
  */
 async function run(name: string): Promise<string[]> {
   const file = fileURLToPath(new URL(`../dist/${name}.js`, import.meta.url));
@@ -29,7 +30,7 @@ test('choose-an-algorithm runs on every algorithm, with two CPUs each', async (t
 test('borrow-flag names the holder, and two threads that insist both come through', async (t) => {
   const [named, counted] = await run('borrow-flag');
   t.regex(named, /thread 1/);
-  t.regex(counted, /^two threads, 50000 blocks each: \d+ times somebody else was inside$/);
+  t.regex(counted, /^two threads, 50000 blocks each: \d+ times another thread was inside$/);
 });
 
 test('containers share an allocator, and the last one lets it go', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * The board: memory beside the heap through which the threads of an experiment talk, and in which they write down what they hold. It outlives each of
- * them, so what a thread held when it was killed can still be freed.
+ * The board: memory beside the heap through which the threads of an experiment talk, and in which they write
+ * down what they hold. It outlives each of them, so what a thread held when it was killed can still be freed.
  *
  * ```
  *  word  0   GO            0: wait · 1: begin                              written by the main thread
@@ -49,7 +49,7 @@ export class Board {
 
   // ── The main thread ──
 
-  /** Nobody begins before `go`. */
+  /** No thread begins before `go`. */
   hold(): void {
     Atomics.store(this.words, STOP, 0);
     Atomics.store(this.words, GO, 0);

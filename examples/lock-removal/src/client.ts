@@ -1,5 +1,6 @@
 /**
- * What a thread puts in front of a step's allocator when it wants its blocks all the same: it tries again until nobody else is inside.
+ * What a thread puts in front of a step's allocator when it wants its blocks all the same: it tries again
+ * until no other thread is inside.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
@@ -8,7 +9,7 @@ import type { Allocator } from './step.ts';
 
 /** A thread's access to a step's allocator, for programs that know nothing of borrows. */
 export class Client {
-  /** How often somebody else was inside. */
+  /** How often another thread was inside. */
   refused: number;
   /** What the first refusal said. */
   firstRefusal: string;
@@ -18,7 +19,8 @@ export class Client {
   private readonly patient: boolean;
 
   /**
-   * @param patient - whether a refused `malloc` is tried again; if not, it gives 0. A refused `free` always is: nobody else has the block.
+   * @param patient - whether a refused `malloc` is tried again; if not, it gives 0. A refused `free` always
+   *   is: no other thread has the block.
    */
   constructor(allocator: Allocator, patient: boolean) {
     this.allocator = allocator;

@@ -21,7 +21,10 @@ const MAX_THREADS = 200;
 
 /** How long a thread may take before it counts as stuck, in milliseconds. */
 export const PATIENCE_MS = 2000;
-/** How long it may take where nothing is to be stuck: on a busy machine a thread may have to wait for its turn. */
+/**
+ * How long it may take where nothing is to be stuck: on a busy machine a thread may have to wait for its
+ * turn.
+ */
 export const LONG_MS = 120_000;
 
 /** One thread of a crew. */
@@ -129,8 +132,8 @@ export class Crew {
   }
 
   /**
-   * Whether somebody is inside: the step's lock is taken, or its cell borrowed.
-   * @returns the guard's word; 0 when nobody is
+   * Whether another thread is inside: the step's lock is taken, or its cell borrowed.
+   * @returns the guard's word; 0 when no thread is
    */
   get guard(): number {
     return Atomics.load(this.guards, GUARD >> 2);

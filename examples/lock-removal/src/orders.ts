@@ -1,5 +1,6 @@
 /**
- * What the threads of an experiment can be told to do. All of them run the same few programs, whatever the step.
+ * What the threads of an experiment can be told to do. All of them run the same few programs, whatever the
+ * step.
  */
 
 import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';
@@ -29,7 +30,7 @@ export interface Churned {
   /** Pairs of malloc and free. */
   readonly pairs: number;
   readonly seconds: number;
-  /** How often somebody else was inside. */
+  /** How often another thread was inside. */
   readonly refused: number;
   /** Requests that were answered with 0. */
   readonly failures: number;
@@ -146,7 +147,8 @@ function churn({ allocator, board, thread }: Place, { seed, slots, hugeEvery }: 
       random = nextRandom(random);
       const slot = (random >>> 8) % slots;
       let old = held[slot];
-      // Out of the books before it goes: who is killed in between loses this block, and nobody frees it twice.
+      // Out of the books before it goes: one that is killed in between loses this block, and no thread frees
+      // it twice.
       held[slot] = 0;
       if (old !== 0 && turn % LETTER_EVERY === 0)
         old = Atomics.exchange(letters, (random >>> 20) % letters.length, old) >>> 0;

@@ -14,7 +14,7 @@ export async function runProgram(url: string): Promise<void> {
   const program = path.basename(fileURLToPath(url), '.js');
   const step = STEPS.find((each) => each.program === program);
   const experiments = step?.experiments ?? [
-    () => overlap(program, 'a flag that nobody checks changes nothing'),
+    () => overlap(program, 'a flag that is not checked changes nothing'),
   ];
   for (const experiment of experiments) {
     const outcome = await experiment();

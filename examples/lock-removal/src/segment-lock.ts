@@ -2,12 +2,12 @@
  * The crossings of steps 4 and 5: lists as in step 6, but everything about segments under one lock.
  *
  * ```
- *   push · pushUnlessMarked · takeAll · mark …      as they are: one exchange, nobody waits
+ *   push · pushUnlessMarked · takeAll · mark …      as they are: one exchange, no waiting
  *   claim and release of segments, their bits       lock ▶ the same operation ▶ unlock
  * ```
  *
- * A list's head is emptied by a `claim`, too, which is told from the claim of a segment by what it writes: the one leaves 0 or a mark, the other its
- * thread's name.
+ * A list's head is emptied by a `claim`, too, which is told from the claim of a segment by what it writes:
+ * the one leaves 0 or a mark, the other its thread's name.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
@@ -17,7 +17,9 @@ import { LINGER } from './step.ts';
 /** What is above this is a thread's name. */
 const MARK = 1;
 
-/** A thread's crossings with a lock around segments. A thread that is terminated inside leaves the lock taken. */
+/**
+ * A thread's crossings with a lock around segments. A thread that is terminated inside leaves the lock taken.
+ */
 export class SegmentLock implements Crossings {
   private readonly bare: Crossings;
   private readonly lock: SpinLock;

@@ -1,5 +1,6 @@
 /**
- * Step 2: `RefCell<MiAllocatorInner>`. Nobody waits: who finds somebody else inside gets an error. The flag is for one thread, though.
+ * Step 2: `RefCell<MiAllocatorInner>`. No thread waits: one that finds another thread inside gets an error.
+ * The flag is for one thread, though.
  *
  *     node examples/lock-removal/dist/step-2.js
  */

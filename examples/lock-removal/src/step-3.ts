@@ -1,5 +1,6 @@
 /**
- * Step 3: `AtomicRefCell<MiAllocatorInner>`, which is `{ borrow: BorrowFlag, data: UnsafeCell<MiAllocatorInner> }`. The same, and the flag is atomic.
+ * Step 3: `AtomicRefCell<MiAllocatorInner>`, which is
+ * `{ borrow: BorrowFlag, data: UnsafeCell<MiAllocatorInner> }`. The same, and the flag is atomic.
  *
  *     node examples/lock-removal/dist/step-3.js
  */

@@ -1,6 +1,7 @@
 /**
- * Step 4: a heap for each thread. `malloc` and `free` of one's own blocks are nobody else's business, a foreign free is one exchange on the page's
- * list; only segments are under a lock. A page that is full tells nobody.
+ * Step 4: a heap for each thread. `malloc` and `free` of one's own blocks are no other thread's business, a
+ * foreign free is one exchange on the page's list; only segments are under a lock. A page that is full tells
+ * no thread.
  *
  *     node examples/lock-removal/dist/step-4.js
  */
@@ -33,7 +34,7 @@ export class StepAllocator implements Allocator {
   }
 
   leave(): void {
-    // A heap that nobody has any more: its segments stay in its name.
+    // A heap that no thread has any more: its segments stay in its name.
   }
 }
 

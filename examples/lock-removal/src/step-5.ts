@@ -1,5 +1,6 @@
 /**
- * Step 5: and the list of delayed frees. The first foreign free into a full page goes to the heap's own list, where its owner looks.
+ * Step 5: and the list of delayed frees. The first foreign free into a full page goes to the heap's own list,
+ * where its owner looks.
  *
  *     node examples/lock-removal/dist/step-5.js
  */
@@ -27,7 +28,7 @@ export class StepAllocator implements Allocator {
   }
 
   leave(): void {
-    // A heap that nobody has any more: its segments stay in its name.
+    // A heap that no thread has any more: its segments stay in its name.
   }
 }
 

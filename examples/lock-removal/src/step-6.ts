@@ -1,6 +1,6 @@
 /**
- * Step 6: no lock at all. Segments change hands by one exchange, a thread that ends leaves its own to whoever needs them, and one that dies
- * is reaped. This is `MiMalloc`, as everybody uses it.
+ * Step 6: no lock at all. Segments change hands by one exchange, a thread that ends leaves its own to a
+ * thread that needs them, and one that dies is reaped. This is `MiMalloc`, as everybody uses it.
  *
  *     node examples/lock-removal/dist/step-6.js
  */

@@ -1,5 +1,6 @@
 /**
- * What the seven steps have in common: each is a class that gives one thread its way to the heap that all threads share.
+ * What the seven steps have in common: each is a class that gives one thread its way to the heap that all
+ * threads share.
  *
  * ```
  *   thread 0   StepAllocator ┐                                   ┌ words: a lock, a borrow flag and its holder
@@ -56,7 +57,10 @@ export interface StepModule {
 /** Where in the words the step has its lock, or its borrow flag with the last holder behind it. Bytes. */
 export const GUARD: Address = 0;
 
-/** Where in them an experiment says how long a thread stays inside the lock of steps 4 and 5 beyond need: a round of `backOff`, 0 not at all. Bytes. */
+/**
+ * Where in them an experiment says how long a thread stays inside the lock of steps 4 and 5 beyond need: a
+ * round of `backOff`, 0 not at all. Bytes.
+ */
 export const LINGER: Address = 8;
 
 /** Bytes of the words. */

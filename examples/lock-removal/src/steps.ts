@@ -70,7 +70,7 @@ export const STEPS: readonly Step[] = [
     forOne: false,
     why: '',
     experiments: [
-      () => overlap('unchecked-flag', 'a flag that nobody checks changes nothing'),
+      () => overlap('unchecked-flag', 'a flag that is not checked changes nothing'),
       () => refused('step-3', true),
       () => insisted('step-3'),
     ],

@@ -24,7 +24,7 @@ export interface Speed {
   readonly pairsPerSecond: number;
   /** Of each round. */
   readonly rounds: readonly number[];
-  /** How often somebody else was inside, for each pair: the median. */
+  /** How often another thread was inside, for each pair: the median. */
   readonly refusedPerPair: number;
 }
 
@@ -106,7 +106,7 @@ async function measureOnce(
     hand.tell({ what: 'churn', seed, slots: HELD, hugeEvery: 0 }, milliseconds + LONG_MS),
   );
   board.go();
-  // Who does not get a processor at once is waited for: a thread that has done nothing has no rate.
+  // One that does not get a processor at once is waited for: a thread that has done nothing has no rate.
   const late = performance.now() + LONG_MS;
   while (working.some(({ thread }) => board.progressOf(thread) === 0) && performance.now() < late)
     await sleep(1);

@@ -1,5 +1,6 @@
 /**
- * Step 3 as it looks half-way: the struct has its borrow flag, and nobody asks it. So it is step 0 in other clothes.
+ * Step 3 as it looks half-way: the struct has its borrow flag, and no thread asks it. So it is step 0 in
+ * other clothes.
  *
  *     node examples/lock-removal/dist/unchecked-flag.js
  */

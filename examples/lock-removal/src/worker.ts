@@ -1,4 +1,7 @@
-/** What each thread of an experiment runs: it gets its allocator from the step's program, and then does what it is told. */
+/**
+ * What each thread of an experiment runs: it gets its allocator from the step's program, and then does what
+ * it is told.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Board } from './board.ts';

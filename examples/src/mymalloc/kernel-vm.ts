@@ -1,5 +1,6 @@
 /**
- * The two calls that mymalloc stands on, of a kernel: its `vmalloc` and `vmfree`, on a CPU or, as methods of its physical memory, on any thread.
+ * The two calls that mymalloc stands on, of a kernel: its `vmalloc` and `vmfree`, on a CPU or, as methods of
+ * its physical memory, on any thread.
  */
 
 import type { SharedMemory } from '@shmalloc/allocator-api';
@@ -14,8 +15,8 @@ export interface KernelPages {
 }
 
 /**
- * The kernel's pages for programs that write where they like in a block, and tell nobody: they get their frames at once, since a page without one
- * is as good as none.
+ * The kernel's pages for programs that write where they like in a block, and tell no thread: they get their
+ * frames at once, since a page without one is as good as none.
  */
 export function kernelVm(kernel: KernelPages): Vm {
   return {

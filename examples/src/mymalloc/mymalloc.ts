@@ -1,19 +1,20 @@
 /**
- * mymalloc: a freestanding parallel allocator. It stands on `vmalloc` and `vmfree` alone, which give and take whole pages, also for its own state,
- * and has its own spin locks.
+ * mymalloc: a freestanding parallel allocator. It stands on `vmalloc` and `vmfree` alone, which give and take
+ * whole pages, also for its own state, and has its own spin locks.
  *
  * **What it does.** Let H = {[l₀, r₀), [l₁, r₁), …} be the set of live blocks.
  *
- *     mymalloc(s) returns l    H' = H ∪ {[l, r)}     r − l ≥ s, l is a multiple of 8, and [l, r) overlaps no block of H;
+ *     mymalloc(s) returns l    H' = H ∪ {[l, r)}     r − l ≥ s, 8 divides l, [l, r) overlaps no block of H;
  *                              H' = H                l = 0: there was no room
  *     myfree(l)                H' = H \ {[l, r)}     where [l, r) ∈ H; myfree(0) leaves H as it is
  *
- * Every call takes effect at one moment between its begin and its end, while it holds the lock of the list that the block belongs to (large
- * blocks: inside `vmalloc` and `vmfree`).
+ * Every call takes effect at one moment between its begin and its end, while it holds the lock of the list
+ * that the block belongs to (large blocks: inside `vmalloc` and `vmfree`).
  *
- * **How.** Up to 2 KiB a block is one of many of its size in a *span* of 64 KiB. Each CPU has an *arena*, with a list of spans and a spin lock
- * for each of 16 sizes: CPUs that allocate wait for each other only where one frees what another has allocated. Above that, a block is whole pages.
- * The *map* has a word for each page of the memory, so that from an address its span is found in one step.
+ * **How.** Up to 2 KiB a block is one of many of its size in a *span* of 64 KiB. Each CPU has an *arena*,
+ * with a list of spans and a spin lock for each of 16 sizes: CPUs that allocate wait for each other only
+ * where one frees what another has allocated. Above that, a block is whole pages. The *map* has a word for
+ * each page of the memory, so that from an address its span is found in one step.
  *
  * ```
  *  root   ┌───────────────────────────────┬────────────────────────────────────────────────────────────┐
@@ -25,8 +26,9 @@
  *          32 bytes; free: a list of blocks that were freed, linked by their first words      ▲ fresh      ▲ end
  * ```
  *
- * Invariants, whenever a list's lock is free: a span is on its list if and only if a block can be taken from it; `used` is the number of its
- * blocks in H; what `free` links and what lies in [fresh, end) is in no block of H.
+ * Invariants, whenever a list's lock is free: a span is on its list if and only if a block can be taken from
+ * it; `used` is the number of its blocks in H; what `free` links and what lies in [fresh, end) is in no block
+ * of H.
  */
 
 import type { SharedMemory } from '@shmalloc/allocator-api';
@@ -86,7 +88,10 @@ export class MyMalloc {
     return this[get](size) || (this.mytrim() > 0 ? this[get](size) : 0);
   }
 
-  /** Takes a block back, on whichever CPU. 0 is ignored. May spin. As in C, nobody notices that a small block is freed twice. */
+  /**
+   * Takes a block back, on whichever CPU. 0 is ignored. May spin. As in C, no thread notices that a small
+   * block is freed twice.
+   */
   myfree(address: number): void {
     if (address === 0) return;
     const entry = this.entryOf(address);
@@ -105,7 +110,10 @@ export class MyMalloc {
     return entry < 0 ? -entry * PAGE : this.words[entry * (PAGE / 4) + SIZE] * 4;
   }
 
-  /** Gives all empty spans back, and returns how many there were. Afterwards only live blocks and the root hold pages. */
+  /**
+   * Gives all empty spans back, and returns how many there were. Afterwards only live blocks and the root
+   * hold pages.
+   */
   mytrim(): number {
     let trimmed = 0;
     for (let index = 0; index < LISTS; index++) {
@@ -132,7 +140,8 @@ export class MyMalloc {
   private getLarge(size: number): number {
     const pages = toPages(size);
     const address = this.vm.vmalloc(0, pages * PAGE);
-    // The map belongs to who has the page: nobody else looks at this word before the address has been passed on.
+    // The map belongs to one that has the page: no other thread looks at this word before the address has
+    // been passed on.
     if (address !== 0) this.words[this.map + address / PAGE] = -pages;
     return address;
   }
@@ -148,7 +157,7 @@ export class MyMalloc {
     for (let arena = 0; arena < ARENAS; arena++) {
       const list = this.lists + (((this.arena + arena) % ARENAS) * SIZES.length + index) * LIST_WORDS;
       this.lock(list);
-      // A list's lock is taken before that of vmalloc and never after it, so nobody waits in a circle.
+      // A list's lock is taken before that of vmalloc and never after it, so no thread waits in a circle.
       const span = this.words[list + SPANS] || (arena === 0 ? this.newSpan(list, SIZES[index] / 4) : 0);
       const block = span === 0 ? 0 : this.take(list, span);
       this.unlock(list);
@@ -187,7 +196,9 @@ export class MyMalloc {
     this.unlock(list);
   }
 
-  /** A span from `vmalloc`, on its list; when 64 KiB are too much, a single page. The caller holds the lock. */
+  /**
+   * A span from `vmalloc`, on its list; when 64 KiB are too much, a single page. The caller holds the lock.
+   */
   private newSpan(list: number, size: number): number {
     const words = this.words;
     let pages = SPAN_PAGES;
@@ -235,7 +246,8 @@ export class MyMalloc {
   }
 
   private lock(list: number): void {
-    // Acquire: pairs with the store in unlock. While it is taken, looks only: they leave the holder its cache line.
+    // Acquire: pairs with the store in unlock. While it is taken, looks only: they leave the holder its cache
+    // line.
     while (Atomics.compareExchange(this.words, list + LOCK, 0, 1) !== 0)
       while (Atomics.load(this.words, list + LOCK) !== 0);
   }

@@ -1,6 +1,7 @@
 /**
- * mymalloc on the four CPUs of a kernel: each allocates blocks of 1 to 3000 bytes into slots that all share, and frees what it finds there, whoever
- * has allocated it. All pages are those of the kernel's `vmalloc`.
+ * mymalloc on the four CPUs of a kernel: each allocates blocks of 1 to 3000 bytes into slots that all share,
+ * and frees what it finds there, the thread that has allocated it. All pages are those of the kernel's
+ * `vmalloc`.
  *
  *     node examples/dist/mymalloc/run.js
  */
@@ -27,7 +28,7 @@ export default function program({ id, memory }: Cpu, argument: unknown): void {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     const block = heap.mymalloc(1 + ((state >>> 8) % 3000));
     if (block === 0) throw new Error('out of memory');
-    // Whoever takes an address out of a slot is the only one who has it.
+    // A thread that takes an address out of a slot is the only one that has it.
     heap.myfree(Atomics.exchange(slots, (state >>> 20) % slots.length, block) >>> 0);
   }
 }

@@ -1,9 +1,10 @@
 /**
  * Addresses and their arithmetic.
  *
- * An address is an unsigned byte offset into one shared region, 0 … 2^32 − 1. JavaScript's bit operators work on signed
- * 32-bit numbers, so an address from the upper half of a 4 GiB region turns negative under `&` and `|`; every function here
- * ends in `>>> 0` or in plain arithmetic, and that is the reason to use them instead of writing the operators out.
+ * An address is an unsigned byte offset into one shared region, 0 … 2^32 − 1. JavaScript's bit operators work
+ * on signed 32-bit numbers, so an address from the upper half of a 4 GiB region turns negative under `&` and
+ * `|`; every function here ends in `>>> 0` or in plain arithmetic, and that is the reason to use them instead
+ * of writing the operators out.
  */
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The interfaces that make algorithms interchangeable. The first four are those of ArceOS's `allocator` crate;
- * `GlobalAllocator` is C's `malloc` family. What an operation costs, and whether it may wait for other threads, each algorithm
- * says itself.
+ * The interfaces that make algorithms interchangeable. The first four are those of ArceOS's `allocator`
+ * crate; `GlobalAllocator` is C's `malloc` family. What an operation costs, and whether it may wait for other
+ * threads, each algorithm says itself.
  */
 
 import type { Address } from './address.ts';
@@ -16,7 +16,8 @@ export interface BaseAllocator {
    * Forgets everything and manages `[start, start + size)` alone. A range that is refused changes nothing.
    * @param start - bytes into the region
    * @param size - bytes
-   * @throws AllocError `InvalidParam` when the range does not fit, `MemoryOverlap` when it covers the allocator's own state
+   * @throws AllocError `InvalidParam` when the range does not fit, `MemoryOverlap` when it covers the
+   *   allocator's own state
    */
   init(start: Address, size: number): void;
 
@@ -24,7 +25,8 @@ export interface BaseAllocator {
    * Manages `[start, start + size)` as well. A range that is refused changes nothing.
    * @param start - bytes into the region
    * @param size - bytes
-   * @throws AllocError `InvalidParam` when the range does not fit, `MemoryOverlap` when some of it is managed already
+   * @throws AllocError `InvalidParam` when the range does not fit, `MemoryOverlap` when some of it is managed
+   *   already
    */
   addMemory(start: Address, size: number): void;
 }
@@ -107,7 +109,8 @@ export interface PageAllocator extends BaseAllocator {
 }
 
 /**
- * Allocates small integers (process ids, descriptors). For `init` and `addMemory` a range is one of ids, not of bytes.
+ * Allocates small integers (process ids, descriptors). For `init` and `addMemory` a range is one of ids, not
+ * of bytes.
  * @public
  */
 export interface IdAllocator extends BaseAllocator {
@@ -144,8 +147,9 @@ export interface IdAllocator extends BaseAllocator {
 /**
  * C's `malloc` family over the region. Never throws for lack of memory.
  *
- * A size that is no non-negative integer is a `RangeError` (`TypeError` when it is no number), an alignment that is no power of two
- * an `AllocError`: bad input is a defect of the caller. Running out of memory is not: the answer is 0 and the heap is as it was.
+ * A size that is no non-negative integer is a `RangeError` (`TypeError` when it is no number), an alignment
+ * that is no power of two an `AllocError`: bad input is a defect of the caller. Running out of memory is not:
+ * the answer is 0 and the heap is as it was.
  * @public
  */
 export interface GlobalAllocator {

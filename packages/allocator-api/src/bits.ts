@@ -1,8 +1,8 @@
 /** Words of 32 bits, and what allocators ask of their bits. All of it is inlined by the engine. */
 
 /**
- * An index into the region's 32-bit words: an address divided by 4. It stays below 2^30 and so a small integer, where an address from the upper
- * half of 4 GiB would not.
+ * An index into the region's 32-bit words: an address divided by 4. It stays below 2^30 and so a small
+ * integer, where an address from the upper half of 4 GiB would not.
  * @public
  */
 export type Word = number;

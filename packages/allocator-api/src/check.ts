@@ -1,13 +1,16 @@
 /**
- * Guards for the edge of an interface. Each looks at one argument, and its message names the argument and the value.
- * Behind them the loops are bare.
+ * Guards for the edge of an interface. Each looks at one argument, and its message names the argument and the
+ * value. Behind them the loops are bare.
  */
 
 import { type Address, isPowerOfTwo } from './address.ts';
 import { AllocError } from './error.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
-/** How a value reads in a message: strings quoted, objects and functions by their kind, everything else as JavaScript prints it. */
+/**
+ * How a value reads in a message: strings quoted, objects and functions by their kind, everything else as
+ * JavaScript prints it.
+ */
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return `${value}n`;
@@ -37,7 +40,8 @@ export function checkInteger(name: string, value: unknown): number {
  * @param name - what the caller calls the argument
  * @param value - the argument, in bytes
  * @returns `value`
- * @throws TypeError or RangeError as {@link checkInteger}; AllocError `InvalidParam` when it is no power of two
+ * @throws TypeError or RangeError as {@link checkInteger}; AllocError `InvalidParam` when it is no power of
+ *   two
  * @public
  */
 export function checkAlign(name: string, value: unknown): number {
@@ -92,7 +96,10 @@ export function checkHook<T>(name: string, value: T): T {
   return value;
 }
 
-/** Options that every algorithm takes, whether it has a use for them or not, so that one set of options serves all. */
+/**
+ * Options that every algorithm takes, whether it has a use for them or not, so that one set of options serves
+ * all.
+ */
 const COMMON_OPTIONS = [
   'bytes',
   'maxBytes',
@@ -112,7 +119,8 @@ const COMMON_OPTIONS = [
  * @param options - what the caller was given
  * @param own - names of the options that it has besides the common ones
  * @param common - default: {@link HeapOptions}
- * @throws TypeError when the options are no object, AllocError `InvalidParam` for an unknown name, listing those that are known
+ * @throws TypeError when the options are no object, AllocError `InvalidParam` for an unknown name, listing
+ *   those that are known
  * @public
  */
 export function checkOptions(

@@ -3,8 +3,8 @@ import { AllocError } from './error.ts';
 import type { MemorySource } from './shared-memory.ts';
 
 /**
- * What one thread posts to another so that it can attach to the same allocator. Structured-cloneable. Everything else (sizes,
- * locks, geometry) is read from the allocator's header in the region.
+ * What one thread posts to another so that it can attach to the same allocator. Structured-cloneable.
+ * Everything else (sizes, locks, geometry) is read from the allocator's header in the region.
  * @public
  */
 export interface Handle {

@@ -67,7 +67,8 @@ export function headerStart(memory: SharedMemory, align: number): Address {
 }
 
 /**
- * Writes what every header has, all but the magic, which is for later, and the pattern of NULL in front of it. The header's words are zero.
+ * Writes what every header has, all but the magic, which is for later, and the pattern of NULL in front of
+ * it. The header's words are zero.
  * @param memory - the region
  * @param header - the header's first word
  * @param kind - the algorithm
@@ -84,7 +85,8 @@ export function writeIdentity(memory: SharedMemory, header: number, kind: Header
 }
 
 /**
- * Makes a finished header known. Release: pairs with the load in {@link openHeader}; who sees the magic sees all that was written before it.
+ * Makes a finished header known. Release: pairs with the load in {@link openHeader}; a thread that sees the
+ * magic sees all that was written before it.
  * @param i32 - a view of the whole memory
  * @param header - the header's first word
  * @public

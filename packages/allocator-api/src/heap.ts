@@ -1,14 +1,15 @@
 /**
- * The one contract of a heap: what every byte heap of shmalloc offers, and what the kernel, the two-level allocator, the conformance
- * kit, the lab and programs rely on. An algorithm's main class satisfies {@link HeapAlgorithm}, its instances {@link Heap}.
+ * The one contract of a heap: what every byte heap of shmalloc offers, and what the kernel, the two-level
+ * allocator, the conformance kit, the lab and programs rely on. An algorithm's main class satisfies
+ * {@link HeapAlgorithm}, its instances {@link Heap}.
  *
  * ```
  *   HeapAlgorithm.create(options) ──▶ Heap ──share()──▶ Handle ──postMessage──▶ HeapAlgorithm.attach(handle) ──▶ Heap
  *        one thread                                                                another thread, the same blocks
  * ```
  *
- * Every algorithm knows all of {@link HeapOptions} and ignores what it has no use for; beyond those it may have its own. Anything else is an
- * error.
+ * Every algorithm knows all of {@link HeapOptions} and ignores what it has no use for; beyond those it may
+ * have its own. Anything else is an error.
  */
 
 import type { Address } from './address.ts';
@@ -31,7 +32,10 @@ export type ErrorHook = (error: AllocError) => void;
 export interface HeapOptions extends RegionOptions {
   /** Whether the heap may grow its memory by itself, up to `maxBytes`. Default: the algorithm's. */
   grow?: boolean | undefined;
-  /** Threads that are attached at the same time, at most. Default: the algorithm's; one that knows no threads takes any number. */
+  /**
+   * Threads that are attached at the same time, at most. Default: the algorithm's; one that knows no threads
+   * takes any number.
+   */
   threads?: number | undefined;
   /** Default `'spin'` where there is a lock. */
   lock?: LockKind | undefined;
@@ -46,7 +50,10 @@ export interface HeapOptions extends RegionOptions {
  * @public
  */
 export interface AttachOptions {
-  /** `'outside'` for a heap that was made with it, and has to be said then. Any other kind has to be the heap's. */
+  /**
+   * `'outside'` for a heap that was made with it, and has to be said then. Any other kind has to be the
+   * heap's.
+   */
   lock?: LockKind | undefined;
   /** As in {@link HeapOptions}, for this thread. */
   onError?: ErrorHook | undefined;
@@ -138,7 +145,8 @@ export interface HeapStats {
 }
 
 /**
- * One thread's access to a heap. Every thread makes its own. After `detach` every call throws AllocError `InvalidParam`.
+ * One thread's access to a heap. Every thread makes its own. After `detach` every call throws AllocError
+ * `InvalidParam`.
  * @public
  */
 export interface Heap extends GlobalAllocator, ByteAllocator {
@@ -152,7 +160,8 @@ export interface Heap extends GlobalAllocator, ByteAllocator {
    */
   share(): Handle;
   /**
-   * What one thread attaches with, once, which then has the `threadId` that it names: so it can be reaped however early it dies.
+   * What one thread attaches with, once, which then has the `threadId` that it names: so it can be reaped
+   * however early it dies.
    * @throws AllocError `TooManyThreads` when no more can be attached, and as `share`
    */
   shareSlot(): SlotHandle;
@@ -161,7 +170,8 @@ export interface Heap extends GlobalAllocator, ByteAllocator {
   /** Detaches. */
   [Symbol.dispose](): void;
   /**
-   * That thread has died. Nothing happens for one that is unknown or has detached; several threads may reap the same one.
+   * That thread has died. Nothing happens for one that is unknown or has detached; several threads may reap
+   * the same one.
    * @throws AllocError `InvalidParam` for this thread itself
    */
   reap(threadId: number): void;
@@ -177,7 +187,9 @@ export interface Heap extends GlobalAllocator, ByteAllocator {
   collect(force?: boolean): void;
   /** Bytes of the region that were ever touched, the allocator's own state included. Makes no garbage. */
   footprintBytes(): number;
-  /** Calls back for each live block of all threads, or of one. While others work, what they do may be missed. */
+  /**
+   * Calls back for each live block of all threads, or of one. While others work, what they do may be missed.
+   */
   visitBlocks(visitor: BlockVisitor, options?: VisitOptions): void;
   /** The live blocks, largest first: at the end of a program, what it has not freed. */
   leaks(): LiveBlock[];
@@ -199,12 +211,14 @@ export interface HeapAlgorithm<H extends Heap = Heap> {
   readonly algorithm: string;
   /**
    * Makes a region, or takes given memory for one, and attaches the calling thread.
-   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `RegionTooSmall`; `NoMemory` when the engine refuses that much
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `RegionTooSmall`;
+   *   `NoMemory` when the engine refuses that much
    */
   create(options?: HeapOptions): H;
   /**
    * Attaches the calling thread to a heap that another has made.
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `TooManyThreads`, `Unsupported` for a heap that is not shared
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `TooManyThreads`,
+   *   `Unsupported` for a heap that is not shared
    */
   attach(handle: Handle, options?: AttachOptions): H;
 }
@@ -222,6 +236,9 @@ export interface SharedPages extends PageAllocator {
   detach(): void;
   /** As {@link Heap.validate}. */
   validate(options?: ValidateOptions): void;
-  /** Looks for a write through NULL: an error `Corrupted`, or null; each write once. Absent where the region has no such pattern. */
+  /**
+   * Looks for a write through NULL: an error `Corrupted`, or null; each write once. Absent where the region
+   * has no such pattern.
+   */
   takeNullWrite?(): AllocError | null;
 }

@@ -43,14 +43,18 @@ export class Layout {
     return new Layout(bytes * checkInteger('length', length), bytes);
   }
 
-  /** The size rounded up to a multiple of the alignment, in bytes: the distance between neighbours in an array. */
+  /**
+   * The size rounded up to a multiple of the alignment, in bytes: the distance between neighbours in an
+   * array.
+   */
   get paddedSize(): number {
     return Math.ceil(this.size / this.align) * this.align;
   }
 
   /**
    * The layout of `count` such blocks side by side, each aligned.
-   * @throws TypeError or RangeError when `count` is no non-negative integer, AllocError `InvalidParam` when the whole exceeds 4 GiB
+   * @throws TypeError or RangeError when `count` is no non-negative integer, AllocError `InvalidParam` when
+   *   the whole exceeds 4 GiB
    */
   repeat(count: number): Layout {
     return new Layout(this.paddedSize * checkInteger('count', count), this.align);

@@ -10,8 +10,9 @@ import { AllocError } from './error.ts';
 export const LOCK_KINDS = ['none', 'spin', 'mutex', 'outside'] as const;
 
 /**
- * How threads are kept apart: by a spin lock, by a futex, or not. A heap with `'none'` is for one thread and cannot be shared; an algorithm without
- * locks ignores it. `'outside'` has no lock either, but can be shared: something else sees to it that one thread at a time is inside.
+ * How threads are kept apart: by a spin lock, by a futex, or not. A heap with `'none'` is for one thread and
+ * cannot be shared; an algorithm without locks ignores it. `'outside'` has no lock either, but can be shared:
+ * something else sees to it that one thread at a time is inside.
  * @public
  */
 export type LockKind = (typeof LOCK_KINDS)[number];
@@ -33,8 +34,8 @@ export function notShared(algorithm: string): AllocError {
  * @param algorithm - its name, for the message
  * @param found - the heap's lock
  * @param asked - what the thread has said of it
- * @throws AllocError `Unsupported` for a heap with `'none'`, `InvalidParam` unless the thread has said `'outside'` of a heap that has it, and nothing wrong
- *   of any other; TypeError for what is no name
+ * @throws AllocError `Unsupported` for a heap with `'none'`, `InvalidParam` unless the thread has said
+ *   `'outside'` of a heap that has it, and nothing wrong of any other; TypeError for what is no name
  * @public
  */
 export function checkAttachLock(algorithm: string, found: LockKind, asked: LockKind | undefined): void {

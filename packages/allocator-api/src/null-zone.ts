@@ -6,8 +6,9 @@
  *  ├ pattern ───┼ header …
  * ```
  *
- * A program that did not look at the answer of a failed allocation writes at 0 and a little above. There is nothing that such a write could destroy, and the
- * pattern tells that it happened. 64 bytes in a region below 256 KiB, which has none to waste; a region that starts elsewhere has no such zone.
+ * A program that did not look at the answer of a failed allocation writes at 0 and a little above. There is
+ * nothing that such a write could destroy, and the pattern tells that it happened. 64 bytes in a region below
+ * 256 KiB, which has none to waste; a region that starts elsewhere has no such zone.
  */
 
 import { AllocError } from './error.ts';
@@ -76,7 +77,8 @@ export function checkNullZone(i32: Int32Array, words: number): AllocError | null
 }
 
 /**
- * The same, and lays the pattern again, so that each write is told once. Any number of threads may do so at the same time; then each of them may tell.
+ * The same, and lays the pattern again, so that each write is told once. Any number of threads may do so at
+ * the same time; then each of them may tell.
  * @param i32 - a view of the whole memory
  * @param words - how many words have the pattern, as the header says
  * @returns an error `Corrupted`, or null

@@ -8,9 +8,9 @@
  *  └───────────┴───────────────────────────────────┴───────────────────┴╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌┘
  * ```
  *
- * Views always span the whole buffer, so that an index is an address divided by the element's size whatever `start` is. A view
- * never changes its length: when the buffer has grown, here or in another thread, `refresh()` replaces the views. An old view
- * stays valid for the bytes it covers.
+ * Views always span the whole buffer, so that an index is an address divided by the element's size whatever
+ * `start` is. A view never changes its length: when the buffer has grown, here or in another thread,
+ * `refresh()` replaces the views. An old view stays valid for the bytes it covers.
  */
 
 import { type Address, MAX_BYTES } from './address.ts';
@@ -35,11 +35,17 @@ export type MemorySource = SharedArrayBuffer | WebAssembly.Memory;
  * @public
  */
 export interface RegionOptions {
-  /** Size of a new region in bytes. Rounded up to 64 KiB for WebAssembly memory. Default 16 MiB, or `maxBytes` if that is less. */
+  /**
+   * Size of a new region in bytes. Rounded up to 64 KiB for WebAssembly memory. Default 16 MiB, or `maxBytes`
+   * if that is less.
+   */
   bytes?: number | undefined;
   /** How far a new region may grow, in bytes. Default: `bytes`. */
   maxBytes?: number | undefined;
-  /** What to make: a shared `WebAssembly.Memory`, or a `SharedArrayBuffer`. Default `'wasm'` where there is WebAssembly. */
+  /**
+   * What to make: a shared `WebAssembly.Memory`, or a `SharedArrayBuffer`. Default `'wasm'` where there is
+   * WebAssembly.
+   */
   backing?: 'wasm' | 'sab' | undefined;
   /** Existing memory to use instead of making some; excludes `bytes`, `maxBytes` and `backing`. */
   memory?: MemorySource | undefined;
@@ -139,7 +145,10 @@ export class SharedMemory {
 
   /** The end that was asked for; without one the region ends where the buffer does. */
   readonly #end: Address | undefined;
-  /** The word by which threads agree on who gets which part of a `SharedArrayBuffer` that grows; −1 without one. */
+  /**
+   * The word by which threads agree on one that gets which part of a `SharedArrayBuffer` that grows; −1
+   * without one.
+   */
   #growthWord = -1;
   /** Whether address 0 is NULL for the users of this memory, so that no view starts there. */
   #hasNull = false;
@@ -164,8 +173,8 @@ export class SharedMemory {
 
   /**
    * Makes new memory, or takes what `options.memory` gives.
-   * @throws RangeError or TypeError for a wrong kind of argument, AllocError `InvalidParam` for a region that does not fit, `NoMemory` when
-   *   the engine refuses that much
+   * @throws RangeError or TypeError for a wrong kind of argument, AllocError `InvalidParam` for a region that
+   *   does not fit, `NoMemory` when the engine refuses that much
    */
   static create(options: RegionOptions = {}): SharedMemory {
     const { memory, start = 0, end } = options;
@@ -198,7 +207,8 @@ export class SharedMemory {
 
   /** Bytes of the whole buffer, as this thread last saw it. */
   get byteLength(): number {
-    // Not the buffer's own: a growable SharedArrayBuffer tells a new length while the views still have the old one.
+    // Not the buffer's own: a growable SharedArrayBuffer tells a new length while the views still have the
+    // old one.
     return this.u8.byteLength;
   }
 
@@ -209,10 +219,11 @@ export class SharedMemory {
   }
 
   /**
-   * Adds memory at the end of the buffer. Other threads see it after their next `refresh()`. Any number of threads may grow
-   * the same memory at the same time, and each gets a part of its own: the engine sees to that for a `WebAssembly.Memory`, and the word that
-   * {@link SharedMemory.agreeOnGrowth} names for a `SharedArrayBuffer`. Every heap names one for its `memory`; without one, one
-   * thread at a time may grow a `SharedArrayBuffer`. Lock-free.
+   * Adds memory at the end of the buffer. Other threads see it after their next `refresh()`. Any number of
+   * threads may grow the same memory at the same time, and each gets a part of its own: the engine sees to
+   * that for a `WebAssembly.Memory`, and the word that {@link SharedMemory.agreeOnGrowth} names for a
+   * `SharedArrayBuffer`. Every heap names one for its `memory`; without one, one thread at a time may grow a
+   * `SharedArrayBuffer`. Lock-free.
    * @param bytes - how many; rounded up to 64 KiB for WebAssembly memory
    * @returns the address where the new memory starts
    * @throws AllocError `NoMemory` when it cannot grow that far
@@ -231,9 +242,9 @@ export class SharedMemory {
   }
 
   /**
-   * Names the word by which threads agree on growth of a `SharedArrayBuffer`: all of them name the same one. It holds how many words of the buffer
-   * have been given out. A `WebAssembly.Memory` needs none. All heaps that grow one buffer have to share one word: two heaps in one
-   * `SharedArrayBuffer` must not both grow it.
+   * Names the word by which threads agree on growth of a `SharedArrayBuffer`: all of them name the same one.
+   * It holds how many words of the buffer have been given out. A `WebAssembly.Memory` needs none. All heaps
+   * that grow one buffer have to share one word: two heaps in one `SharedArrayBuffer` must not both grow it.
    * @param word - an index of 32-bit words, 0 where memory was never grown with it
    */
   agreeOnGrowth(word: number): void {
@@ -241,9 +252,10 @@ export class SharedMemory {
   }
 
   /**
-   * The engine lengthens a `SharedArrayBuffer` to a length, and does not tell by how much: two threads that ask for the same length are both told that it
-   * worked. So a range is claimed first, by an exchange on the growth word, and then the buffer is made to reach its end. A thread that ends in between
-   * leaves a range that no thread has, and the next claim begins behind it.
+   * The engine lengthens a `SharedArrayBuffer` to a length, and does not tell by how much: two threads that
+   * ask for the same length are both told that it worked. So a range is claimed first, by an exchange on the
+   * growth word, and then the buffer is made to reach its end. A thread that ends in between leaves a range
+   * that no thread has, and the next claim begins behind it.
    */
   #growShared(source: SharedArrayBuffer, bytes: number): Address {
     const { i32 } = this;
@@ -261,7 +273,8 @@ export class SharedMemory {
   }
 
   /**
-   * Says that address 0 is NULL for the users of this memory: `view` refuses to start there. Every heap says so of its `memory`.
+   * Says that address 0 is NULL for the users of this memory: `view` refuses to start there. Every heap says
+   * so of its `memory`.
    */
   reserveNull(): void {
     this.#hasNull = true;
@@ -284,8 +297,8 @@ export class SharedMemory {
    * @param type - the element: `'i8'`, `'u8'`, … `'f64'`
    * @param address - bytes, a multiple of the element's size
    * @param length - elements
-   * @throws RangeError when the address is not aligned or the view leaves the buffer, and when a view of a heap's memory is to start at 0, which is
-   *   no block but the answer of an allocation that failed
+   * @throws RangeError when the address is not aligned or the view leaves the buffer, and when a view of a
+   *   heap's memory is to start at 0, which is no block but the answer of an allocation that failed
    */
   view<T extends ScalarType>(type: T, address: Address, length: number): ViewTypes[T] {
     checkChoice('type', type, SCALAR_TYPES);
@@ -306,10 +319,14 @@ export class SharedMemory {
     return new CONSTRUCTORS[type](this.buffer, address, length);
   }
 
-  /** `byteLength` is the length that was seen: the buffer's own may have moved on, and all views must be of one length. */
+  /**
+   * `byteLength` is the length that was seen: the buffer's own may have moved on, and all views must be of
+   * one length.
+   */
   #makeViews(buffer: SharedArrayBuffer, byteLength: number): void {
     this.buffer = buffer;
-    // An explicit length: without one, a view over a growable buffer follows it, and every access pays for that.
+    // An explicit length: without one, a view over a growable buffer follows it, and every access pays for
+    // that.
     this.i8 = new Int8Array(buffer, 0, byteLength);
     this.u8 = new Uint8Array(buffer, 0, byteLength);
     this.i16 = new Int16Array(buffer, 0, Math.floor(byteLength / 2));
@@ -339,7 +356,10 @@ function lengthen(source: SharedArrayBuffer, bytes: number): Address {
   return old;
 }
 
-/** Makes a buffer at least so long. Another thread may have made it longer than that already, or do so meanwhile. */
+/**
+ * Makes a buffer at least so long. Another thread may have made it longer than that already, or do so
+ * meanwhile.
+ */
 function reach(source: SharedArrayBuffer, bytes: number): void {
   try {
     source.grow(bytes);

@@ -9,10 +9,11 @@
  *       +4             +4       rest of the block, untouched
  * ```
  *
- * **No ABA.** Treiber's stack (1986) is wrong with single pops: a popper holds `head` and its `next`, others pop both and push
- * `head` back, and the popper's exchange succeeds with a `next` that is no longer in the list. Here nobody pops one: a take
- * exchanges the head for NULL and depends on no `next`, and a push that succeeds has, by the exchange, linked to what is the
- * head now, no matter whether the same block was away in between.
+ * **No ABA.** Treiber's stack (1986) is wrong with single pops: a popper holds `head` and its `next`, others
+ * pop both and push `head` back, and the popper's exchange succeeds with a `next` that is no longer in the
+ * list. Here no thread pops one: a take exchanges the head for NULL and depends on no `next`, and a push that
+ * succeeds has, by the exchange, linked to what is the head now, no matter whether the same block was away in
+ * between.
  */
 
 import { type Address, AllocError, isAligned, NULL, type SharedMemory } from '@shmalloc/allocator-api';
@@ -20,7 +21,8 @@ import { AtomicBlockPtr } from './atomic-block-ptr.ts';
 import { toWord, WORD_BYTES } from './word.ts';
 
 /**
- * A lock-free list that any thread adds a block to and any thread takes as a whole. The links lie in the blocks, so it takes no memory.
+ * A lock-free list that any thread adds a block to and any thread takes as a whole. The links lie in the
+ * blocks, so it takes no memory.
  *
  * @example
  * ```ts
@@ -51,19 +53,21 @@ export class AtomicBlockList {
   /**
    * Adds a block in front. Its first word becomes the link; it belongs to the list until it is taken.
    *
-   * Progress: lock-free: a retry means that another push or take went through. Cost: one load, one plain store, one `compareExchange`.
+   * Progress: lock-free: a retry means that another push or take went through. Cost: one load, one plain
+   * store, one `compareExchange`.
    * @param block - bytes, a multiple of 4, not 0, not in any list
-   * @throws TypeError or RangeError for what is no address, AllocError `InvalidParam` for one that cannot be a block's; the list
-   *   stays as it was
+   * @throws TypeError or RangeError for what is no address, AllocError `InvalidParam` for one that cannot be
+   *   a block's; the list stays as it was
    */
   push(block: Address): void {
     const link = this.#linkOf(block);
     let head = this.head.load();
     for (;;) {
-      // Plain: nobody else looks at the block before the exchange has published it.
+      // Plain: no other thread looks at the block before the exchange has published it.
       this.#memory.i32[link] = head | 0;
-      // Release: pairs with the swap in takeAll, and publishes the link and all that this thread wrote before. Blocks that
-      // are in already stay published, since this exchange reads the one that put them in.
+      // Release: pairs with the swap in takeAll, and publishes the link and all that this thread wrote
+      // before. Blocks that are in already stay published, since this exchange reads the one that put them
+      // in.
       const found = this.head.compareExchange(head, block);
       if (found === head) return;
       head = found;
@@ -73,24 +77,26 @@ export class AtomicBlockList {
   /**
    * Takes every block out.
    *
-   * Progress: wait-free. Cost: one load when the list is empty, which leaves the cache line with the pushers; otherwise an
-   * `exchange` more.
+   * Progress: wait-free. Cost: one load when the list is empty, which leaves the cache line with the pushers;
+   * otherwise an `exchange` more.
    * @returns the block pushed last, 0 when there is none; {@link AtomicBlockList.next} leads on
    */
   takeAll(): Address {
     if (this.head.load() === NULL) return NULL;
-    // Acquire: pairs with the exchange of each push since the last take, and receives their links and what they wrote before.
+    // Acquire: pairs with the exchange of each push since the last take, and receives their links and what
+    // they wrote before.
     return this.head.swap(NULL);
   }
 
   /**
-   * The block behind this one in a list that has been taken. Only the taker may ask, and before it uses the block again.
+   * The block behind this one in a list that has been taken. Only the taker may ask, and before it uses the
+   * block again.
    *
    * Progress: wait-free. Cost: one plain load.
    * @param block - a block of the taken list
    * @returns the next block, 0 at the end
-   * @throws TypeError or RangeError for what is no address, AllocError `InvalidParam` for one that cannot be a block's; the list
-   *   stays as it was
+   * @throws TypeError or RangeError for what is no address, AllocError `InvalidParam` for one that cannot be
+   *   a block's; the list stays as it was
    */
   next(block: Address): Address {
     // Not in one expression: the view would be read before #linkOf may renew it.
@@ -98,7 +104,10 @@ export class AtomicBlockList {
     return this.#memory.i32[link] >>> 0;
   }
 
-  /** The index of a block's link. A block may lie in memory that another thread has added: then this thread's views are renewed. */
+  /**
+   * The index of a block's link. A block may lie in memory that another thread has added: then this thread's
+   * views are renewed.
+   */
   #linkOf(block: Address): number {
     const link = toWord('block', block) >>> 2;
     if (link >= this.#memory.i32.length) this.#memory.refresh();

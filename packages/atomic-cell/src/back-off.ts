@@ -1,9 +1,10 @@
 /**
  * What a thread does between two looks at a word that another thread will change.
  *
- * Bounded exponential back-off: the first pause is one beat, each further one twice as long, up to 2^MAX_ROUND beats. Threads
- * that found the lock taken at the same moment so soon look at different times, and the longer the wait, the less they disturb
- * the holder's cache line. The bound keeps the time between the release and the next look within a few microseconds.
+ * Bounded exponential back-off: the first pause is one beat, each further one twice as long, up to
+ * 2^MAX_ROUND beats. Threads that found the lock taken at the same moment so soon look at different times,
+ * and the longer the wait, the less they disturb the holder's cache line. The bound keeps the time between
+ * the release and the next look within a few microseconds.
  */
 
 /** ES2026's `Atomics.pause` tells the CPU that this thread spins. Node has it from version 24. */
@@ -18,7 +19,8 @@ const MAX_ROUND = 7;
 const own: Int32Array = /* @__PURE__ */ new Int32Array(1);
 
 /**
- * One beat, chosen once in each thread. Where there is no pause, an atomic load: an engine may drop an empty loop, but not this.
+ * One beat, chosen once in each thread. Where there is no pause, an atomic load: an engine may drop an empty
+ * loop, but not this.
  */
 const beat: () => void = (Atomics as Pausing).pause ?? (() => void Atomics.load(own, 0));
 

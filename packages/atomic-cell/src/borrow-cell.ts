@@ -6,12 +6,13 @@
  *    ├─────────────────┼────────────────┤
  *    │  borrow flag    │  last holder   │
  *    └─────────────────┴────────────────┘
- *                         0 nobody yet, or a thread that gave no id; otherwise the thread's id + 1
+ *                         0 none yet, or   a thread that gave no id; otherwise the thread's id + 1
  * ```
  *
- * The holder is a hint, written with a plain store after the flag was won and never erased. It decides nothing; it makes the error
- * of the thread that is refused say something. That thread may read it in the moment between the two writes, and then sees
- * the holder before. Beside other readers it names the one that came last, who may have left already.
+ * The holder is a hint, written with a plain store after the flag was won and never erased. It decides
+ * nothing; it makes the error of the thread that is refused say something. That thread may read it in the
+ * moment between the two writes, and then sees the holder before. Beside other readers it names the one that
+ * came last, one that may have left already.
  */
 
 import { type Address, AllocError, checkInteger, type SharedMemory } from '@shmalloc/allocator-api';
@@ -33,12 +34,16 @@ const MAX_THREAD_ID = 2 ** 32 - 2;
  * @public
  */
 export interface BorrowOptions {
-  /** The calling thread's id, 0 … 2^32 − 2, for the messages of others. Without one they read "a thread that gave no id". */
+  /**
+   * The calling thread's id, 0 … 2^32 − 2, for the messages of others. Without one they read "a thread that
+   * gave no id".
+   */
   threadId?: number | undefined;
 }
 
 /**
- * A value behind a flag: many readers or one writer. Whether the flag holds between threads depends on the kind of cell.
+ * A value behind a flag: many readers or one writer. Whether the flag holds between threads depends on the
+ * kind of cell.
  * @public
  */
 export abstract class BorrowCell<T> {
@@ -70,8 +75,8 @@ export abstract class BorrowCell<T> {
   }
 
   /**
-   * The thread that borrowed last, as far as this thread can see: a hint (see the top of this file). Undefined when it gave no id,
-   * or nobody has borrowed yet.
+   * The thread that borrowed last, as far as this thread can see: a hint (see the top of this file).
+   * Undefined when it gave no id, or no thread has borrowed yet.
    *
    * Progress: wait-free. Cost: one plain load.
    */

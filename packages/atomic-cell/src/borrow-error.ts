@@ -1,8 +1,9 @@
 /**
  * What a refused borrow says.
  *
- * The state was read in the very operation that refused, so it is exact. The holder was read afterwards, from the word beside
- * it: a hint, which names the last thread that borrowed successfully and was done writing its id.
+ * The state was read in the very operation that refused, so it is exact. The holder was read afterwards, from
+ * the word beside it: a hint, which names the last thread that borrowed successfully and was done writing its
+ * id.
  */
 
 /**
@@ -28,7 +29,7 @@ export class BorrowError extends Error {
 }
 
 /**
- * An exclusive borrow was refused: somebody, reader or writer, holds the cell.
+ * An exclusive borrow was refused: another thread, reader or writer, holds the cell.
  * @public
  */
 export class BorrowMutError extends Error {

@@ -13,8 +13,8 @@
  *        releaseWrite              releaseRead      releaseRead
  * ```
  *
- * It is the flag of Rust's `RefCell` made atomic (there `Cell<isize>`, here an AtomicIsize of a 32-bit machine). Nothing waits
- * here: a claim that cannot be met is refused.
+ * It is the flag of Rust's `RefCell` made atomic (there `Cell<isize>`, here an AtomicIsize of a 32-bit
+ * machine). Nothing waits here: a claim that cannot be met is refused.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
@@ -27,7 +27,8 @@ const UNUSED = 0;
 const MAX_READERS = 0x7fff_ffff;
 
 /**
- * What guards a value against a reader beside a writer. {@link BorrowFlag} does it for threads, the one in a {@link RefCell} for one.
+ * What guards a value against a reader beside a writer. {@link BorrowFlag} does it for threads, the one in a
+ * {@link RefCell} for one.
  * @public
  */
 export interface Claims {
@@ -58,14 +59,15 @@ export interface Claims {
 
 /**
  * The state after one more reader.
- * @throws BorrowError when no more can be counted: counting on would turn 2^31 − 1 readers into a negative number, a writer
+ * @throws BorrowError when no more can be counted: counting on would turn 2^31 − 1 readers into a negative
+ *   number, a writer
  */
 export function oneReaderMore(state: number): number {
   if (state === MAX_READERS) throw new BorrowError(state);
   return state + 1;
 }
 
-/** The error of a release of what nobody holds. */
+/** The error of a release of what no thread holds. */
 export function wrongRelease(kind: 'reader' | 'writer', address: Address, state: number): ReleaseError {
   return new ReleaseError(`the borrow flag at ${address} has no ${kind} to release, its state is ${state}`);
 }
@@ -107,8 +109,8 @@ export class BorrowFlag implements Claims {
   /**
    * Asks to read.
    *
-   * Progress: lock-free: a retry means that another thread's claim or release went through. Cost: one `compareExchange` for the first
-   * reader, two for one that comes beside others.
+   * Progress: lock-free: a retry means that another thread's claim or release went through. Cost: one
+   * `compareExchange` for the first reader, two for one that comes beside others.
    * @returns the state it met: granted when that is ≥ 0
    * @throws BorrowError when no more readers can be counted
    */
@@ -155,14 +157,15 @@ export class BorrowFlag implements Claims {
   /**
    * One reader less.
    *
-   * Progress: lock-free. Cost: one load and one `compareExchange`. A subtraction would be wait-free, but would have changed the word
-   * by the time it finds out that there was no reader.
+   * Progress: lock-free. Cost: one load and one `compareExchange`. A subtraction would be wait-free, but
+   * would have changed the word by the time it finds out that there was no reader.
    * @throws ReleaseError when there is no reader; the word stays as it is
    */
   releaseRead(): void {
     let readers = Atomics.load(this.#words, this.#index);
     while (readers > 0) {
-      // Release: pairs with the exchange in claimWrite: our reads are done before a writer starts. Publishes nothing else.
+      // Release: pairs with the exchange in claimWrite: our reads are done before a writer starts. Publishes
+      // nothing else.
       const state = Atomics.compareExchange(this.#words, this.#index, readers, readers - 1);
       if (state === readers) return;
       readers = state;
@@ -177,7 +180,8 @@ export class BorrowFlag implements Claims {
    * @throws ReleaseError when there is no writer; the word stays as it is
    */
   releaseWrite(): void {
-    // Release: pairs with the exchanges in claimRead and claimWrite, and publishes everything the writer wrote.
+    // Release: pairs with the exchanges in claimRead and claimWrite, and publishes everything the writer
+    // wrote.
     const state = Atomics.compareExchange(this.#words, this.#index, WRITER, UNUSED);
     if (state !== WRITER) throw wrongRelease('writer', this.#index * 4, state);
   }

@@ -6,8 +6,8 @@ import type { Claims } from './borrow-flag.ts';
 import type { UnsafeCell } from './unsafe-cell.ts';
 
 /**
- * Access to a borrowed value until it is released. `using` releases it at the end of the block; `release()` is the same for engines that
- * have no `Symbol.dispose`.
+ * Access to a borrowed value until it is released. `using` releases it at the end of the block; `release()`
+ * is the same for engines that have no `Symbol.dispose`.
  *
  * A guard that is forgotten keeps its borrow for good: JavaScript runs nothing when it goes away.
  * @public
@@ -38,7 +38,8 @@ export abstract class BorrowGuard<T> {
   }
 
   /**
-   * Ends the borrow. The second time it does nothing, so a guard never gives back what somebody else has borrowed since.
+   * Ends the borrow. The second time it does nothing, so a guard never gives back what another thread has
+   * borrowed since.
    *
    * Progress and cost: those of the flag's release.
    */
@@ -59,7 +60,7 @@ export abstract class BorrowGuard<T> {
 }
 
 /**
- * A shared borrow: others may read at the same time, nobody writes.
+ * A shared borrow: others may read at the same time, no thread writes.
  * @public
  */
 export class Ref<T> extends BorrowGuard<T> {
@@ -78,7 +79,7 @@ export class Ref<T> extends BorrowGuard<T> {
 }
 
 /**
- * An exclusive borrow: nobody else reads or writes.
+ * An exclusive borrow: no other thread reads or writes.
  * @public
  */
 export class RefMut<T> extends BorrowGuard<T> {

@@ -24,8 +24,8 @@ export type CrossingsChoice = 'auto' | 'wasm' | 'js';
 const CHOICES: readonly CrossingsChoice[] = ['auto', 'wasm', 'js'];
 
 /**
- * The instance of each memory in this thread. Two heaps over one memory share it: the engine inlines a call of one WebAssembly function, and
- * not of one in several instances.
+ * The instance of each memory in this thread. Two heaps over one memory share it: the engine inlines a call
+ * of one WebAssembly function, and not of one in several instances.
  */
 const instances = new WeakMap<WebAssembly.Memory, WasmCrossings>();
 
@@ -36,8 +36,9 @@ function wasmCrossings(memory: WebAssembly.Memory): WasmCrossings {
 }
 
 /**
- * The operations that cross threads, over a region, for the calling thread. Not for a fast path: the first call in a thread compiles 0.9 KB of
- * WebAssembly, and the first one for each memory makes an instance. Keep what it returns.
+ * The operations that cross threads, over a region, for the calling thread. Not for a fast path: the first
+ * call in a thread compiles 0.9 KB of WebAssembly, and the first one for each memory makes an instance. Keep
+ * what it returns.
  *
  * Threads need not choose alike.
  *

@@ -1,6 +1,6 @@
 /**
- * Cells over words of shared memory: locks, checked borrows, block pointers and lists, and the allocator wrapper built of them; and the bare
- * operations that a lock-free allocator is made of.
+ * Cells over words of shared memory: locks, checked borrows, block pointers and lists, and the allocator
+ * wrapper built of them; and the bare operations that a lock-free allocator is made of.
  *
  * @packageDocumentation
  */

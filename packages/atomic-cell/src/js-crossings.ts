@@ -1,8 +1,10 @@
 /**
- * The operations that cross threads, with JavaScript's `Atomics`: for a region in a `SharedArrayBuffer`, and where WebAssembly is forbidden.
- * What each does and promises stands in `crossings.ts`; `wasm/crossings.ts` is the same in WebAssembly, line by line.
+ * The operations that cross threads, with JavaScript's `Atomics`: for a region in a `SharedArrayBuffer`, and
+ * where WebAssembly is forbidden. What each does and promises stands in `crossings.ts`; `wasm/crossings.ts`
+ * is the same in WebAssembly, line by line.
  *
- * `compareExchange` answers what it found and refreshes no variable of ours: each loop here goes on with the answer.
+ * `compareExchange` answers what it found and refreshes no variable of ours: each loop here goes on with the
+ * answer.
  */
 
 import { maskOf, type SharedMemory, trailingZeros } from '@shmalloc/allocator-api';
@@ -58,7 +60,7 @@ export class JsCrossings implements Crossings {
     const words = this.#cover(Math.max(place, block));
     let head = words[place];
     while (true) {
-      // Plain: nobody else looks at the block before the exchange has published it.
+      // Plain: no other thread looks at the block before the exchange has published it.
       words[block] = head;
       // Release: pairs with the exchange in takeAll.
       const found = Atomics.compareExchange(words, place, head, block);
@@ -72,12 +74,14 @@ export class JsCrossings implements Crossings {
     let head = words[place];
     while (true) {
       if ((head & 1) !== 0) {
-        // Acquire: pairs with the `or` that set the mark. Of several who saw it, one finds it in the answer.
+        // Acquire: pairs with the `or` that set the mark. Of several threads that saw it, one finds it in the
+        // answer.
         head = Atomics.and(words, place, ~1);
         if ((head & 1) !== 0) return false;
       }
       words[block] = head;
-      // Release: pairs with the `and` in takeAllMarked. Fails when the mark has come, or gone and come, since the look.
+      // Release: pairs with the `and` in takeAllMarked. Fails when the mark has come, or gone and come, since
+      // the look.
       const found = Atomics.compareExchange(words, place, head, block);
       if (found === head) return true;
       head = found;
@@ -138,7 +142,8 @@ export class JsCrossings implements Crossings {
           this.releaseRun(place, first, bit - first);
           return false;
         }
-        // Acquire: pairs with the `or` in releaseRun. All bits of a word go at once, so no part of it is ever given back.
+        // Acquire: pairs with the `or` in releaseRun. All bits of a word go at once, so no part of it is ever
+        // given back.
         const found = Atomics.compareExchange(words, word, bits, bits & ~mask);
         if (found === bits) break;
         bits = found;

@@ -1,17 +1,19 @@
 import { AllocError } from '@shmalloc/allocator-api';
 
 /**
- * Mutual exclusion. Everything that one holder wrote, plainly or atomically, before `unlock` is visible to the next holder
- * after `lock`.
+ * Mutual exclusion. Everything that one holder wrote, plainly or atomically, before `unlock` is visible to
+ * the next holder after `lock`.
  *
- * Neither lock here is re-entrant: a thread that locks twice waits for itself without end. A thread that is terminated between
- * `lock` and `unlock` leaves the lock held for good; that is what every lock-based allocator pays, and why there is one without.
+ * Neither lock here is re-entrant: a thread that locks twice waits for itself without end. A thread that is
+ * terminated between `lock` and `unlock` leaves the lock held for good; that is what every lock-based
+ * allocator pays, and why there is one without.
  * @public
  */
 export interface Lock {
   /**
    * Returns when the calling thread holds the lock.
-   * @throws AllocError `Corrupted` when the word holds what no lock writes: it names no possible holder, and no wait would end
+   * @throws AllocError `Corrupted` when the word holds what no lock writes: it names no possible holder, and
+   *   no wait would end
    */
   lock(): void;
 
@@ -23,8 +25,8 @@ export interface Lock {
 
   /**
    * Gives the lock back.
-   * @throws ReleaseError when it is free; it stays free. Who holds it is not recorded, so a thread that unlocks what another one
-   *   holds is not noticed.
+   * @throws ReleaseError when it is free; it stays free. One that holds it is not recorded, so a thread that
+   *   unlocks what another one holds is not noticed.
    */
   unlock(): void;
 }

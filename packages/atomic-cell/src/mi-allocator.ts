@@ -1,5 +1,6 @@
 /**
- * The allocator behind a borrow flag: what a kernel's global allocator looks like when its `Mutex` is taken away and honesty is kept.
+ * The allocator behind a borrow flag: what a kernel's global allocator looks like when its `Mutex` is taken
+ * away and honesty is kept.
  *
  * ```
  *    MiAllocator (one per thread)             shared words            the allocator, in the region
@@ -11,8 +12,8 @@
  *          totalBytes, usedBytes, …:         inner(), many readers
  * ```
  *
- * The allocator interface is implemented on the wrapper, so that nothing reaches the inner allocator but through a checked
- * borrow, and every borrow ends with the call, however the call ends.
+ * The allocator interface is implemented on the wrapper, so that nothing reaches the inner allocator but
+ * through a checked borrow, and every borrow ends with the call, however the call ends.
  */
 
 import type { Address, BaseAllocator, ByteAllocator, Layout, SharedMemory } from '@shmalloc/allocator-api';
@@ -23,8 +24,8 @@ import type { Ref, RefMut } from './borrow-guard.ts';
 import type { UnsafeCell } from './unsafe-cell.ts';
 
 /**
- * What a {@link MiAllocator} can wrap: an allocator for one thread at a time whose state lies in shared memory, so that each
- * thread has an object of its own over the same heap.
+ * What a {@link MiAllocator} can wrap: an allocator for one thread at a time whose state lies in shared
+ * memory, so that each thread has an object of its own over the same heap.
  * @public
  */
 export interface MiAllocatorInner
@@ -32,8 +33,9 @@ export interface MiAllocatorInner
     Omit<ByteAllocator, 'allocLayout' | 'deallocLayout'> {}
 
 /**
- * A byte allocator that several threads can hold and one at a time can use. A thread that comes while another one is inside gets a
- * `BorrowMutError` that names it, not a corrupt heap, and nobody ever waits. Trying again is the caller's business.
+ * A byte allocator that several threads can hold and one at a time can use. A thread that comes while another
+ * one is inside gets a `BorrowMutError` that names it, not a corrupt heap, and no thread ever waits. Trying
+ * again is the caller's business.
  *
  * @example
  * ```ts
@@ -51,11 +53,13 @@ export class MiAllocator implements ByteAllocator {
   }
 
   /**
-   * Wraps an allocator. Every thread does this for itself, with the same words and its own object of the same heap.
+   * Wraps an allocator. Every thread does this for itself, with the same words and its own object of the same
+   * heap.
    * @param memory - the memory that holds the wrapper's words
-   * @param address - bytes, a multiple of 4; two words: the flag and the last holder, zero when they are fresh
+   * @param address - bytes, a multiple of 4; two words: the flag and the last holder, zero when they are
+   *   fresh
    * @param inner - the allocator
-   * @param options - who the calling thread is
+   * @param options - the calling thread's id
    */
   static new(
     memory: SharedMemory,
@@ -97,7 +101,8 @@ export class MiAllocator implements ByteAllocator {
   }
 
   /**
-   * Forgets everything and manages `[start, start + size)` alone. Progress and cost: those of `innerMut` and the inner allocator.
+   * Forgets everything and manages `[start, start + size)` alone. Progress and cost: those of `innerMut` and
+   * the inner allocator.
    * @param start - bytes into the region
    * @param size - bytes
    * @throws BorrowMutError when it is borrowed; what the inner allocator throws

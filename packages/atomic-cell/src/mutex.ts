@@ -15,13 +15,14 @@
  *                              HELD ──── a second thread waits ───┘
  * ```
  *
- * This is the third mutex of Ulrich Drepper's "Futexes Are Tricky" (2011). Its invariant: **while a thread sleeps, the word is
- * HELD_WITH_WAITERS, or a thread has been woken that will make it so.** A thread that has slept cannot know whether others
- * still do, so it takes the lock as HELD_WITH_WAITERS; at worst that costs one needless wake-up. A thread that comes just then
- * may take the free word as HELD: the woken one finds it taken, marks it again and sleeps, so nobody is forgotten.
+ * This is the third mutex of Ulrich Drepper's "Futexes Are Tricky" (2011). Its invariant: **while a thread
+ * sleeps, the word is HELD_WITH_WAITERS, or a thread has been woken that will make it so.** A thread that has
+ * slept cannot know whether others still do, so it takes the lock as HELD_WITH_WAITERS; at worst that costs
+ * one needless wake-up. A thread that comes just then may take the free word as HELD: the woken one finds it
+ * taken, marks it again and sleeps, so no thread is forgotten.
  *
- * One thread can break the invariant: the woken one, when it is terminated before it takes the mutex. So a sleep is bounded, and
- * whoever sleeps looks for himself now and then.
+ * One thread can break the invariant: the woken one, when it is terminated before it takes the mutex. So a
+ * sleep is bounded, and the thread that sleeps looks for himself now and then.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
@@ -38,12 +39,15 @@ const HELD_WITH_WAITERS = 2;
 /** Pauses before the first sleep: 63 beats, ½ to 2 µs, less than a sleep and its wake-up cost. */
 const ROUNDS_BEFORE_SLEEP = 6;
 
-/** Milliseconds of a sleep at most. Too long to cost anything, short enough for a wake-up that was lost with its thread. */
+/**
+ * Milliseconds of a sleep at most. Too long to cost anything, short enough for a wake-up that was lost with
+ * its thread.
+ */
 const LOOK_AGAIN_MS = 1000;
 
 /**
- * A lock that waits by sleeping. On a thread that may not block (a browser's main thread) it spins with back-off instead; both
- * kinds of thread can share one mutex.
+ * A lock that waits by sleeping. On a thread that may not block (a browser's main thread) it spins with
+ * back-off instead; both kinds of thread can share one mutex.
  *
  * @example
  * ```ts
@@ -69,8 +73,9 @@ export class Mutex implements Lock {
   /**
    * Waits until the mutex is free and takes it.
    *
-   * Progress: blocking, without order: a thread that comes late can overtake one that sleeps. Cost: one `compareExchange` when it
-   * is free (17–27 ns); otherwise up to 2 µs of back-off, and then a sleep, which costs no CPU and 5 µs or more to wake from (measured).
+   * Progress: blocking, without order: a thread that comes late can overtake one that sleeps. Cost: one
+   * `compareExchange` when it is free (17–27 ns); otherwise up to 2 µs of back-off, and then a sleep, which
+   * costs no CPU and 5 µs or more to wake from (measured).
    * @throws AllocError `Corrupted` when the word names no possible holder, which no wait would end
    */
   lock(): void {
@@ -103,16 +108,17 @@ export class Mutex implements Lock {
   /**
    * Gives the mutex back, and wakes one thread if some sleep.
    *
-   * Progress: wait-free apart from the engine's own lock around its wait queue. Cost: one `exchange`, and a `notify`
-   * only if a thread waited since it was taken.
-   * @throws ReleaseError when it is free; it stays free. AllocError `Corrupted` when something was written over it; it is free then,
-   *   since the caller held it
+   * Progress: wait-free apart from the engine's own lock around its wait queue. Cost: one `exchange`, and a
+   * `notify` only if a thread waited since it was taken.
+   * @throws ReleaseError when it is free; it stays free. AllocError `Corrupted` when something was written
+   *   over it; it is free then, since the caller held it
    */
   unlock(): void {
-    // Release: pairs with the exchanges in tryLock and #sleep, and publishes everything written while the mutex was held.
+    // Release: pairs with the exchanges in tryLock and #sleep, and publishes everything written while the
+    // mutex was held.
     const state = Atomics.exchange(this.#words, this.#index, FREE);
-    // Pairs with the wait in #sleep. A thread between its exchange and its wait is not in the queue yet; it needs no waking,
-    // because its wait looks at the word again and returns at once.
+    // Pairs with the wait in #sleep. A thread between its exchange and its wait is not in the queue yet; it
+    // needs no waking, because its wait looks at the word again and returns at once.
     if (state === HELD_WITH_WAITERS) Atomics.notify(this.#words, this.#index, 1);
     else if (state === FREE)
       throw new ReleaseError(`the mutex at ${this.#index * 4} is unlocked, but no thread holds it`);
@@ -125,12 +131,14 @@ export class Mutex implements Lock {
 
   /** Sleeps until the mutex is this thread's. */
   #sleep(): void {
-    // Acquire as in tryLock; as a store it says that somebody waits, and pairs with the exchange in unlock, which reads it.
+    // Acquire as in tryLock; as a store it says that another thread waits, and pairs with the exchange in
+    // unlock, which reads it.
     for (;;) {
       const seen = Atomics.exchange(this.#words, this.#index, HELD_WITH_WAITERS);
       if (seen === FREE) return;
       if (!isState(seen)) {
-        // Put back for the next thread to see; one that has gone to sleep meanwhile looks again within a second.
+        // Put back for the next thread to see; one that has gone to sleep meanwhile looks again within a
+        // second.
         Atomics.compareExchange(this.#words, this.#index, HELD_WITH_WAITERS, seen);
         throw overwritten('mutex', this.#index, seen);
       }

@@ -8,7 +8,10 @@ import { type Claims, oneReaderMore, wrongRelease } from './borrow-flag.ts';
 import { UnsafeCell } from './unsafe-cell.ts';
 import { wordIndex } from './word.ts';
 
-/** The states and transitions of `BorrowFlag`, with plain loads and stores: 1 ns each instead of 17–27, and no use between threads. */
+/**
+ * The states and transitions of `BorrowFlag`, with plain loads and stores: 1 ns each instead of 17–27, and no
+ * use between threads.
+ */
 class PlainFlag implements Claims {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #index: number;
@@ -49,11 +52,13 @@ class PlainFlag implements Claims {
 }
 
 /**
- * A value that may be read several times over or written once at a time, checked at run time, **for one thread**.
+ * A value that may be read several times over or written once at a time, checked at run time, **for one
+ * thread**.
  *
- * Its flag lies in shared memory like that of {@link AtomicRefCell}, but is read and written plainly. A second thread that comes
- * later is refused as it should be; one that comes at the same moment may be let in, because a load and a store are two steps. That
- * is the lesson of this cell: it fails rarely, so it passes for right.
+ * Its flag lies in shared memory like that of {@link AtomicRefCell}, but is read and written plainly. A
+ * second thread that comes later is refused as it should be; one that comes at the same moment may be let in,
+ * because a load and a store are two steps. That is the lesson of this cell: it fails rarely, so it passes
+ * for right.
  *
  * @example
  * ```ts
@@ -69,7 +74,7 @@ export class RefCell<T> extends BorrowCell<T> {
    * @param memory - the memory that holds the cell's words
    * @param address - bytes, a multiple of 4; the two words there are the cell, zero when it is fresh
    * @param value - the value
-   * @param options - who the calling thread is
+   * @param options - the calling thread's id
    */
   constructor(memory: SharedMemory, address: Address, value: T, options: BorrowOptions = {}) {
     super(memory, address, new PlainFlag(memory, address), new UnsafeCell(value), options);

@@ -1,5 +1,6 @@
 /**
- * Something was given back that nobody held: a free lock unlocked, a borrow released that is not there. The word is as it was.
+ * Something was given back that no thread held: a free lock unlocked, a borrow released that is not there.
+ * The word is as it was.
  * @public
  */
 export class ReleaseError extends Error {

@@ -9,8 +9,8 @@
  *           lock: 0 → 1    unlock: 1 → 0
  * ```
  *
- * Test-and-test-and-set (Rudolph & Segall 1984): who finds it taken looks with loads, which leave the cache line shared, and
- * tries the exchange again only after it was seen free.
+ * Test-and-test-and-set (Rudolph & Segall 1984): one that finds it taken looks with loads, which leave the
+ * cache line shared, and tries the exchange again only after it was seen free.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
@@ -23,8 +23,8 @@ const FREE = 0;
 const HELD = 1;
 
 /**
- * A lock that waits by looking again. Right for sections of well under a microsecond, with no more threads than CPUs, and for
- * threads that may not block.
+ * A lock that waits by looking again. Right for sections of well under a microsecond, with no more threads
+ * than CPUs, and for threads that may not block.
  *
  * @example
  * ```ts
@@ -50,8 +50,8 @@ export class SpinLock implements Lock {
   /**
    * Waits until the lock is free and takes it.
    *
-   * Progress: blocking, without sleep and without order: a thread can starve. Cost: one `compareExchange` when it is free
-   * (17–27 ns); while it waits, a CPU.
+   * Progress: blocking, without sleep and without order: a thread can starve. Cost: one `compareExchange`
+   * when it is free (17–27 ns); while it waits, a CPU.
    * @throws AllocError `Corrupted` when the word names no possible holder, which no wait would end
    */
   lock(): void {
@@ -82,17 +82,18 @@ export class SpinLock implements Lock {
    * Gives the lock back.
    *
    * Progress: wait-free. Cost: one `compareExchange`.
-   * @throws ReleaseError when it is free; it stays free. AllocError `Corrupted` when something was written over it; it is free then,
-   *   since the caller held it
+   * @throws ReleaseError when it is free; it stays free. AllocError `Corrupted` when something was written
+   *   over it; it is free then, since the caller held it
    */
   unlock(): void {
-    // Release: pairs with the exchange in tryLock, and publishes everything written while the lock was held. An exchange and not
-    // a store, so that the check and the write are one: a free lock is never written to.
+    // Release: pairs with the exchange in tryLock, and publishes everything written while the lock was held.
+    // An exchange and not a store, so that the check and the write are one: a free lock is never written to.
     const seen = Atomics.compareExchange(this.#words, this.#index, HELD, FREE);
     if (seen === HELD) return;
     if (seen === FREE)
       throw new ReleaseError(`the spin lock at ${this.#index * 4} is unlocked, but no thread holds it`);
-    // No other thread can have it meanwhile: they take FREE alone. If it changes once more, it is as it was found: damaged.
+    // No other thread can have it meanwhile: they take FREE alone. If it changes once more, it is as it was
+    // found: damaged.
     Atomics.compareExchange(this.#words, this.#index, seen, FREE);
     throw overwritten('spin lock', this.#index, seen);
   }

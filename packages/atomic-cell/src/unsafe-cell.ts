@@ -1,9 +1,10 @@
 /**
  * The place where all checking ends: a value that every thread reaches as its own, with nothing in between.
  *
- * In Rust the type takes a right away from the compiler, that of believing that what lies behind a shared reference does not
- * change. JavaScript never had the right, so what is left is the name. Whoever calls {@link UnsafeCell.get} says: I know, by
- * other means, that no other thread is writing what this value stands for. A reader looking for data races starts at these calls.
+ * In Rust the type takes a right away from the compiler, that of believing that what lies behind a shared
+ * reference does not change. JavaScript never had the right, so what is left is the name. A thread that calls
+ * {@link UnsafeCell.get} says: I know, by other means, that no other thread is writing what this value stands
+ * for. A reader looking for data races starts at these calls.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
- * The operations that cross threads, in WebAssembly, where an atomic operation is an instruction and not a call. The code is
- * `wasm/crossings.ts`; the build compiles it and puts it into `generated/` as text, so that there is no file to be fetched.
+ * The operations that cross threads, in WebAssembly, where an atomic operation is an instruction and not a
+ * call. The code is `wasm/crossings.ts`; the build compiles it and puts it into `generated/` as text, so that
+ * there is no file to be fetched.
  *
  * ```
  *   wasm/crossings.ts ──asc──▶ generated/crossings-wasm.ts ──▶ a module in each thread ──▶ an instance for each memory
@@ -36,10 +37,14 @@ export function crossingsBinary(): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(CROSSINGS_WASM), (char) => char.charCodeAt(0));
 }
 
-/** The crossings of one thread, over a shared `WebAssembly.Memory`. Growth needs no notice: the memory's size is the engine's business. */
+/**
+ * The crossings of one thread, over a shared `WebAssembly.Memory`. Growth needs no notice: the memory's size
+ * is the engine's business.
+ */
 export class WasmCrossings implements Crossings {
   readonly kind = 'wasm';
-  // Each function in a field of its own: two accesses less than through the object of all exports (a claim takes 4.2 instead of 4.6 ns).
+  // Each function in a field of its own: two accesses less than through the object of all exports (a claim
+  // takes 4.2 instead of 4.6 ns).
   readonly #load: Exports['load'];
   readonly #store: Exports['store'];
   readonly #claim: Exports['claim'];

@@ -1,9 +1,10 @@
 /**
  * Where a cell's words lie, and how an address stands in one.
  *
- * A cell is one or two neighbouring words of 4 bytes, anywhere in the buffer of a `SharedMemory`. Zeroed memory is a fresh cell.
- * A cell keeps the `Int32Array` of the moment it was made: memory only ever grows at its end, in place, so an old view stays
- * right for every byte that it covers, and a wait on an old view is woken by a notify on a new one.
+ * A cell is one or two neighbouring words of 4 bytes, anywhere in the buffer of a `SharedMemory`. Zeroed
+ * memory is a fresh cell. A cell keeps the `Int32Array` of the moment it was made: memory only ever grows at
+ * its end, in place, so an old view stays right for every byte that it covers, and a wait on an old view is
+ * woken by a notify on a new one.
  */
 
 import { type Address, AllocError, checkInteger, isAligned, SharedMemory } from '@shmalloc/allocator-api';
@@ -40,11 +41,13 @@ export function checkMemory(memory: unknown): void {
 
 /**
  * Checks a cell's place.
- * @param memory - the memory that holds it; refreshed when the words lie behind what this thread has seen of it
+ * @param memory - the memory that holds it; refreshed when the words lie behind what this thread has seen of
+ *   it
  * @param address - bytes, a multiple of 4
  * @param words - how many words the cell has
  * @returns the index of the first word in `memory.i32`
- * @throws TypeError or RangeError for a wrong kind of argument, AllocError `InvalidParam` for a place that cannot be
+ * @throws TypeError or RangeError for a wrong kind of argument, AllocError `InvalidParam` for a place that
+ *   cannot be
  */
 export function wordIndex(memory: SharedMemory, address: Address, words = 1): number {
   checkMemory(memory);

@@ -1,9 +1,11 @@
 /**
- * The operations that cross threads, as WebAssembly: there an atomic operation is an instruction, where JavaScript's `Atomics` are calls.
- * What each does and promises stands in `src/crossings.ts`; `src/js-crossings.ts` is the same in JavaScript, line by line.
+ * The operations that cross threads, as WebAssembly: there an atomic operation is an instruction, where
+ * JavaScript's `Atomics` are calls. What each does and promises stands in `src/crossings.ts`;
+ * `src/js-crossings.ts` is the same in JavaScript, line by line.
  *
- * The dialect is AssemblyScript. The module has no data, no start function and no stack in memory: it writes what its callers name, and
- * nothing else. `load` and `store` are plain accesses, `atomic.…` are sequentially consistent.
+ * The dialect is AssemblyScript. The module has no data, no start function and no stack in memory: it writes
+ * what its callers name, and nothing else. `load` and `store` are plain accesses, `atomic.…` are sequentially
+ * consistent.
  */
 
 /** Where a word lies. Unsigned: words go up to 2^30 − 1, addresses to 4 GiB. */
@@ -41,7 +43,7 @@ export { read as load, write as store };
 export function push(place: i32, block: i32): void {
   let head = load<i32>(at(place));
   while (true) {
-    // Plain: nobody else looks at the block before the exchange has published it.
+    // Plain: no other thread looks at the block before the exchange has published it.
     store<i32>(at(block), head);
     // Release: pairs with the exchange in takeAll.
     const found = atomic.cmpxchg<i32>(at(place), head, block);
@@ -54,12 +56,14 @@ export function pushUnlessMarked(place: i32, block: i32): bool {
   let head = load<i32>(at(place));
   while (true) {
     if ((head & 1) !== 0) {
-      // Acquire: pairs with the `or` that set the mark. Of several who saw it, one finds it in the answer.
+      // Acquire: pairs with the `or` that set the mark. Of several threads that saw it, one finds it in the
+      // answer.
       head = atomic.and<i32>(at(place), ~1);
       if ((head & 1) !== 0) return false;
     }
     store<i32>(at(block), head);
-    // Release: pairs with the `and` in takeAllMarked. Fails when the mark has come, or gone and come, since the look.
+    // Release: pairs with the `and` in takeAllMarked. Fails when the mark has come, or gone and come, since
+    // the look.
     const found = atomic.cmpxchg<i32>(at(place), head, block);
     if (found === head) return true;
     head = found;
@@ -113,7 +117,8 @@ export function claimRunAt(place: i32, first: i32, count: i32): bool {
         releaseRun(place, first, bit - first);
         return false;
       }
-      // Acquire: pairs with the `or` in releaseRun. All bits of a word go at once, so no part of it is ever given back.
+      // Acquire: pairs with the `or` in releaseRun. All bits of a word go at once, so no part of it is ever
+      // given back.
       const found = atomic.cmpxchg<i32>(word, bits, bits & ~mask);
       if (found === bits) break;
       bits = found;

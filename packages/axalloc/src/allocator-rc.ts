@@ -13,7 +13,8 @@ interface Shared<A extends Blocks> {
 }
 
 /**
- * A counted handle on a byte allocator, for containers: each keeps one for as long as it has blocks, and the allocator is let go with the last.
+ * A counted handle on a byte allocator, for containers: each keeps one for as long as it has blocks, and the
+ * allocator is let go with the last.
  *
  * The count is this thread's; another thread attaches to the allocator and counts for itself.
  *

@@ -6,8 +6,8 @@
  *   free:    map[page]: mine?    ─▶ tally − 1 ─▶ the heap's free              2 loads, 1 store
  * ```
  *
- * `malloc` looks whether there is a new generation; `free` need not: a block of the announced generation is freed there, and any other leads to
- * the slow path, which looks.
+ * `malloc` looks whether there is a new generation; `free` need not: a block of the announced generation is
+ * freed there, and any other leads to the slow path, which looks.
  */
 
 import {
@@ -38,8 +38,9 @@ import { currentSlot } from './presence.ts';
 import { leave, reapThread } from './reap.ts';
 
 /**
- * A two-level global allocator: a byte heap that grows out of a page allocator, and page allocations beside it. The byte heap's algorithm can be
- * swapped while all threads allocate and free. One object is one thread's access; every thread makes its own.
+ * A two-level global allocator: a byte heap that grows out of a page allocator, and page allocations beside
+ * it. The byte heap's algorithm can be swapped while all threads allocate and free. One object is one
+ * thread's access; every thread makes its own.
  *
  * @example
  * ```ts
@@ -63,8 +64,10 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   }
 
   /**
-   * Makes an allocator; its state and its first heap lie in pages of the page part. Attaches the calling thread.
-   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are no pages, and then all are back
+   * Makes an allocator; its state and its first heap lie in pages of the page part. Attaches the calling
+   * thread.
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are
+   *   no pages, and then all are back
    */
   static create(options: AxAllocOptions): AxAlloc {
     return createParts(AxAlloc, options);
@@ -74,7 +77,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * Attaches the calling thread to an allocator that another has made.
    * @param handle - what `share` has returned there
    * @param options - the same parts, for this thread
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `TooManyThreads` when `threads` are attached
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one, `TooManyThreads` when
+   *   `threads` are attached
    */
   static attach(handle: AxHandle, options: AxAttachOptions): AxAlloc {
     return attachParts(AxAlloc, handle, options);
@@ -91,7 +95,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   }
 
   /**
-   * This thread is done; blocks that it has allocated live on. Later calls throw. Calling it twice does nothing.
+   * This thread is done; blocks that it has allocated live on. Later calls throw. Calling it twice does
+   * nothing.
    */
   detach(): void {
     if (this.closed) return;
@@ -109,8 +114,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   // ── Blocks ──
 
   /**
-   * Hands out a block of the current algorithm; grows its heap when it has none. Progress: the algorithm's; growing waits for another thread that
-   * is growing the same heap, a fifth of a second at the most.
+   * Hands out a block of the current algorithm; grows its heap when it has none. Progress: the algorithm's;
+   * growing waits for another thread that is growing the same heap, a fifth of a second at the most.
    * @param size - bytes; 0 gives a unique address
    * @returns the block, or 0 when the heap is full and there are no pages
    * @throws TypeError or RangeError when `size` is no non-negative integer
@@ -119,7 +124,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     if (this.i32[this.currentWord] !== this.seen) follow(this);
     const block = this.heap.malloc(size);
     if (block === 0) return this.grown(size, 0);
-    // After the block is out: a thread that is terminated in between leaves a block uncounted, and not a count that nobody can lower.
+    // After the block is out: a thread that is terminated in between leaves a block uncounted, and not a
+    // count that can never go down.
     this.i32[this.tally]++;
     return block;
   }
@@ -167,8 +173,9 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   }
 
   /**
-   * Takes a block back, whichever algorithm it is from. 0 is ignored; what is not handed out goes to the error hook and changes nothing. Costs a few
-   * atomic operations more when the block is not from the generation that this thread allocates from.
+   * Takes a block back, whichever algorithm it is from. 0 is ignored; what is not handed out goes to the
+   * error hook and changes nothing. Costs a few atomic operations more when the block is not from the
+   * generation that this thread allocates from.
    * @throws TypeError or RangeError when `address` is no non-negative integer
    */
   free(address: Address): void {
@@ -185,7 +192,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
       const page = (address >>> this.pageShift) - this.firstPage;
       // Unsigned: in front of the map and behind it lie other bytes.
       if (page >>> 0 < this.mapPages && (this.u8[this.map + page] & at.SLOT_MASK) === this.slot) {
-        // Before the block is back: a thread that is terminated in between leaves a block uncounted, and not a count without a block.
+        // Before the block is back: a thread that is terminated in between leaves a block uncounted, and not
+        // a count without a block.
         this.i32[this.tally]--;
         const error = this.heap.tryFree(address);
         if (error !== null) this.takeBack(error);
@@ -206,7 +214,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   }
 
   /**
-   * Changes a block's size, moving it when it must. A block of an old generation that has to move becomes one of the current.
+   * Changes a block's size, moving it when it must. A block of an old generation that has to move becomes one
+   * of the current.
    * @param address - a block, or 0 to allocate one
    * @param size - bytes; 0 still leaves a block
    * @returns the block, or 0, and then the old one is untouched
@@ -256,7 +265,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
 
   /**
    * Bytes that may be used in a live block.
-   * @returns at least the size asked for; 0 for 0 and for what is not handed out, which goes to the error hook
+   * @returns at least the size asked for; 0 for 0 and for what is not handed out, which goes to the error
+   *   hook
    */
   usableSize(address: Address): number {
     return this.answer(this.tryUsableSize(address));
@@ -302,7 +312,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
    * @param address - what `alloc` returned
    * @param size - bytes, what `alloc` was given
    * @param align - bytes, what `alloc` was given
-   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have been allocated with these
+   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have
+   *   been allocated with these
    */
   dealloc(address: Address, size: number, align: number): void {
     checkInteger('address', address);
@@ -342,14 +353,17 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   }
 
   /**
-   * Lets new blocks of all threads come from a new heap of this algorithm, from each thread's next allocation on. May be called from any thread,
-   * while all allocate and free. Blocks of older heaps stay where they are and are freed there; a heap whose last block goes gives its pages
-   * back, once no thread can be about to allocate from it: a thread that idles holds it until it calls {@link AxAlloc.settle}, or anything that does.
+   * Lets new blocks of all threads come from a new heap of this algorithm, from each thread's next allocation
+   * on. May be called from any thread, while all allocate and free. Blocks of older heaps stay where they are
+   * and are freed there; a heap whose last block goes gives its pages back, once no thread can be about to
+   * allocate from it: a thread that idles holds it until it calls {@link AxAlloc.settle}, or anything that
+   * does.
    *
-   * Lock-free, but for what the algorithms do. A swap to the algorithm that is current makes a new heap all the same.
+   * Lock-free, but for what the algorithms do. A swap to the algorithm that is current makes a new heap all
+   * the same.
    * @param name - of one of the algorithms
-   * @throws AllocError `InvalidParam` when there is no such algorithm, `NoMemory` when there are no pages or `maxGenerations` heaps hold
-   *   blocks; then nothing has changed
+   * @throws AllocError `InvalidParam` when there is no such algorithm, `NoMemory` when there are no pages or
+   *   `maxGenerations` heaps hold blocks; then nothing has changed
    */
   swap(name: string): void {
     this.demandOpen();
@@ -363,8 +377,8 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   }
 
   /**
-   * Lets this thread notice a swap, so that it holds no old heap. Every allocation does the same. For threads that idle. Lock-free; one atomic load when
-   * there is nothing new.
+   * Lets this thread notice a swap, so that it holds no old heap. Every allocation does the same. For threads
+   * that idle. Lock-free; one atomic load when there is nothing new.
    */
   settle(): void {
     settle(this);
@@ -383,12 +397,15 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   }
 
   /**
-   * Takes over from a thread that has ended without {@link AxAlloc.detach}, so that it holds nothing back: call it when its worker's `exit` has arrived. Does
-   * nothing for a thread that has detached, that was reaped, or that there never was. Several threads may reap the same one: one of them does it, and when that
-   * one dies in the middle, the thread that reaps it goes on. What a dead thread held behind an algorithm's lock, nobody can give back.
+   * Takes over from a thread that has ended without {@link AxAlloc.detach}, so that it holds nothing back:
+   * call it when its worker's `exit` has arrived. Does nothing for a thread that has detached, that was
+   * reaped, or that there never was. Several threads may reap the same one: one of them does it, and when
+   * that one dies in the middle, the thread that reaps it goes on. What a dead thread held behind an
+   * algorithm's lock, cannot be given back.
    * @param threadId - what `threadId` was in that thread. It must be at an end
-   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own; `NoMemory` when this thread
-   *   finds no place in a heap that the dead one used: then it is not reaped, and another thread may
+   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own;
+   *   `NoMemory` when this thread finds no place in a heap that the dead one used: then it is not reaped, and
+   *   another thread may
    */
   reap(threadId: number): void {
     reapThread(this, threadId);

@@ -1,6 +1,6 @@
 /**
- * What is injected: the byte part and the page part, by the contract of `@shmalloc/allocator-api`. This package knows no algorithm by name, and imports
- * none.
+ * What is injected: the byte part and the page part, by the contract of `@shmalloc/allocator-api`. This
+ * package knows no algorithm by name, and imports none.
  *
  * ```
  *      programs

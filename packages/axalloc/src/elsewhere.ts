@@ -2,7 +2,8 @@
  * Blocks of generations that this thread does not announce: it visits them, and leaves.
  *
  * ```
- *   show the visit ─▶ is the generation there, and does the map still say so? ─▶ count, use the heap ─▶ end the visit ─▶ look whether it is over
+ *   show the visit ─▶ is the generation there, and does the map still say so? ─▶ count, use the heap
+ *        ─▶ end the visit ─▶ look whether it is over
  * ```
  */
 
@@ -35,7 +36,8 @@ export function freeElsewhere(view: View, slot: number, address: Address): Alloc
     const heap = heapAt(view, slot, address);
     if (heap === null) return notAllocated('free', address);
     Atomics.sub(i32, balance, 1);
-    // Not there only for a block that was free already: see step 6 in `generations.ts`. The count goes with the generation.
+    // Not there only for a block that was free already: see step 6 in `generations.ts`. The count goes with
+    // the generation.
     if (!isThere(view, slot)) return notAllocated('free', address);
     const error = heap.tryFree(address);
     if (error !== null && error.code !== 'Corrupted') Atomics.add(i32, balance, 1);

@@ -1,19 +1,22 @@
 /**
- * Generations: one heap of one algorithm after another, each with its pages, of which the current one serves what is new.
+ * Generations: one heap of one algorithm after another, each with its pages, of which the current one serves
+ * what is new.
  *
  * ```
- *            make           publish                   last block freed, nobody inside          pages given back
+ *            make           publish                   last block freed, no one inside          pages given back
  *   FREE ─────────▶ MAKING ─────────▶ OPEN ─────────▶ CLOSING ─────────────────────▶ GOING ───────────────────▶ FREE
- *                                      ▲                  │ somebody inside, or a block is left
+ *                                      ▲                  │ a thread inside, or a block is left
  *                                      └──────────────────┘
  *   MAKING, CLOSING and GOING name the CPU that is at it, so that a reaper can take over; all others leave the slot alone.
  * ```
  *
- * **When is a generation over?** When it is not the current one, no thread announces or visits it, and no block of it is live.
+ * **When is a generation over?** When it is not the current one, no thread announces or visits it, and no
+ * block of it is live.
  *
- * **How many blocks are live** is the sum of the CPUs' tallies (plain words on their own lines, written on the fast paths by threads that announce the
- * generation) and of BALANCE (atomic, by visitors, who free blocks of a generation that they do not announce). The sum means something only while
- * nobody changes it, so the closing thread
+ * **How many blocks are live** is the sum of the CPUs' tallies (plain words on their own lines, written on
+ * the fast paths by threads that announce the generation) and of BALANCE (atomic, by visitors that free
+ * blocks of a generation that they do not announce). The sum means something only while no thread changes it,
+ * so the closing thread
  *
  * 1. makes OPEN CLOSING (compareExchange: there is one closer),
  * 2. loads BALANCE,
@@ -22,19 +25,25 @@
  * 5. looks whether BALANCE is what it was (by an atomic add of 0); if not, it is off,
  * 6. makes CLOSING GOING, and looks at BALANCE once more; if it has changed, it is off.
  *
- * Who announced it and has left, left before 3: his tally is seen, since his line was. Who visits to free a block shows himself, then changes
- * BALANCE, then frees: if that change comes before 5, it is seen there or he is in 3 (or all of it was before 2); if it comes after 5, then
- * his block was live, and counted, in 4. Who comes with a block that is none looks at STATE after the change of BALANCE: either he finds GOING, and does
- * not touch the heap, or 6 finds the change. Who visits for other reasons looks at STATE after he has shown himself, and goes in only when it is OPEN: then 1 comes later, and 3 sees him.
+ * A thread that announced it and has left, left before 3: its tally is seen, since its line was. A thread
+ * that visits to free a block shows the visit, then changes BALANCE, then frees: if that change comes before
+ * 5, it is seen there or the visit is in 3 (or all of it was before 2); if it comes after 5, then its block
+ * was live, and counted, in 4. A thread with an address that is no block looks at STATE after the change of
+ * BALANCE: either it finds GOING, and does not touch the heap, or 6 finds the change. A visit for other
+ * reasons looks at STATE after it is shown, and goes in only when it is OPEN: then 1 comes later, and 3 sees
+ * it.
  *
- * **Who gives the pages back?** The closer, alone: CLOSING has one owner.
+ * **Which thread gives the pages back?** The closer, alone: CLOSING has one owner.
  *
- * **Is it ever forgotten?** Everyone who may have been what it waited for looks after leaving: who frees, who moves on, who detaches, who reaps. When he finds a closer at work,
- * who may have seen him still inside, he sets AGAIN, and the closer looks once more before he leaves.
+ * **Can it be forgotten?** Every thread that it may have waited for looks after leaving: one that frees,
+ * moves on, detaches, or reaps. When it finds a closer at work that may have seen it still inside, it sets
+ * AGAIN, and the closer looks once more before it leaves.
  *
- * **A thread that idles** announces what it announced, and so holds that generation's memory, until it calls anything that settles, or detaches. **One that dies** does the
- * same until it is reaped. A free is counted before it is done and an allocation after, so a death between the two never holds a generation; but the algorithm itself may have
- * lost a block, so where a thread has died (MOURNED) the heap's own count is not asked.
+ * **A thread that idles** announces what it announced, and so holds that generation's memory, until it calls
+ * anything that settles, or detaches. **One that dies** does the same until it is reaped. A free is counted
+ * before it is done and an allocation after, so a death between the two never holds a generation; but the
+ * algorithm itself may have lost a block, so where a thread has died (MOURNED) the heap's own count is not
+ * asked.
  */
 
 import {
@@ -61,7 +70,10 @@ const STATE_MASK = 7;
 const AGAIN = 8;
 const CPU_SHIFT = 8;
 
-/** Running numbers above the slot, in a small integer: after 8 million swaps they begin anew, which nobody sees who has looked in between. */
+/**
+ * Running numbers above the slot, in a small integer: after 8 million swaps they begin again, which no thread
+ * sees that has looked in between.
+ */
 const ID_MASK = 0x3fffffff;
 
 export function stateOf(word: number): number {
@@ -93,14 +105,14 @@ export function beginGeneration(view: View, algorithm: HeapAlgorithm): void {
     at.writeName(view.memory, entry, algorithm.algorithm);
     at.writeKind(view.memory, entry, kind);
     i32[entry + at.EMPTY] = heap.usedBytes();
-    // A number of its own, and not the current one's successor: that would be given twice when a thread dies here, and a thread that has looked at the
-    // first generation would take its heap for the second's.
+    // A number of its own, and not the current one's successor: that would be given twice when a thread dies
+    // here, and a thread that has looked at the first generation would take its heap for the second's.
     const id = (((Atomics.add(i32, header + at.MADE, 1) + 1) << at.SLOT_BITS) & ID_MASK) | slot;
     i32[entry + at.ID] = id;
     // After the id: a reaper that finds a heap opens the generation.
     i32[entry + at.START] = start;
     keepHeap(view, slot, heap);
-    // Release: publishes the generation to whoever sees that it is current.
+    // Release: publishes the generation to the thread that sees that it is current.
     Atomics.store(i32, header + at.CURRENT, id);
   } catch (error) {
     giveBack(view, slot);
@@ -123,7 +135,9 @@ function takeSlot(view: View): number {
   );
 }
 
-/** Makes a heap in pages of its own: of the policy's first size, or the next that the algorithm can live with. */
+/**
+ * Makes a heap in pages of its own: of the policy's first size, or the next that the algorithm can live with.
+ */
 function makeHeap(view: View, slot: number, algorithm: HeapAlgorithm): Heap {
   const { pageSize } = view.pages;
   let refusal: unknown;
@@ -162,7 +176,8 @@ export function demandText(what: string, text: string): void {
 
 /**
  * The heap of a generation that this thread announces, visits, closes or makes.
- * @throws whatever `attach` does, and AllocError `InvalidParam` when this thread does not know the algorithm, `Corrupted` when the entry cannot be right
+ * @throws whatever `attach` does, and AllocError `InvalidParam` when this thread does not know the algorithm,
+ *   `Corrupted` when the entry cannot be right
  */
 export function heapOf(view: View, slot: number): Heap {
   const { i32 } = view;
@@ -213,7 +228,10 @@ function keepHeap(view: View, slot: number, heap: Heap): void {
   heap.registerError((error) => view.report(error));
 }
 
-/** Lets go of the objects of generations that are gone. Nothing is called on them: their memory is somebody else's. */
+/**
+ * Lets go of the objects of generations that are gone. Nothing is called on them: their memory is another
+ * thread's.
+ */
 function forgetGone(view: View): void {
   for (let slot = 1; slot < view.heaps.length; slot++) {
     if (view.heaps[slot] === null || slot === view.slot) continue;
@@ -245,7 +263,8 @@ export function settle(view: View): void {
     let left = slot;
     beginVisit(view, slot);
     try {
-      // Current while the visit was shown already: it stays until the visit is over, and then it is announced.
+      // Current while the visit was shown already: it stays until the visit is over, and then it is
+      // announced.
       if (Atomics.load(i32, header + at.CURRENT) !== id) continue;
       if (i32[view.entry(slot) + at.ID] !== id)
         throw corrupted(
@@ -253,7 +272,8 @@ export function settle(view: View): void {
         );
       const heap = heapOf(view, slot);
       left = view.slot;
-      // Release: whoever sees that the old generation is announced no more sees this thread's tally in it.
+      // Release: the thread that sees that the old generation is announced no more sees this thread's tally
+      // in it.
       Atomics.store(i32, line + at.ANNOUNCED, slot);
       view.seen = id;
       view.slot = slot;
@@ -269,7 +289,8 @@ export function settle(view: View): void {
 }
 
 /**
- * The same for a thread that is about to allocate or free: what stands in its way is told, and the thread stays in its generation, which is as good as any.
+ * The same for a thread that is about to allocate or free: what stands in its way is told, and the thread
+ * stays in its generation, which is as good as any.
  */
 export function follow(view: View): void {
   try {
@@ -282,7 +303,10 @@ export function follow(view: View): void {
   }
 }
 
-/** Whether a generation that this thread shows a visit of may still have blocks: it is not on its way out, nor a new one that is not open yet. */
+/**
+ * Whether a generation that this thread shows a visit of may still have blocks: it is not on its way out, nor
+ * a new one that is not open yet.
+ */
 export function isThere(view: View, slot: number): boolean {
   const state = stateOf(Atomics.load(view.i32, view.entry(slot) + at.STATE));
   return state === OPEN || state === CLOSING;
@@ -290,12 +314,14 @@ export function isThere(view: View, slot: number): boolean {
 
 /**
  * The heap that an address belongs to, for a caller that shows a visit of its slot.
- * @returns null when the generation has gone since the look at the map: then the block that the caller brings is none
+ * @returns null when the generation has gone since the look at the map: then the block that the caller brings
+ *   is none
  */
 export function heapAt(view: View, slot: number, address: Address): Heap | null {
   const state = view.entry(slot) + at.STATE;
   const word = Atomics.load(view.i32, state);
-  // With a live block it will be opened again. Without one it may go: that the visit was seen is sure only when it is open.
+  // With a live block it will be opened again. Without one it may go: that the visit was seen is sure only
+  // when it is open.
   if (stateOf(word) === CLOSING) awaitChange(view, state, word);
   return isThere(view, slot) && slotOf(view, address) === slot ? heapOf(view, slot) : null;
 }
@@ -311,7 +337,7 @@ export function visit<T>(view: View, slot: number, use: (heap: Heap) => T): T | 
   beginVisit(view, slot);
   try {
     let word = Atomics.load(view.i32, state);
-    // A closer will open it again, because he sees this visit, or because of a block; or it is on its way.
+    // A closer will open it again, because it sees this visit, or because of a block; or it is on its way.
     while (stateOf(word) === CLOSING && awaitChange(view, state, word)) word = Atomics.load(view.i32, state);
     return stateOf(word) === OPEN ? use(heapOf(view, slot)) : null;
   } finally {
@@ -332,7 +358,7 @@ export function close(view: View, slot: number): boolean {
   while (currentSlot(view) !== slot && liveBlocks(view, slot) <= 0) {
     const word = Atomics.load(i32, state);
     if (stateOf(word) === CLOSING) {
-      // Its closer may have seen what this thread was doing there: he is to look again.
+      // Its closer may have seen what this thread was doing there: it is to look again.
       if (word & AGAIN || Atomics.compareExchange(i32, state, word, word | AGAIN) === word) return false;
       continue;
     }
@@ -367,7 +393,7 @@ export function closeAll(view: View): boolean {
   return closed;
 }
 
-/** Blocks of a generation that have been allocated and not freed. Exact when nobody changes it. */
+/** Blocks of a generation that have been allocated and not freed. Exact when no thread changes it. */
 export function liveBlocks(view: View, slot: number): number {
   const { i32, header, places } = view;
   let live = Atomics.load(i32, view.entry(slot) + at.BALANCE);
@@ -386,22 +412,26 @@ function isOver(view: View, slot: number, balance: number): boolean {
   return Atomics.add(i32, entry + at.BALANCE, 0) === balance;
 }
 
-/** What the heap says itself. It knows of blocks that programs have freed twice without its noticing: those made the tallies too small. */
+/**
+ * What the heap says itself. It knows of blocks that programs have freed twice without its noticing: those
+ * made the tallies too small.
+ */
 function isEmptied(view: View, slot: number): boolean {
   try {
     const heap = heapOf(view, slot);
     heap.collect(true);
     return heap.usedBytes() <= view.i32[view.entry(slot) + at.EMPTY];
   } catch (error) {
-    // This thread cannot attach, for lack of a place in the heap's thread table; one that has attached will look.
+    // This thread cannot attach, for lack of a place in the heap's thread table; one that has attached will
+    // look.
     if (error instanceof AllocError) return false;
     throw error;
   }
 }
 
 /**
- * Gives all pages of a generation back. It is this thread's alone. Whoever takes over from a thread that has died in here begins anew; what is lost
- * is the run that it had in hand at the most.
+ * Gives all pages of a generation back. It is this thread's alone. A thread that takes over from one that has
+ * died in here begins again; what is lost is the run that it had in hand at the most.
  */
 export function giveBack(view: View, slot: number): void {
   const { i32, header, places, geometry } = view;

@@ -2,7 +2,7 @@
 
 import type { Address, PageAllocator, SharedMemory } from '@shmalloc/allocator-api';
 
-/** Who is asked for them. */
+/** Where they come from. */
 type Pages = Pick<PageAllocator, 'pageSize' | 'allocPages' | 'deallocPages'>;
 
 /**

@@ -2,15 +2,17 @@
  * What happens when a heap runs dry.
  *
  * ```
- *   look at GROWTH ─▶ ask the heap again ─▶ somebody is growing it? wait ─▶ claim GROWTH ─▶ pages: usual size │ the request's, rounded │ just the request's
- *        ▲                    │ a block                                                            │
- *        │                    ▼                                                        map ─▶ addMemory ─▶ GROWTH + 1
- *        └──────────────────────────────────────────────────────────────────────────────────────────┘
+ *   look at GROWTH ─▶ ask the heap again ─▶ another is growing it? wait ─▶ claim GROWTH ─▶ take pages
+ *        ▲                    │ a block                                                       │
+ *        │                    ▼                                 map ─▶ addMemory ─▶ GROWTH + 1
+ *        └──────────────────────────────────────────────────────────────────────┘
+ *   pages: of the usual size, else of the request's, rounded, else of just the request's
  * ```
  *
- * Two CPUs that run dry at once: one claims, the other waits until it has grown and asks again. It looks at GROWTH before it asks, so growth that comes after
- * is never missed: the claim fails. Waiting has an end: a CPU that has died in its claim costs the others a fifth of a second each time, until it is reaped,
- * and then the heap grows without a claim.
+ * Two CPUs that run dry at once: one claims, the other waits until it has grown and asks again. It looks at
+ * GROWTH before it asks, so growth that comes after is never missed: the claim fails. Waiting has an end: a
+ * CPU that has died in its claim costs the others a fifth of a second each time, until it is reaped, and then
+ * the heap grows without a claim.
  */
 
 import { type Address, AllocError } from '@shmalloc/allocator-api';
@@ -21,10 +23,16 @@ import { growthPages, powerOfTwoPages } from './policy.ts';
 import { awaitChange } from './presence.ts';
 import type { View } from './view.ts';
 
-/** Bytes that a heap may need around a block: pool ends, headers, tables. A guess; where it is not enough, it is doubled. */
+/**
+ * Bytes that a heap may need around a block: pool ends, headers, tables. A guess; where it is not enough, it
+ * is doubled.
+ */
 const AROUND = 256;
 
-/** How often a heap that has grown and still has no room for the request is grown again, each time for twice as much. */
+/**
+ * How often a heap that has grown and still has no room for the request is grown again, each time for twice
+ * as much.
+ */
 const GROWTHS_FOR_ONE = 4;
 
 /** GROWTH: the CPU that is at it in the low byte, a count above. */
@@ -64,11 +72,12 @@ export function growFor(view: View, size: number, align: number): Address {
     try {
       outcome = grow(view, Math.min(need, limit));
     } finally {
-      // Release: who waited sees the heap grown. A reaper may have taken the claim, thinking this thread dead: then it is his.
+      // Release: a thread that waited sees the heap grown. A reaper may have taken the claim, as if this
+      // thread were dead: then it is the reaper's.
       if (claimed) Atomics.compareExchange(i32, word, claim, ((ticket & ~CLAIMANT) + CLAIMANT + 1) & COUNTED);
     }
     if (outcome === NO_PAGES) {
-      // Memory of old generations may be waiting for somebody to look.
+      // Memory of old generations may be waiting for a look.
       if (!closeAll(view)) break;
       continue;
     }
@@ -114,7 +123,7 @@ function grow(view: View, need: number): number {
   return NO_PAGES;
 }
 
-/** Takes back the claim of a CPU whose thread has died, and wakes nobody: who waits looks. */
+/** Takes back the claim of a CPU whose thread has died, and wakes no thread: one that waits looks. */
 export function dropClaim(view: View, slot: number, cpu: number): void {
   const word = view.entry(slot) + at.GROWTH;
   const ticket = Atomics.load(view.i32, word);

@@ -1,5 +1,6 @@
 /**
- * The two-level global allocator: bytes that grow out of pages, both parts injected, the byte part swapped while it runs.
+ * The two-level global allocator: bytes that grow out of pages, both parts injected, the byte part swapped
+ * while it runs.
  *
  * @packageDocumentation
  */

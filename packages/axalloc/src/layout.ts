@@ -1,5 +1,6 @@
 /**
- * Where everything lies: the state of a two-level allocator, in pages that it takes from its page source first of all.
+ * Where everything lies: the state of a two-level allocator, in pages that it takes from its page source
+ * first of all.
  *
  * ```
  *  header   (a page's start)
@@ -31,12 +32,12 @@
  *      ├──────────────────────────────────┤
  *      │ generations, 32 words each       │  STATE · ID · START · BALANCE · GROWTH · EMPTY · MOURNED · names
  *      ├──────────────────────────────────┤
- *      │ map, a byte for each page        │  0 nobody's, or a program's · 1 … 126 that generation's · 127 this state;
+ *      │ map, a byte for each page        │  0 free, or a program's     · 1 … 126 that generation's · 127 this state;
  *      └──────────────────────────────────┘  with 128 where a run begins
  * ```
  *
- * A generation is named by its **slot**, 1 … GENERATIONS; the slot is used again when the generation is gone. Its **id** is never used again:
- * a running number above the slot.
+ * A generation is named by its **slot**, 1 … GENERATIONS; the slot is used again when the generation is gone.
+ * Its **id** is never used again: a running number above the slot.
  */
 
 import {
@@ -81,7 +82,7 @@ const LINES = 48;
 const LINE_WORDS = 16;
 
 /** Fields of a thread's line. */
-/** The thread's name; 0 nobody's; the negative name of the thread that is reaping it. */
+/** The thread's name; 0 no thread's; the negative name of the thread that is reaping it. */
 export const OWNER = 0;
 /** The slot that the thread may allocate from and free into without a further word; 0 none. */
 export const ANNOUNCED = 1;
@@ -101,7 +102,7 @@ export const ID = 1;
 export const START = 2;
 /** What visitors add to the tallies: −1 for each block that they have freed. */
 export const BALANCE = 3;
-/** How often it has grown, and who is at it. */
+/** How often it has grown, and which CPU is at it. */
 export const GROWTH = 4;
 /** Bytes in use when the heap was new. */
 export const EMPTY = 5;
@@ -196,7 +197,10 @@ export function writeHeader(
   u8[own] |= RUN_BEGINS;
 }
 
-/** Makes a finished state known. Pairs with the load in {@link openHeader}: who sees the magic sees all that was written before. */
+/**
+ * Makes a finished state known. Pairs with the load in {@link openHeader}: a thread that sees the magic sees
+ * all that was written before.
+ */
 export function publishHeader(memory: SharedMemory, header: Word): void {
   Atomics.store(memory.i32, header + Field.magic, MAGIC);
 }

@@ -30,11 +30,17 @@ export interface AxAllocOptions {
   readonly policy?: Partial<GrowthPolicy> | undefined;
   /** How many threads can be attached at one time, 1 … 255. Default 16. */
   readonly threads?: number | undefined;
-  /** How many heaps there can be at one time, the current one and old ones that still hold blocks, 2 … 126. Default 64. */
+  /**
+   * How many heaps there can be at one time, the current one and old ones that still hold blocks, 2 … 126.
+   * Default 64.
+   */
   readonly maxGenerations?: number | undefined;
   /** Where errors go that are not thrown, in this thread. Default: the console. */
   readonly onError?: ErrorHook | undefined;
-  /** How far in memory heaps may lie: address behind the last page. Default: the end of the page part's region as it is. */
+  /**
+   * How far in memory heaps may lie: address behind the last page. Default: the end of the page part's region
+   * as it is.
+   */
   readonly limit?: Address | undefined;
 }
 

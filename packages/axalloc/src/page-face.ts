@@ -146,7 +146,8 @@ export abstract class AxPages extends View {
   }
 
   /**
-   * Calls back for each live block of all heaps; the visitor must not call the allocator. What other threads do meanwhile may be missed.
+   * Calls back for each live block of all heaps; the visitor must not call the allocator. What other threads
+   * do meanwhile may be missed.
    * @param visitor - returns false to see no more. Threads have other names in the heaps, so it is shown 0
    */
   visitBlocks(visitor: BlockVisitor): void {
@@ -175,7 +176,8 @@ export abstract class AxPages extends View {
   }
 
   /**
-   * Walks everything: the map, the generations, each heap, the page part. Other threads may be at work: what is told then was seen unchanged.
+   * Walks everything: the map, the generations, each heap, the page part. Other threads may be at work: what
+   * is told then was seen unchanged.
    * @param options - with `quiet`, for a moment when no other thread is inside, everything is checked
    * @throws AllocError `Corrupted` with the first broken invariant, or what a heap or the page part throws
    */

@@ -6,16 +6,20 @@
  *  map       255 127   129  1  1     0   0  0     130  2   2   2    129   1   1   1
  * ```
  *
- * A byte is written by whoever holds the page, and by nobody else: after the page source has handed the page out and before the heap hears of it;
- * after the heap is gone and before the page source gets it back. So plain stores do, each to a byte of its own, and a thread that frees a block sees the byte: the block's
- * address has come to it from a thread that had it from the heap, which had the page after the byte was written.
+ * A byte is written by the thread that holds the page, and by no other thread: after the page source has
+ * handed the page out and before the heap hears of it; after the heap is gone and before the page source gets
+ * it back. So plain stores do, each to a byte of its own, and a thread that frees a block sees the byte: the
+ * block's address has come to it from a thread that had it from the heap, which had the page after the byte
+ * was written.
  */
 
 import { type Address, AllocError } from '@shmalloc/allocator-api';
 import { RUN_BEGINS, SLOT_MASK } from './layout.ts';
 import type { View } from './view.ts';
 
-/** The slot of the page that an address lies in; 0 for pages of programs, of nobody, and of other memory. */
+/**
+ * The slot of the page that an address lies in; 0 for pages of programs, of no thread, and of other memory.
+ */
 export function slotOf(view: View, address: Address): number {
   // The type first: `>>>` on a bigint throws an error that names no value.
   if (typeof address !== 'number' || address >>> 0 !== address) return 0;
@@ -55,7 +59,8 @@ export function unmarkRun(view: View, address: Address, count: number): void {
 }
 
 /**
- * Calls back for each run of a generation, in the order of addresses; the callback may unmark it. O(pages of the map).
+ * Calls back for each run of a generation, in the order of addresses; the callback may unmark it. O(pages of
+ * the map).
  * @param slot - whose
  */
 export function forEachRun(view: View, slot: number, visit: (address: Address, count: number) => void): void {
@@ -83,8 +88,8 @@ export function pagesOf(view: View, slot: number): number {
 }
 
 /**
- * Takes a run for a heap: at a multiple of its size up to `MOST_ALIGN` if there is such a one (some algorithms can use no other, and buddies merge
- * there), else anywhere.
+ * Takes a run for a heap: at a multiple of its size up to `MOST_ALIGN` if there is such a one (some
+ * algorithms can use no other, and buddies merge there), else anywhere.
  * @returns its address, or 0 when the page source has none
  */
 export function takeRun(view: View, count: number): Address {

@@ -1,5 +1,6 @@
 /**
- * How much a byte heap starts with, and how it grows. Numbers, not a function: they stand in the header, so that every thread grows the heap alike.
+ * How much a byte heap starts with, and how it grows. Numbers, not a function: they stand in the header, so
+ * that every thread grows the heap alike.
  */
 
 import { AllocError, checkInteger, MAX_BYTES } from '@shmalloc/allocator-api';
@@ -7,12 +8,16 @@ import { AllocError, checkInteger, MAX_BYTES } from '@shmalloc/allocator-api';
 /**
  * How a byte heap grows out of the page allocator. All sizes in bytes, rounded up to pages.
  *
- * A heap that runs dry gets `max(percent % of its total, the request)`, not less than `leastBytes` and (unless the request is larger) not more than
- * `mostBytes`, rounded up to a power of two of pages. If there is no such run, just what the request needs.
+ * A heap that runs dry gets `max(percent % of its total, the request)`, not less than `leastBytes` and
+ * (unless the request is larger) not more than `mostBytes`, rounded up to a power of two of pages. If there
+ * is no such run, just what the request needs.
  * @public
  */
 export interface GrowthPolicy {
-  /** What a heap starts with; an algorithm that needs more gets the next power of two that it can live with. Default 32 KiB. */
+  /**
+   * What a heap starts with; an algorithm that needs more gets the next power of two that it can live with.
+   * Default 32 KiB.
+   */
   readonly initialBytes: number;
   /** Growth in percent of the total so far; 0 grows by what is requested. Default 100. */
   readonly percent: number;

@@ -3,13 +3,16 @@
  *
  * ```
  *   detach   stop announcing ─▶ detach from the heap of each generation ─▶ leave the line
- *   reap     claim the line ─▶ finish what it was at ─▶ reap its name in the heap of each generation ─▶ empty the line ─▶ close what is over
+ *   reap     claim the line ─▶ finish what it was at ─▶ reap its name in the heap of each generation
+ *            ─▶ empty the line ─▶ close what is over
  * ```
  *
- * What a dead thread may have been at, and what becomes of it: growing a heap (the claim is taken back; a run that the heap had not heard of goes back with its
- * generation) · closing one (opened, and looked at again) · giving one's pages back (continued) · making one (published: it stays; not published: its pages go back) ·
- * using the page source (its affair) · using a heap (the algorithm's affair: behind a lock, the lock stays taken). What is lost at the most: one
- * run of pages that was in its hands between the page source and the map.
+ * What a dead thread may have been at, and what becomes of it: growing a heap (the claim is taken back; a run
+ * that the heap had not heard of goes back with its generation) · closing one (opened, and looked at again) ·
+ * giving one's pages back (continued) · making one (published: it stays; not published: its pages go back) ·
+ * using the page source (its affair) · using a heap (the algorithm's affair: behind a lock, the lock stays
+ * taken). What is lost at the most: one run of pages that was in its hands between the page source and the
+ * map.
  */
 
 import { AllocError, checkInteger } from '@shmalloc/allocator-api';
@@ -37,7 +40,7 @@ export function leave(view: View): void {
   // A thread that was reaped although it lives: the line may have another owner by now.
   if (Atomics.load(i32, line + at.OWNER) !== view.threadId) return;
   Atomics.store(i32, line + at.ANNOUNCED, 0);
-  // Once more, since looking whether a generation is over may attach to it anew.
+  // Once more, since looking whether a generation is over may attach to it again.
   for (let round = 0; round < 2; round++) {
     for (let slot = 1; slot <= view.geometry.generations; slot++) {
       if (view.heaps[slot] === null || close(view, slot)) continue;
@@ -60,7 +63,8 @@ export function reapThread(view: View, threadId: number): void {
     throw new AllocError('InvalidParam', `thread ${threadId} cannot reap itself: detach() is for that`);
   // No thread has such a name, and an exchange would cut it to 32 bits: to the name of another.
   if (threadId === 0 || threadId > MOST_NAMES) return;
-  // What it was reaping itself comes first: as long as its own line has its name, whoever reaps it finds the rest.
+  // What it was reaping itself comes first: as long as its own line has its name, the thread that reaps it
+  // finds the rest.
   reapLines(view, -threadId);
   reapLines(view, threadId);
   closeAll(view);
@@ -71,7 +75,8 @@ function reapLines(view: View, owner: number): void {
   const { i32, header, geometry } = view;
   for (let cpu = 1; cpu <= geometry.cpus; cpu++) {
     const word = at.lineAt(header, cpu) + at.OWNER;
-    // Of several reapers one finds the owner there. The line is no other thread's until it is empty, and names the reaper, so that its reaper can go on.
+    // Of several reapers one finds the owner there. The line is no other thread's until it is empty, and
+    // names the reaper, so that its reaper can go on.
     if (Atomics.compareExchange(i32, word, owner, -view.threadId) === owner) emptyLine(view, cpu);
   }
 }
@@ -91,7 +96,8 @@ function emptyLine(view: View, cpu: number): void {
       i32[name] = 0;
     }
   } catch (error) {
-    // This thread cannot come to one of the heaps. Another may: the line is the dead thread's again. Every step above can be done twice.
+    // This thread cannot come to one of the heaps. Another may: the line is the dead thread's again. Every
+    // step above can be done twice.
     Atomics.store(i32, line + at.OWNER, i32[line + at.THREAD]);
     throw error;
   }

@@ -1,7 +1,9 @@
 /**
- * What memory is used for: ArceOS's `UsageKind` and `Usages`. The caller says it, with the pages that it takes and gives back.
+ * What memory is used for: ArceOS's `UsageKind` and `Usages`. The caller says it, with the pages that it
+ * takes and gives back.
  *
- * The counters are words of the header that every thread adds to. They order nothing: a figure publishes nothing.
+ * The counters are words of the header that every thread adds to. They order nothing: a figure publishes
+ * nothing.
  */
 
 import { checkChoice } from '@shmalloc/allocator-api';

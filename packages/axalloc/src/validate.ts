@@ -1,5 +1,6 @@
 /**
- * The check of everything. Other threads may be at work: what they are in the middle of looks broken at one look, and is another thing at the next.
+ * The check of everything. Other threads may be at work: what they are in the middle of looks broken at one
+ * look, and is another thing at the next.
  *
  * ```
  *   said at any time                                     said when it is quiet
@@ -41,7 +42,10 @@ export function validateAll(view: View, quiet: boolean): void {
   view.pages.validate({ quiet });
 }
 
-/** A byte names a slot that there is. Where no thread is marking pages, a run begins with its mark, and only there. */
+/**
+ * A byte names a slot that there is. Where no thread is marking pages, a run begins with its mark, and only
+ * there.
+ */
 function validateMap(view: View, quiet: boolean): void {
   const { u8, map, mapPages, geometry } = view;
   let before = 0;
@@ -66,7 +70,8 @@ function validateCurrent(view: View, quiet: boolean): void {
     return found === id ? '' : `the current generation is ${id}, and its slot ${slot} says ${found}`;
   });
   demand(wrong === '', wrong);
-  // A thread that has just made it current has not opened it yet, or one that has looked at the slot before is closing it in vain.
+  // A thread that has just made it current has not opened it yet, or one that has looked at the slot before
+  // is closing it in vain.
   if (quiet)
     demand(
       stateOf(Atomics.load(i32, view.entry(currentSlot(view)) + at.STATE)) === OPEN,
@@ -109,8 +114,8 @@ function unchanged(look: () => string): string {
 }
 
 /**
- * The blocks of a generation as of one moment: all its counts were the same at all looks. 0 when they change, since a sum of counts of different
- * moments can be anything.
+ * The blocks of a generation as of one moment: all its counts were the same at all looks. 0 when they change,
+ * since a sum of counts of different moments can be anything.
  */
 function liveUnchanged(view: View, slot: number): number {
   const first = countsOf(view, slot);

@@ -1,6 +1,7 @@
 /**
- * What one thread knows of a two-level allocator: where things lie, who it is, which heaps it has attached to. Everything that counts is in the
- * region itself. The functions of this package take a `View` first; {@link AxAlloc} is one.
+ * What one thread knows of a two-level allocator: where things lie, which thread it is, which heaps it has
+ * attached to. Everything that counts is in the region itself. The functions of this package take a `View`
+ * first; {@link AxAlloc} is one.
  */
 
 import {
@@ -53,7 +54,7 @@ export abstract class View {
   readonly map: Address;
   /** This thread's line, counted from 1; 0 none. @internal */
   cpu = 0;
-  /** Who this thread is among those attached; never 0, and never used again. Another thread gives it to `reap`. */
+  /** This thread among those attached; never 0, and never used again. Another thread gives it to `reap`. */
   threadId = 0;
   /** This thread's line. @internal */
   line: Word = 0;
@@ -128,7 +129,7 @@ export abstract class View {
     Atomics.add(this.i32, this.header + field, 1);
   }
 
-  /** Tells a write through NULL that nobody has told of yet. For slow paths. @internal */
+  /** Tells a write through NULL that no thread has told of yet. For slow paths. @internal */
   lookAtNull(): void {
     const error = this.pages.takeNullWrite?.() ?? null;
     if (error !== null) this.report(error);
@@ -137,8 +138,9 @@ export abstract class View {
   // ── Wrong calls ──
 
   /**
-   * Tells the error hook. It may use the allocator: meanwhile this thread stays in its generation (see `settle`) and shows visits in another
-   * word, because the heap that reports is still being used. What goes wrong within the hook is told after it.
+   * Tells the error hook. It may use the allocator: meanwhile this thread stays in its generation (see
+   * `settle`) and shows visits in another word, because the heap that reports is still being used. What goes
+   * wrong within the hook is told after it.
    * @internal
    */
   report(error: AllocError): void {

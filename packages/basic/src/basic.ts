@@ -1,6 +1,6 @@
 /**
- * The textbook free list: one list of free blocks in the order of their addresses, searched by first, best or worst fit (Knuth,
- * TAOCP 1, §2.5).
+ * The textbook free list: one list of free blocks in the order of their addresses, searched by first, best or
+ * worst fit (Knuth, TAOCP 1, §2.5).
  *
  * ```
  *  state    ┌─ policy
@@ -11,12 +11,13 @@
  *           └─ free blocks
  * ```
  *
- * Invariant: the list holds every free block once, and its addresses rise. Whatever a program has written over a link, a walk ends: each step
- * demands a free block at a higher address than the last.
+ * Invariant: the list holds every free block once, and its addresses rise. Whatever a program has written
+ * over a link, a walk ends: each step demands a free block at a higher address than the last.
  *
- * A block that enters the list looks for its place in two ways at once: along the list from the head, and along memory to the next
- * free block behind it. One of them is short: while blocks in use are many the list is short, and with many free
- * blocks the next is near (by Knuth's fifty-percent rule there are about two blocks in use for a free one).
+ * A block that enters the list looks for its place in two ways at once: along the list from the head, and
+ * along memory to the next free block behind it. One of them is short: while blocks in use are many the list
+ * is short, and with many free blocks the next is near (by Knuth's fifty-percent rule there are about two
+ * blocks in use for a free one).
  */
 
 import {
@@ -112,7 +113,8 @@ export class Basic extends BoundaryTagHeap {
    * Attaches to a heap that another thread has made.
    * @param handle - what its `share()` returned
    * @param options - has to say `lock: 'outside'` for a heap that was made with it
-   * @throws TypeError or AllocError `InvalidParam` when no basic heap of this version lies there, or one with another lock
+   * @throws TypeError or AllocError `InvalidParam` when no basic heap of this version lies there, or one with
+   *   another lock
    */
   static attach(handle: Handle, options: AttachOptions = {}): Basic {
     const policy = POLICIES.find((each) => handle?.algorithm === nameOf(each));
@@ -244,7 +246,8 @@ export class Basic extends BoundaryTagHeap {
       if (follower === 0 || follower > block) return before;
       if (!(follower > before)) this.wrongLink(before);
       before = follower;
-      // … and one along memory. Where a pool's blocks end (the size is 0) this side stays, and the list decides.
+      // … and one along memory. Where a pool's blocks end (the size is 0) this side stays, and the list
+      // decides.
       if (this.freeSize(next) !== 0) return i32[next + PREV_LINK];
       next += this.blockSize(next);
     }

@@ -24,8 +24,8 @@ import { RunMap } from './run-map.ts';
  */
 export interface BitmapAttachOptions {
   /**
-   * `'wasm'`, `'js'`, `'auto'` for WebAssembly where it can be had, or an implementation of your own. Threads need not choose alike.
-   * Default `'auto'`.
+   * `'wasm'`, `'js'`, `'auto'` for WebAssembly where it can be had, or an implementation of your own. Threads
+   * need not choose alike. Default `'auto'`.
    */
   crossings?: CrossingsChoice | Crossings | undefined;
   /** Where a write through NULL goes that a call has noticed; see `registerError`. Default: the console. */
@@ -40,7 +40,10 @@ export const OWN_OPTIONS = ['crossings', 'onError'] as const;
  * @public
  */
 export interface BitmapValidateOptions {
-  /** Whether no other thread is inside a call, and none was terminated there: then everything is checked. Default false. */
+  /**
+   * Whether no other thread is inside a call, and none was terminated there: then everything is checked.
+   * Default false.
+   */
   readonly quiet?: boolean | undefined;
 }
 
@@ -64,7 +67,10 @@ export interface BitmapStats {
   readonly available: number;
   /** Units that are changing hands, or were lost with a thread that died in the middle of a call. */
   readonly inTransit: number;
-  /** Words with free units that the summary does not tell of: more than 0 only while threads are at work, or after one has died. */
+  /**
+   * Words with free units that the summary does not tell of: more than 0 only while threads are at work, or
+   * after one has died.
+   */
   readonly hiddenWords: number;
   /** How often a run was claimed in part and given back, because another thread was quicker. */
   readonly retreats: number;
@@ -128,8 +134,8 @@ export abstract class Bitmap {
   }
 
   /**
-   * Ends this instance's use; what is handed out stays so. Any later call on this instance but `share` throws. A write through NULL that no call has
-   * told of goes to the error hook.
+   * Ends this instance's use; what is handed out stays so. Any later call on this instance but `share`
+   * throws. A write through NULL that no call has told of goes to the error hook.
    */
   detach(): void {
     if (this.maps === null) return;
@@ -138,8 +144,8 @@ export abstract class Bitmap {
   }
 
   /**
-   * Says where a write through NULL goes, in this thread. The default prints it. A call that finds no room, adds memory or detaches looks for
-   * one; `validate` throws it.
+   * Says where a write through NULL goes, in this thread. The default prints it. A call that finds no room,
+   * adds memory or detaches looks for one; `validate` throws it.
    * @param hook - gets an AllocError `Corrupted`
    */
   registerError(hook: (error: AllocError) => void): void {
@@ -148,7 +154,8 @@ export abstract class Bitmap {
   }
 
   /**
-   * Looks for a write through NULL, and lays the pattern there again. Of a region that does not start at address 0 there is none.
+   * Looks for a write through NULL, and lays the pattern there again. Of a region that does not start at
+   * address 0 there is none.
    * @returns an error `Corrupted` that names the address, or null
    */
   takeNullWrite(): AllocError | null {
@@ -167,7 +174,8 @@ export abstract class Bitmap {
   }
 
   /**
-   * Looks at every unit: none may be in two states. Other threads may be at work: what is told was seen unchanged more than once.
+   * Looks at every unit: none may be in two states. Other threads may be at work: what is told was seen
+   * unchanged more than once.
    * @param options - with `quiet`, a unit in no state is told as well, and a summary that misses a word
    * @throws AllocError `Corrupted` with the first broken invariant, or with a write through NULL
    */
@@ -183,8 +191,9 @@ export abstract class Bitmap {
   }
 
   /**
-   * Gives back what was lost with threads that died in the middle of a call, and mends the summary. To be called while no other thread is at
-   * work: what another thread is about to get, or to give, looks just as lost.
+   * Gives back what was lost with threads that died in the middle of a call, and mends the summary. To be
+   * called while no other thread is at work: what another thread is about to get, or to give, looks just as
+   * lost.
    * @returns how many units came back
    */
   repair(): number {

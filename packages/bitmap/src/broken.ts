@@ -6,8 +6,9 @@ import type { Geometry } from './header.ts';
 type Words = Int32Array<SharedArrayBuffer>;
 
 /**
- * How often a unit has to look wrong. To look wrong four times while all is well it would have to change hands between each two neighbouring loads of
- * eleven, which are nanoseconds apart, and a change takes two atomic operations.
+ * How often a unit has to look wrong. To look wrong four times while all is well it would have to change
+ * hands between each two neighbouring loads of eleven, which are nanoseconds apart, and a change takes two
+ * atomic operations.
  */
 const LOOKS = 4;
 
@@ -27,8 +28,9 @@ export function countHidden(words: Words, { free, hints, top, words: leafWords }
 }
 
 /**
- * The first unit that is in two maps, or has a bit beyond the last; null when all is well. A unit that goes from one map to the next between two loads
- * looks as if it were in both. It is not so again and again: see LOOKS.
+ * The first unit that is in two maps, or has a bit beyond the last; null when all is well. A unit that goes
+ * from one map to the next between two loads looks as if it were in both. It is not so again and again: see
+ * LOOKS.
  * @param quiet - whether no thread is at work, so that a unit that is in no map is lost
  */
 export function findBroken(

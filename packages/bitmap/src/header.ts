@@ -1,5 +1,6 @@
 /**
- * The header at the start of a bitmap allocator's region, and where its maps lie behind it. Only this file knows an offset.
+ * The header at the start of a bitmap allocator's region, and where its maps lie behind it. Only this file
+ * knows an offset.
  *
  * ```
  *  word
@@ -151,7 +152,8 @@ export function stateBytes(bits: number): number {
 
 /**
  * Writes a header, all but the magic, at the start of a region.
- * @throws AllocError `InvalidParam` when header and maps do not fit, and for pages one page behind them; then nothing was written
+ * @throws AllocError `InvalidParam` when header and maps do not fit, and for pages one page behind them; then
+ *   nothing was written
  */
 export function writeHeader(
   memory: SharedMemory,

@@ -43,7 +43,8 @@ export interface BitmapIdsOptions extends BitmapOptions {
 /**
  * An id allocator that any number of threads use at once without a lock.
  *
- * Progress of every call: lock-free. A thread that is terminated inside a call loses at most the ids of that call, and stops nobody.
+ * Progress of every call: lock-free. A thread that is terminated inside a call loses at most the ids of that
+ * call, and stops no thread.
  *
  * @example
  * ```ts
@@ -108,8 +109,8 @@ export class BitmapIds extends Bitmap implements IdAllocator {
 
   /**
    * Manages the ids `[start, start + size)` as well. Other threads may be at work, and get them at once.
-   * @throws AllocError `InvalidParam` for an empty range or one beyond the limit, `MemoryOverlap` when one of them is managed already; then
-   *   nothing has changed
+   * @throws AllocError `InvalidParam` for an empty range or one beyond the limit, `MemoryOverlap` when one of
+   *   them is managed already; then nothing has changed
    */
   addMemory(start: number, size: number): void {
     this.checkRange(start, size);
@@ -123,7 +124,8 @@ export class BitmapIds extends Bitmap implements IdAllocator {
    * @param count - how many in a row
    * @param align - a power of two that the first is a multiple of
    * @returns the first of them
-   * @throws AllocError `NoMemory` when there was no such run at the moment when each place was looked at, `InvalidParam`
+   * @throws AllocError `NoMemory` when there was no such run at the moment when each place was looked at,
+   *   `InvalidParam`
    */
   allocId(count: number, align: number): number {
     checkCount(count);

@@ -52,15 +52,18 @@ const KIND: Kind = {
 export interface BitmapPagesOptions extends BitmapOptions {
   /** Bytes of a page, a power of two from 16. Default 4096. */
   pageSize?: number | undefined;
-  /** How far memory may be added: the maps have a bit for each page below this address. Default `maxBytes`, or the region's end. */
+  /**
+   * How far memory may be added: the maps have a bit for each page below this address. Default `maxBytes`, or
+   * the region's end.
+   */
   limit?: Address | undefined;
 }
 
 /**
  * A page allocator that any number of threads use at once without a lock.
  *
- * Progress of every call: lock-free; nothing here waits, so it may be used where blocking is forbidden. A thread that is terminated inside a
- * call loses at most the pages of that call, and stops nobody.
+ * Progress of every call: lock-free; nothing here waits, so it may be used where blocking is forbidden. A
+ * thread that is terminated inside a call loses at most the pages of that call, and stops no thread.
  *
  * @example
  * ```ts
@@ -130,9 +133,10 @@ export class BitmapPages extends Bitmap implements PageAllocator {
   }
 
   /**
-   * Forgets everything and manages the whole pages of `[start, start + size)` alone. No other thread may be at work.
-   * @throws AllocError `InvalidParam` when the range does not fit or has no whole page, `MemoryOverlap` when it covers the allocator's own
-   *   state; then nothing has changed
+   * Forgets everything and manages the whole pages of `[start, start + size)` alone. No other thread may be
+   * at work.
+   * @throws AllocError `InvalidParam` when the range does not fit or has no whole page, `MemoryOverlap` when
+   *   it covers the allocator's own state; then nothing has changed
    */
   init(start: Address, size: number): void {
     const [first, count] = this.checkRange(start, size);
@@ -141,9 +145,10 @@ export class BitmapPages extends Bitmap implements PageAllocator {
   }
 
   /**
-   * Manages the whole pages of `[start, start + size)` as well. Other threads may be at work, and get them at once.
-   * @throws AllocError `InvalidParam` when the range does not fit or has no whole page, `MemoryOverlap` when one of its pages is managed
-   *   already or it covers the allocator's own state; then nothing has changed
+   * Manages the whole pages of `[start, start + size)` as well. Other threads may be at work, and get them at
+   * once.
+   * @throws AllocError `InvalidParam` when the range does not fit or has no whole page, `MemoryOverlap` when
+   *   one of its pages is managed already or it covers the allocator's own state; then nothing has changed
    */
   addMemory(start: Address, size: number): void {
     const [first, count] = this.checkRange(start, size);
@@ -155,11 +160,12 @@ export class BitmapPages extends Bitmap implements PageAllocator {
   /**
    * Hands out pages in a row. Lock-free.
    *
-   * Cost: of one page, a handful of words while the map's summary is right. Of a run, one word for each 32 pages that are looked through, for
-   * runs of 63 and more one for each ⌊(count − 31) / 32⌋ · 32.
+   * Cost: of one page, a handful of words while the map's summary is right. Of a run, one word for each 32
+   * pages that are looked through, for runs of 63 and more one for each ⌊(count − 31) / 32⌋ · 32.
    * @param count - pages
    * @param align - bytes, a power of two and a multiple of the page size
-   * @throws AllocError `NoMemory` when there was no such run at the moment when each place was looked at, `InvalidParam`
+   * @throws AllocError `NoMemory` when there was no such run at the moment when each place was looked at,
+   *   `InvalidParam`
    */
   allocPages(count: number, align: number): Address {
     checkCount(count);
@@ -235,7 +241,10 @@ export class BitmapPages extends Bitmap implements PageAllocator {
     return this.map.countUsed();
   }
 
-  /** Pages that may be had. While threads are in the middle of calls, their pages are neither used nor available. */
+  /**
+   * Pages that may be had. While threads are in the middle of calls, their pages are neither used nor
+   * available.
+   */
   availablePages(): number {
     return this.map.countFree();
   }
@@ -254,7 +263,10 @@ export class BitmapPages extends Bitmap implements PageAllocator {
     return align / this.pageSize;
   }
 
-  /** Demands a range of memory that leaves the allocator's own state alone. @returns its whole pages, as bits */
+  /**
+   * Demands a range of memory that leaves the allocator's own state alone.
+   * @returns its whole pages, as bits
+   */
   private checkRange(start: Address, size: number): [first: number, count: number] {
     const { memory, pageSize } = this;
     this.map; // a detached instance says so

@@ -1,5 +1,6 @@
 /**
- * Runs of units claimed and given back by any number of threads at once, without a lock. `header.ts` has the picture.
+ * Runs of units claimed and given back by any number of threads at once, without a lock. `header.ts` has the
+ * picture.
  *
  * A unit goes round through three states, each a bit of its own map:
  *
@@ -11,18 +12,22 @@
  *            return: clear `used`, then set `free`
  * ```
  *
- * - **Clearing a bit is taking it**: of several threads that clear one, exactly one finds it set. So a page is claimed once, and returned
- *   once: a second return finds its bit of `used` clear and has changed nothing.
- * - **A run is taken whole or not at all**, word by word upwards; who meets a bit that is gone puts back what he had. Going
- *   upwards, of two threads that meet one goes on. While a claim is put back, a search may miss those units for a moment: a search that found
- *   nothing looks again when RETREATS has gone up meanwhile.
- * - **Between two states a unit is in no map.** A thread that dies there takes with it the units of that one call, and nobody waits for it:
- *   there is nothing here that a thread holds. {@link RunMap.repair} finds such units again: those in no map.
- * - **Hints may be wrong and are never trusted for a no.** A bit of `hints` that is set over an empty word costs a look. A bit that is
- *   missing over a word with units (a thread died between taking the hint away and looking again) hides them from the quick search
- *   only: before a search says no, it looks at all words of `free`.
+ * - **Clearing a bit is taking it**: of several threads that clear one, exactly one finds it set. So a page
+ *   is claimed once, and returned once: a second return finds its bit of `used` clear and has changed
+ *   nothing.
+ * - **A run is taken whole or not at all**, word by word upwards; a thread that meets a bit that is gone puts
+ *   back what it had. Going upwards, of two threads that meet one goes on. While a claim is put back, a
+ *   search may miss those units for a moment: a search that found nothing looks again when RETREATS has gone
+ *   up meanwhile.
+ * - **Between two states a unit is in no map.** A thread that dies there takes with it the units of that one
+ *   call, and no thread waits for it: there is nothing here that a thread holds. {@link RunMap.repair} finds
+ *   such units again: those in no map.
+ * - **Hints may be wrong and are never trusted for a no.** A bit of `hints` that is set over an empty word
+ *   costs a look. A bit that is missing over a word with units (a thread died between taking the hint away
+ *   and looking again) hides them from the quick search only: before a search says no, it looks at all words
+ *   of `free`.
  *
- * Progress: lock-free. Who has to look again has lost a unit to a thread that went on.
+ * Progress: lock-free. One that has to look again has lost a unit to a thread that went on.
  */
 
 import {
@@ -55,7 +60,10 @@ export class RunMap {
   private readonly top: number;
   private readonly leafWords: number;
   private readonly retreats: number;
-  /** The words where this thread's next searches begin, of one unit and of runs: threads keep out of each other's cache lines. */
+  /**
+   * The words where this thread's next searches begin, of one unit and of runs: threads keep out of each
+   * other's cache lines.
+   */
   private cursor: number;
   private runCursor: number;
 
@@ -92,7 +100,8 @@ export class RunMap {
       const before = this.crossings.load(this.retreats);
       const bit = this.takeHinted();
       if (bit >= 0) return bit;
-      // Lock-free: this is done again only because another thread gave a run back, and that one had lost to a third.
+      // Lock-free: this is done again only because another thread gave a run back, and that one had lost to a
+      // third.
       if (this.crossings.load(this.retreats) === before) return -1;
     }
   }
@@ -129,11 +138,15 @@ export class RunMap {
     return -1;
   }
 
-  /** Takes the lowest unit of a word that looks as if it had one. @returns its bit, −1 when another thread was quicker */
+  /**
+   * Takes the lowest unit of a word that looks as if it had one.
+   * @returns its bit, −1 when another thread was quicker
+   */
   private takeFrom(at: number): number {
     const word = this.words[this.free + at];
     const bit = word & -word;
-    // Acquire: pairs with the setBits in `give` that made it free. Who finds the bit set is the one who has taken it.
+    // Acquire: pairs with the setBits in `give` that made it free. One that finds the bit set is the one that
+    // has taken it.
     const old = this.crossings.clearBits(this.free + at, bit);
     if ((old & bit) === 0) return -1;
     const unit = at * 32 + trailingZeros(bit);
@@ -146,14 +159,17 @@ export class RunMap {
   }
 
   /**
-   * Whether units that this thread has just claimed, and are in no map, really are in none. Plain loads: the exchange that has claimed them pairs with the
-   * one that freed them, after they had left their map.
+   * Whether units that this thread has just claimed, and are in no map, really are in none. Plain loads: the
+   * exchange that has claimed them pairs with the one that freed them, after they had left their map.
    */
   private isFreeAlone(at: number, mask: number): boolean {
     return ((this.words[this.used + at] | this.words[this.absent + at]) & mask) === 0;
   }
 
-  /** The error of units that were claimed and cannot have been free. They stay claimed, so that no call gets them. */
+  /**
+   * The error of units that were claimed and cannot have been free. They stay claimed, so that no call gets
+   * them.
+   */
   private damaged(at: number, mask: number): AllocError {
     const { words, geometry } = this;
     const wrong = (words[this.used + at] | words[this.absent + at]) & mask;
@@ -202,14 +218,20 @@ export class RunMap {
     return true;
   }
 
-  /** A claim has put back what it had in the words `[from, to]`. Another thread may have found one of them empty and taken its hint away. */
+  /**
+   * A claim has put back what it had in the words `[from, to]`. Another thread may have found one of them
+   * empty and taken its hint away.
+   */
   private retreat(from: number, to: number): void {
     // The look is plain: what this thread has put back itself it sees.
     for (let at = from; at <= to; at++) if (this.words[this.free + at] !== 0) this.announceRun(at, at);
     this.add(this.retreats);
   }
 
-  /** Where a run may be: from the cursor to the end, up to the cursor, and where hints were used once more without. */
+  /**
+   * Where a run may be: from the cursor to the end, up to the cursor, and where hints were used once more
+   * without.
+   */
   private search(count: number, align: number): number {
     const { words, free, leafWords } = this;
     const from = this.runCursor;
@@ -236,7 +258,8 @@ export class RunMap {
   give(first: number, count: number): boolean {
     const { words, used } = this;
     if (count === 1) return this.giveOne(first);
-    // A look first: a wrong return then takes no bit away, not even for a moment, unless it races with a right one.
+    // A look first: a wrong return then takes no bit away, not even for a moment, unless it races with a
+    // right one.
     for (let bit = first; bit < first + count; bit = (bit | 31) + 1) {
       const mask = maskOf(bit & 31, first + count - bit);
       if ((words[used + (bit >>> 5)] & mask) !== mask) return false;
@@ -247,7 +270,8 @@ export class RunMap {
       const mask = maskOf(bit & 31, first + count - bit);
       if ((words[this.free + (bit >>> 5)] & mask) !== 0) throw this.returned(bit >>> 5, mask);
     }
-    // Release: pairs with the claim that gets them next. A thread that dies before it is through takes these units with it.
+    // Release: pairs with the claim that gets them next. A thread that dies before it is through takes these
+    // units with it.
     this.crossings.releaseRun(this.free, first, count);
     this.announceRun(first >>> 5, (first + count - 1) >>> 5);
     return true;
@@ -257,10 +281,12 @@ export class RunMap {
     const at = first >>> 5;
     const bit = 1 << first;
     if ((this.crossings.clearBits(this.used + at, bit) & bit) === 0) return false;
-    // Release: pairs with the clearBits in `takeFrom`. A thread that dies before this line takes one unit with it.
+    // Release: pairs with the clearBits in `takeFrom`. A thread that dies before this line takes one unit
+    // with it.
     const old = this.crossings.setBits(this.free + at, bit);
     if ((old & bit) !== 0) throw this.returned(at, bit);
-    // The look at the hint is plain: it only mends what a dead thread has left. Who finds the word empty is bound to announce it.
+    // The look at the hint is plain: it only mends what a dead thread has left. One that finds the word empty
+    // is bound to announce it.
     if (old === 0 || (this.words[this.hints + (at >>> 5)] & (1 << at)) === 0) this.announce(at);
     this.cursor = at;
     return true;
@@ -283,10 +309,10 @@ export class RunMap {
 
   // ── Hints ──
   //
-  // Taker:    word becomes 0 · take the hint away · look at the word again       (atomic operations all three)
+  // Taker:    word becomes 0 · take the hint away · look at the word again   (all three atomic)
   // Giver:    word gets bits · look at the hint, or set it at once
-  // In the one order of all atomic operations either the giver's bits come before the taker's second look, or the taker's hint was
-  // taken away before the giver looks: one of the two sets it.
+  // In the one order of all atomic operations either the giver's bits come before the taker's second look, or
+  // the taker's hint was taken away before the giver looks: one of the two sets it.
 
   /** A word of `free` is empty: takes its hint away, unless it has got units meanwhile. */
   private retire(at: number): void {
@@ -297,8 +323,8 @@ export class RunMap {
       crossings.clearBits(place, 1 << (at >>> 5));
       if (crossings.load(hint) !== 0) crossings.setBits(place, 1 << (at >>> 5));
     }
-    // A thread that dies before this look hides what came to the word in between, at most 32 units, until something is given back there or a
-    // search looks at all words.
+    // A thread that dies before this look hides what came to the word in between, at most 32 units, until
+    // something is given back there or a search looks at all words.
     if (crossings.load(this.free + at) !== 0) this.announce(at);
   }
 
@@ -322,8 +348,8 @@ export class RunMap {
   }
 
   /**
-   * The first word from `from` on whose hint says that it has units; −1 when there is none. A bit of a summary behind the last word, or the last hint, is
-   * damage: it leads nowhere, and no word comes after it.
+   * The first word from `from` on whose hint says that it has units; −1 when there is none. A bit of a
+   * summary behind the last word, or the last hint, is damage: it leads nowhere, and no word comes after it.
    */
   private nextWord(from: number): number {
     const { words, hints } = this;
@@ -408,7 +434,7 @@ export class RunMap {
   }
 
   /**
-   * Makes free what is in no map, and the hints anew. No other thread may be at work.
+   * Makes free what is in no map, and the hints again. No other thread may be at work.
    * @returns how many units came back
    */
   repair(): number {

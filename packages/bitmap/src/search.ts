@@ -15,8 +15,9 @@
  *   aligned (by 32 and more)  the words at which a run may start, and no others
  * ```
  *
- * A search looks at the words `[from, end)` of the bitmap at `place` for `count` bits, the first at a multiple of `align` when `base` is added:
- * a bit is as aligned as the unit that it stands for. Numbers and no objects, since there shall be no garbage on the way to a page.
+ * A search looks at the words `[from, end)` of the bitmap at `place` for `count` bits, the first at a
+ * multiple of `align` when `base` is added: a bit is as aligned as the unit that it stands for. Numbers and
+ * no objects, since there shall be no garbage on the way to a page.
  */
 
 import { alignUp, maskOf, trailingZeros } from '@shmalloc/allocator-api';
@@ -37,7 +38,8 @@ export function kindOf(count: number, align: number): 'short' | 'long' | 'aligne
 
 /**
  * A run of up to 62 bits with an alignment below 32.
- * @param hints - a bitmap that says which words may have bits, to pass over 32 words without any at once; 0 for none
+ * @param hints - a bitmap that says which words may have bits, to pass over 32 words without any at once; 0
+ *   for none
  * @returns its first bit, −1 when there is none
  */
 export function findShort(

@@ -1,6 +1,6 @@
 /**
- * A binary buddy heap: what a request becomes, and what a block's tag tells when it comes back. `orders.ts` splits and merges, `pool.ts`
- * has the picture of the tags.
+ * A binary buddy heap: what a request becomes, and what a block's tag tells when it comes back. `orders.ts`
+ * splits and merges, `pool.ts` has the picture of the tags.
  */
 
 import {
@@ -50,11 +50,11 @@ import {
 export type Rescue = (heap: Buddy, size: number, align: number) => boolean;
 
 /**
- * Where the region comes from, what stands around each operation, and who is asked for more memory.
+ * Where the region comes from, what stands around each operation, and one that is asked for more memory.
  * @public
  */
 export interface BuddyOptions extends HeapOptions {
-  /** Asked, in this thread, when a request finds nothing. Default: nobody. */
+  /** Asked, in this thread, when a request finds nothing. Default: no thread. */
   rescue?: Rescue | undefined;
 }
 
@@ -75,11 +75,15 @@ export interface BuddyStats extends LockedHeapStats {
 
 const { clz32 } = Math;
 
-/** Makes the seals of neighbouring blocks differ in every bit (the 32-bit golden ratio, as in Fibonacci hashing). */
+/**
+ * Makes the seals of neighbouring blocks differ in every bit (the 32-bit golden ratio, as in Fibonacci
+ * hashing).
+ */
 const SEAL_FACTOR = 0x9e3779b1;
 
 /**
- * A binary buddy heap in shared memory: `malloc` and `free` in at most one step for each order, blocks aligned to their size.
+ * A binary buddy heap in shared memory: `malloc` and `free` in at most one step for each order, blocks
+ * aligned to their size.
  *
  * @example
  * ```ts
@@ -131,16 +135,19 @@ export class Buddy extends OrderLists {
    * Attaches to a heap that another thread has made.
    * @param handle - what its `share()` returned
    * @param options - has to say `lock: 'outside'` for a heap that was made with it
-   * @throws TypeError or AllocError `InvalidParam` when no buddy heap of this version lies there, or one with another lock
+   * @throws TypeError or AllocError `InvalidParam` when no buddy heap of this version lies there, or one with
+   *   another lock
    */
   static attach(handle: Handle, options: AttachOptions = {}): Buddy {
     return attachHeap(Buddy, handle, options);
   }
 
   /**
-   * How large a pool must be so that a block of this size fits into it wherever the pool lies: what a rescue adds at least.
+   * How large a pool must be so that a block of this size fits into it wherever the pool lies: what a rescue
+   * adds at least.
    * @param size - bytes, at most 2^30
-   * @returns bytes: somewhat more than twice the block, since a block lies at a multiple of its size, and the tables
+   * @returns bytes: somewhat more than twice the block, since a block lies at a multiple of its size, and the
+   *   tables
    */
   static poolBytesFor(size: number): number {
     const block = size <= 4096 ? 4096 : 2 ** (32 - clz32(size - 1));
@@ -149,9 +156,9 @@ export class Buddy extends OrderLists {
   }
 
   /**
-   * Says who is asked for memory when a request of this thread finds nothing: once for each request, outside the lock, and not for requests
-   * that the rescue itself makes.
-   * @param rescue - null for nobody
+   * Says one that is asked for memory when a request of this thread finds nothing: once for each request,
+   * outside the lock, and not for requests that the rescue itself makes.
+   * @param rescue - null for no thread
    */
   registerRescue(rescue: Rescue | null): void {
     this.rescue = rescue === null ? null : checkHook('rescue', rescue);
@@ -189,8 +196,8 @@ export class Buddy extends OrderLists {
     const order = this.orderFor(bytes);
     const wider = Math.max(order, 31 - clz32(align));
     if (wider > MOST_ORDER) return 0;
-    // Blocks lie at multiples of their size: a block of the alignment's order will do, and what is behind the request is given back. The first
-    // block of the right size may happen to be aligned as well; one look.
+    // Blocks lie at multiples of their size: a block of the alignment's order will do, and what is behind the
+    // request is given back. The first block of the right size may happen to be aligned as well; one look.
     let block = this.first(order);
     if (block !== 0 && (block & ((align >>> 2) - 1)) === 0) {
       this.demandFree(block, order);
@@ -222,7 +229,10 @@ export class Buddy extends OrderLists {
 
   // ── Taking back ──
 
-  /** The order of the block in use that starts here; 0 when there is none, or in debug when it was written past its end. */
+  /**
+   * The order of the block in use that starts here; 0 when there is none, or in debug when it was written
+   * past its end.
+   */
   private liveOrder(pool: Pool, block: Word): number {
     if ((block & 3) !== 0 || !pool.has(block)) return 0;
     const code = pool.code(block);
@@ -462,7 +472,8 @@ export class Buddy extends OrderLists {
   }
 
   /**
-   * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may not use the heap).
+   * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may
+   * not use the heap).
    * @throws AllocError `Corrupted` where the tags do not lead on to a next block
    */
   walk(visit: WalkVisitor): void {

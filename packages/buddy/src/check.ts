@@ -1,4 +1,7 @@
-/** Walking a heap's blocks by their tags, and the invariants that tags, lists and counts keep with one another. */
+/**
+ * Walking a heap's blocks by their tags, and the invariants that tags, lists and counts keep with one
+ * another.
+ */
 
 import type { Word } from '@shmalloc/allocator-api';
 import { demand, Field } from '@shmalloc/heap-base';

@@ -13,8 +13,9 @@ import type { Buddy } from './buddy.ts';
 const FRAME_BYTES = 4096;
 
 /**
- * Whole frames of 4 KiB out of a buddy heap, beside the blocks that its `malloc` hands out. A run of any length is cut out of a block of the next
- * power of two, and what is left over is given back at once: only the search is bound to powers of two.
+ * Whole frames of 4 KiB out of a buddy heap, beside the blocks that its `malloc` hands out. A run of any
+ * length is cut out of a block of the next power of two, and what is left over is given back at once: only
+ * the search is bound to powers of two.
  *
  * Progress: that of the heap's lock. Cost: one step for each order, and one byte for each frame.
  * @public

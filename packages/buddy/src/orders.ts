@@ -1,8 +1,8 @@
 /**
  * The buddy system (Knowlton 1965; Knuth, TAOCP 1, §2.5): free blocks by order, split and merged.
  *
- * A block of order k has 2^k bytes and lies at a multiple of 2^k. Its buddy is the other half of the block of order k + 1: the same
- * address with bit k flipped. When both are free they are one.
+ * A block of order k has 2^k bytes and lies at a multiple of 2^k. Its buddy is the other half of the block of
+ * order k + 1: the same address with bit k flipped. When both are free they are one.
  *
  * ```
  *  state   (words)
@@ -27,10 +27,12 @@
  *             │ taken  │
  * ```
  *
- * Invariants: bit k of the map is set if and only if list k has a block; the blocks of list k are free and of order k; no two buddies
- * are free; a free block smaller than a page lies on a page that was touched, a larger one has touched its first page (its links).
+ * Invariants: bit k of the map is set if and only if list k has a block; the blocks of list k are free and of
+ * order k; no two buddies are free; a free block smaller than a page lies on a page that was touched, a
+ * larger one has touched its first page (its links).
  *
- * What is read from the region is checked before anything is written: the first block of a list by its tag, a link by the link back.
+ * What is read from the region is checked before anything is written: the first block of a list by its tag, a
+ * link by the link back.
  */
 
 import { AllocError, SharedMemory, trailingZeros, type Word } from '@shmalloc/allocator-api';
@@ -271,7 +273,8 @@ export abstract class OrderLists extends LockedHeap {
   }
 
   /**
-   * Takes a block of this order out of the smallest block that there is. Cost: one step for each order between the two.
+   * Takes a block of this order out of the smallest block that there is. Cost: one step for each order
+   * between the two.
    * @returns its first word; 0 when nothing is large enough
    * @internal
    */
@@ -306,7 +309,8 @@ export abstract class OrderLists extends LockedHeap {
   }
 
   /**
-   * Makes a block free that is in no list: merges it with its buddy as long as that is free. Cost: one step for each order.
+   * Makes a block free that is in no list: merges it with its buddy as long as that is free. Cost: one step
+   * for each order.
    * @internal
    */
   protected merge(pool: Pool, start: Word, from: number): void {
@@ -373,7 +377,10 @@ export abstract class OrderLists extends LockedHeap {
   }
 }
 
-/** Where a pool begins and ends within a range: at granules, and never at word 0, which ends the list of pools. */
+/**
+ * Where a pool begins and ends within a range: at granules, and never at word 0, which ends the list of
+ * pools.
+ */
 function poolIn(from: Word, to: Word): [from: Word, to: Word] {
   return [(Math.max(from, 1) + 3) & ~3, to & ~3];
 }

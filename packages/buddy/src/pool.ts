@@ -1,8 +1,10 @@
 /**
- * One pool: a stretch of memory, and the tags that say of each of its blocks how large it is and whether it is free.
+ * One pool: a stretch of memory, and the tags that say of each of its blocks how large it is and whether it
+ * is free.
  *
- * Tags lie in a table at the pool's start and not beside the blocks. So a block of 2^k bytes is the user's to the last byte and lies at a
- * multiple of 2^k, and a program that writes past a block harms another block but not the allocator.
+ * Tags lie in a table at the pool's start and not beside the blocks. So a block of 2^k bytes is the user's to
+ * the last byte and lies at a multiple of 2^k, and a program that writes past a block harms another block but
+ * not the allocator.
  *
  * ```
  *  p      ┌───────────────────────────────────┐
@@ -36,16 +38,20 @@
  *    224 + slack       a block of 16 bytes that is handed out; slack 0 … 16
  * ```
  *
- * The **slack** of a block is what was not asked for. It makes the waste of rounding up a figure that is known at every moment.
+ * The **slack** of a block is what was not asked for. It makes the waste of rounding up a figure that is
+ * known at every moment.
  *
- * Rows are touched when a page is first cut up, so a pool that serves large blocks costs 5 bytes a page (0.13 %), one of small blocks
- * 261 (6.4 %).
+ * Rows are touched when a page is first cut up, so a pool that serves large blocks costs 5 bytes a page (0.13
+ * %), one of small blocks 261 (6.4 %).
  */
 
 import { countBits, type SharedMemory, type Word } from '@shmalloc/allocator-api';
 import { demand } from '@shmalloc/heap-base';
 
-/** log2 of the bytes of the smallest block, of a page, and of the largest block that 32-bit addresses leave room for. */
+/**
+ * log2 of the bytes of the smallest block, of a page, and of the largest block that 32-bit addresses leave
+ * room for.
+ */
 export const LEAST_ORDER = 4;
 export const PAGE_ORDER = 12;
 export const MOST_ORDER = 31;
@@ -92,11 +98,15 @@ export interface PoolLayout {
   readonly rows: Word;
 }
 
-/** A pool in `[from, end)`, both multiples of 4 words; null when it is too small for its tables and one block. */
+/**
+ * A pool in `[from, end)`, both multiples of 4 words; null when it is too small for its tables and one block.
+ */
 export function layOutPool(from: Word, end: Word): PoolLayout | null {
   const last = (end - 1) >>> PAGE_SHIFT;
   const codes = from + TABLES;
-  /** Tables for so many pages. They need not have tags themselves, so fewer pages suffice than the pool has. */
+  /**
+   * Tables for so many pages. They need not have tags themselves, so fewer pages suffice than the pool has.
+   */
   const tables = (pages: number): PoolLayout => {
     const touched = codes + Math.ceil(pages / 4);
     const asked = touched + Math.ceil(pages / 32);
@@ -116,7 +126,8 @@ export function layOutPool(from: Word, end: Word): PoolLayout | null {
 export const SMALLEST_POOL: number = 16 + 4 + 4 + 2 * 4 + 2 * ROW + 32;
 
 /**
- * The first words of all pools, in the order of the list. Bounded: a list that damage has made endless covers more than the memory has before long.
+ * The first words of all pools, in the order of the list. Bounded: a list that damage has made endless covers
+ * more than the memory has before long.
  * @param i32 - a view of the whole memory
  * @param first - the word that names the first pool
  * @param counted - how many were added
@@ -146,7 +157,8 @@ export function listPools(
 }
 
 /**
- * The tags of one pool, as one thread sees them. Nothing here looks whether a block lies in the pool: `has` does.
+ * The tags of one pool, as one thread sees them. Nothing here looks whether a block lies in the pool: `has`
+ * does.
  * @public
  */
 export class Pool {
@@ -259,7 +271,8 @@ export class Pool {
     }
     this.rows[granule] = USED_TAG + order;
     this.rows[granule + 1] = slack & 127;
-    // Only blocks of 256 bytes and more, and so of 16 granules, can have a slack above 127 (of 256 in debug, where a seal needs room).
+    // Only blocks of 256 bytes and more, and so of 16 granules, can have a slack above 127 (of 256 in debug,
+    // where a seal needs room).
     if (order > 7) this.rows[granule + 2] = slack >>> 7;
   }
 

@@ -1,7 +1,9 @@
 /**
- * How blocks and pools lie in memory: boundary tags (Knuth, TAOCP 1, §2.5), so that freed neighbours find each other in constant time.
+ * How blocks and pools lie in memory: boundary tags (Knuth, TAOCP 1, §2.5), so that freed neighbours find
+ * each other in constant time.
  *
- * Everything is in words of 4 bytes; sizes are multiples of 4 words, which leaves the two lowest bits of a size for flags.
+ * Everything is in words of 4 bytes; sizes are multiples of 4 words, which leaves the two lowest bits of a
+ * size for flags.
  *
  * ```
  *  a block in use                                  a free block
@@ -36,14 +38,16 @@
  *
  * Pools start at ≡ 0 (mod 4), so every header lies at ≡ 3 and every payload is 16-byte aligned.
  *
- * The **top** is the tail of one pool, the largest there is. It is cut and given back by moving one word, as `brk` moves the end of a
- * process; the algorithm never sees it. That keeps the last large stretch whole for as long as anything else fits, and makes
- * the youngest blocks the cheapest. (Lea's malloc calls it top as well; the TLSF paper has no such thing.)
+ * The **top** is the tail of one pool, the largest there is. It is cut and given back by moving one word, as
+ * `brk` moves the end of a process; the algorithm never sees it. That keeps the last large stretch whole for
+ * as long as anything else fits, and makes the youngest blocks the cheapest. (Lea's malloc calls it top as
+ * well; the TLSF paper has no such thing.)
  *
- * Invariants, checked by `validate`: the blocks of a pool fill it up to its end or the top; no two free blocks are neighbours, and none lies
- * before the top; P of a block is set if and only if the block before is free; a free block's footer names its header; the
- * algorithm's set holds exactly the free blocks; the header of a block that was freed never looks like one in use until its memory
- * is handed out again (so that a second free is seen).
+ * Invariants, checked by `validate`: the blocks of a pool fill it up to its end or the top; no two free
+ * blocks are neighbours, and none lies before the top; P of a block is set if and only if the block before is
+ * free; a free block's footer names its header; the algorithm's set holds exactly the free blocks; the header
+ * of a block that was freed never looks like one in use until its memory is handed out again (so that a
+ * second free is seen).
  */
 
 import { type AllocError, broken, type Demand, demandOf } from '@shmalloc/allocator-api';
@@ -72,7 +76,10 @@ export const NEXT_FREE = 1;
  */
 export const PREV_LINK = 2;
 
-/** Makes the seals of neighbouring blocks differ in every bit (the 32-bit golden ratio, as in Fibonacci hashing). */
+/**
+ * Makes the seals of neighbouring blocks differ in every bit (the 32-bit golden ratio, as in Fibonacci
+ * hashing).
+ */
 const SEAL_FACTOR = 0x9e3779b1;
 
 /** What stands in the last word of a block in use under `debug`; never 0. */
@@ -81,13 +88,15 @@ export function sealOf(block: number, size: number): number {
 }
 
 /**
- * For all that follows what lies in the region: walkers that check invariants, and operations before they write.
+ * For all that follows what lies in the region: walkers that check invariants, and operations before they
+ * write.
  * @public
  */
 export const demand: Demand = demandOf('heap');
 
 /**
- * The error of an invariant that does not hold, for places where the message is not to be composed unless it is needed.
+ * The error of an invariant that does not hold, for places where the message is not to be composed unless it
+ * is needed.
  * @param sentence - which
  * @public
  */

@@ -1,9 +1,11 @@
 /**
- * Handing out, taking back and resizing blocks with boundary tags (`block.ts` has the picture). What is left to the algorithm is one
- * question: in which structure are the free blocks kept, and which of them does a request take?
+ * Handing out, taking back and resizing blocks with boundary tags (`block.ts` has the picture). What is left
+ * to the algorithm is one question: in which structure are the free blocks kept, and which of them does a
+ * request take?
  *
- * Everything here is constant time; only the algorithm's search is its own. What is read from the region is checked where it is read
- * anyway, before anything is written: a free block by its footer, a link by the link back, the top by its place.
+ * Everything here is constant time; only the algorithm's search is its own. What is read from the region is
+ * checked where it is read anyway, before anything is written: a free block by its footer, a link by the link
+ * back, the top by its place.
  */
 
 import type { SharedMemory, Word } from '@shmalloc/allocator-api';
@@ -16,7 +18,10 @@ import { PoolHeap } from './pools.ts';
  * @public
  */
 export abstract class BoundaryTagHeap extends PoolHeap {
-  /** What a request is padded with before it is rounded down to granules: its header, in debug its seal, and rounding. */
+  /**
+   * What a request is padded with before it is rounded down to granules: its header, in debug its seal, and
+   * rounding.
+   */
   private readonly padding: number;
 
   /** @internal */
@@ -28,8 +33,8 @@ export abstract class BoundaryTagHeap extends PoolHeap {
   // ── What an algorithm gives: the set of free blocks ──
 
   /**
-   * Takes a free block of at least `size` words out of the set, after {@link PoolHeap.freeBlock}; 0 when it has none, and then the request is cut from
-   * the top.
+   * Takes a free block of at least `size` words out of the set, after {@link PoolHeap.freeBlock}; 0 when it
+   * has none, and then the request is cut from the top.
    */
   protected abstract take(size: number): Word;
   /** The same when the top cannot meet the request either: a block that `take` passed over, or 0. */
@@ -107,7 +112,8 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     const size = this.wordsFor(bytes);
     const found = this.takeAligned(size, align >>> 2);
     const hole = found !== 0 ? found : i32[this.top];
-    // What lies in front of the payload stays free. It is a whole number of granules, so it is never too small to be a block.
+    // What lies in front of the payload stays free. It is a whole number of granules, so it is never too
+    // small to be a block.
     const gap = -(hole + 1) & ((align >>> 2) - 1);
     const block = hole + gap;
     if (found !== 0) {
@@ -128,7 +134,10 @@ export abstract class BoundaryTagHeap extends PoolHeap {
     return payload;
   }
 
-  /** Puts what is left behind a block into the set; when nothing is, the block behind has lost its free neighbour. */
+  /**
+   * Puts what is left behind a block into the set; when nothing is, the block behind has lost its free
+   * neighbour.
+   */
   private freeRest(rest: Word, size: number): void {
     const { i32 } = this;
     if (size === 0) {
@@ -242,8 +251,8 @@ export abstract class BoundaryTagHeap extends PoolHeap {
   }
 
   /**
-   * The size in words of a block in use; 0 when the word cannot be the header of one. Cheap, so not exact: words that the
-   * program wrote into a block may look like a header. In debug the seal decides.
+   * The size in words of a block in use; 0 when the word cannot be the header of one. Cheap, so not exact:
+   * words that the program wrote into a block may look like a header. In debug the seal decides.
    */
   private liveSize(block: Word): number {
     const { i32 } = this;

@@ -56,7 +56,8 @@ export function createHeap<H extends LockedHeap>(
 
 /**
  * Attaches to the heap that a handle names, in any thread.
- * @throws TypeError or AllocError `InvalidParam` when no such heap lies there, or when it has another lock than `options` say
+ * @throws TypeError or AllocError `InvalidParam` when no such heap lies there, or when it has another lock
+ *   than `options` say
  * @public
  */
 export function attachHeap<H extends LockedHeap>(

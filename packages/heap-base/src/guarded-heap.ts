@@ -1,5 +1,6 @@
 /**
- * A heap that can be entered: the lock, the views that are current inside, and what happens when something in the region cannot be right.
+ * A heap that can be entered: the lock, the views that are current inside, and what happens when something in
+ * the region cannot be right.
  *
  * ```
  *   an operation:   enter ── lock, look whether pools have changed ──▶ the algorithm ──▶ leave
@@ -9,8 +10,9 @@
  *                                       the lock is given back, the error hook is told, the operation answers 0
  * ```
  *
- * Progress: with `lock: 'none'` and `'outside'` never waits. With a lock every operation may block while another thread is inside; a
- * thread that dies inside stops all the others (the reason for the lock-free allocator).
+ * Progress: with `lock: 'none'` and `'outside'` never waits. With a lock every operation may block while
+ * another thread is inside; a thread that dies inside stops all the others (the reason for the lock-free
+ * allocator).
  */
 
 import {
@@ -26,17 +28,23 @@ import { backOff, type Lock } from '@shmalloc/atomic-cell';
 import type { HeapClass } from './create.ts';
 import { Field, type HeapLayout, lockOf } from './header.ts';
 
-/** What a detached heap looks at: every read is `undefined`, so the comparison in `enter` sends it to `refresh`. */
+/**
+ * What a detached heap looks at: every read is `undefined`, so the comparison in `enter` sends it to
+ * `refresh`.
+ */
 const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
 
 /**
- * The bits of the epoch word that count. Without the sign an epoch, whatever damage has made of it, is never {@link NEVER}: a thread
- * cannot be led past its lock.
+ * The bits of the epoch word that count. Without the sign an epoch, whatever damage has made of it, is never
+ * {@link NEVER}: a thread cannot be led past its lock.
  */
 const EPOCH = 0x7fffffff;
 const NEVER = -1;
 
-/** Back-offs of a look at figures that would like the lock: a millisecond or so, far longer than any operation. */
+/**
+ * Back-offs of a look at figures that would like the lock: a millisecond or so, far longer than any
+ * operation.
+ */
 const LOOKS = 250;
 
 /**
@@ -87,12 +95,18 @@ export abstract class GuardedHeap {
     this.nullWords = i32[header + Field.nullWords];
   }
 
-  /** Forgets what this thread knows of the pools, because they have changed. @throws AllocError `Corrupted` */
+  /**
+   * Forgets what this thread knows of the pools, because they have changed.
+   * @throws AllocError `Corrupted`
+   */
   protected abstract poolsChanged(): void;
 
   // ── The lock ──
 
-  /** Takes the lock and sees to it that this thread's views are current. After an error the caller calls `damaged` or `corrupted`. */
+  /**
+   * Takes the lock and sees to it that this thread's views are current. After an error the caller calls
+   * `damaged` or `corrupted`.
+   */
   protected enter(): void {
     if ((this.i32[this.epochWord] & EPOCH) !== this.open) this.enterSlowly();
   }
@@ -170,8 +184,9 @@ export abstract class GuardedHeap {
   }
 
   /**
-   * Looks at several words that belong together. Takes the lock for it if it can be had within a millisecond or so: when the thread that holds it has
-   * died, or something was written over it, figures are still told, as they are.
+   * Looks at several words that belong together. Takes the lock for it if it can be had within a millisecond
+   * or so: when the thread that holds it has died, or something was written over it, figures are still told,
+   * as they are.
    * @internal
    */
   protected atRest<T>(look: () => T): T {
@@ -193,7 +208,8 @@ export abstract class GuardedHeap {
   // ── What cannot be right ──
 
   /**
-   * An operation has met something that the allocator cannot have written: gives the lock back, and tells the error hook.
+   * An operation has met something that the allocator cannot have written: gives the lock back, and tells the
+   * error hook.
    * @param operation - its name
    * @param error - what was thrown
    * @returns 0, the operation's answer
@@ -227,8 +243,8 @@ export abstract class GuardedHeap {
   }
 
   /**
-   * Says where errors go that are not thrown, in this thread: wrong frees (`NotAllocated`, `DoubleFree`) and damage (`Corrupted`). The default prints
-   * them.
+   * Says where errors go that are not thrown, in this thread: wrong frees (`NotAllocated`, `DoubleFree`) and
+   * damage (`Corrupted`). The default prints them.
    * @param hook - called outside the lock, so it may use the heap
    */
   registerError(hook: ErrorHook): void {
@@ -248,7 +264,10 @@ export abstract class GuardedHeap {
     if (error !== null) this.tell(error);
   }
 
-  /** Adds one to a statistic of the header, in or out of the lock. Orders nothing: a statistic publishes nothing. */
+  /**
+   * Adds one to a statistic of the header, in or out of the lock. Orders nothing: a statistic publishes
+   * nothing.
+   */
   protected count(field: number): void {
     this.demandAttached();
     if (this.lock === null) this.i32[this.header + field]++;
@@ -258,8 +277,8 @@ export abstract class GuardedHeap {
   // ── Ending ──
 
   /**
-   * Ends this instance's use of the heap; the blocks stay. Any later call on this instance throws. A write through NULL that was not reported yet goes to the
-   * error hook.
+   * Ends this instance's use of the heap; the blocks stay. Any later call on this instance throws. A write
+   * through NULL that was not reported yet goes to the error hook.
    */
   detach(): void {
     if (this.i32 === NO_WORDS) return;

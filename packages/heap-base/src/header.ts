@@ -1,6 +1,6 @@
 /**
- * The header that stands at the start of every lock-based allocator's region. It holds all that an attaching thread must know, so
- * that a handle is only "this memory, from here".
+ * The header that stands at the start of every lock-based allocator's region. It holds all that an attaching
+ * thread must know, so that a handle is only "this memory, from here".
  *
  * ```
  *  word
@@ -50,7 +50,10 @@ const HEADER_ALIGN = 64;
 /** Words of the largest zone of NULL. */
 const LARGEST_ZONE = 256;
 
-/** What a region must have room for behind the header and the state, in bytes: a pool with a few blocks, of most algorithms. */
+/**
+ * What a region must have room for behind the header and the state, in bytes: a pool with a few blocks, of
+ * most algorithms.
+ */
 const SMALLEST_POOL = 64;
 
 /**

@@ -1,5 +1,6 @@
 /**
- * What the lock-based algorithms share: the region header, the allocator contract behind a lock, and boundary tags.
+ * What the lock-based algorithms share: the region header, the allocator contract behind a lock, and boundary
+ * tags.
  *
  * @packageDocumentation
  */

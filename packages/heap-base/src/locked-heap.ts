@@ -10,10 +10,12 @@
  *                       the algorithm: bare, single-threaded, in words
  * ```
  *
- * Arguments are checked here, at the edge; the algorithm below trusts them. Below the edge a block is named by its first **word**
- * (address / 4): that stays a small integer for all 4 GiB, where an address from the upper half would not.
+ * Arguments are checked here, at the edge; the algorithm below trusts them. Below the edge a block is named
+ * by its first **word** (address / 4): that stays a small integer for all 4 GiB, where an address from the
+ * upper half would not.
  *
- * An algorithm that meets something it cannot have written throws, before it writes anything itself (`guarded-heap.ts` has what happens then).
+ * An algorithm that meets something it cannot have written throws, before it writes anything itself
+ * (`guarded-heap.ts` has what happens then).
  */
 
 import {
@@ -63,7 +65,8 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
   /** Bytes that may be used in a block; −1 when it is none that is handed out. */
   protected abstract usable(block: Word): number;
   /**
-   * Called outside the lock when nothing free is large enough for a request. An algorithm that knows where to get memory adds it here.
+   * Called outside the lock when nothing free is large enough for a request. An algorithm that knows where to
+   * get memory adds it here.
    * @param _size - bytes
    * @param _align - bytes; 0 when none was asked for
    * @returns whether the request is to be tried once more
@@ -103,7 +106,8 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
     const bytes = checkInteger('count', count) * checkInteger('size', size);
     if (bytes > MAX_REQUEST) return this.refuse(MAX_BYTES);
     const address = this.malloc(bytes);
-    // The block is this thread's own by now: it is zeroed outside the lock. `i32` is read behind the allocation, which has seen the block's pool.
+    // The block is this thread's own by now: it is zeroed outside the lock. `i32` is read behind the
+    // allocation, which has seen the block's pool.
     if (address !== 0) this.i32.fill(0, address >>> 2, (address >>> 2) + Math.ceil(bytes / 4));
     return address;
   }
@@ -142,7 +146,8 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
     if (missing !== null) return missing;
     const moved = this.malloc(size);
     if (moved === 0) return 0;
-    // Whole words: both blocks start at one and have room for it. `i32` is read behind the allocation, which has seen both blocks' pools.
+    // Whole words: both blocks start at one and have room for it. `i32` is read behind the allocation, which
+    // has seen both blocks' pools.
     const words = Math.ceil(Math.min(old, size) / 4);
     this.i32.copyWithin(moved >>> 2, block, block + words);
     this.free(address);
@@ -172,7 +177,8 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
   }
 
   /**
-   * Takes a block back. 0 is ignored. An address that is not handed out goes to the error hook and changes nothing.
+   * Takes a block back. 0 is ignored. An address that is not handed out goes to the error hook and changes
+   * nothing.
    * @param address - what an allocating call returned
    */
   free(address: Address): void {
@@ -202,7 +208,8 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
   /**
    * Bytes that may be used at a live block's address. Takes no lock (unless memory was added
    * just now): a live block's size is its owner's alone to change.
-   * @returns at least the size asked for; 0 for 0 and for an address that is not handed out, which goes to the error hook
+   * @returns at least the size asked for; 0 for 0 and for an address that is not handed out, which goes to
+   *   the error hook
    */
   usableSize(address: Address): number {
     const answer = this.tryUsableSize(address);
@@ -219,8 +226,9 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
     let bytes = -1;
     try {
       if (!this.isCurrent()) {
-        // Memory has come since this thread looked last: it looks again, under the lock. (A thread that was handed a block sees the epoch of the block's
-        // pool: what the block was handed over by has published it.)
+        // Memory has come since this thread looked last: it looks again, under the lock. (A thread that was
+        // handed a block sees the epoch of the block's pool: what the block was handed over by has published
+        // it.)
         this.enter();
         this.leave();
       }
@@ -274,7 +282,8 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
     const end = this.checkRange(start, size);
     this.tellNullWrite();
     this.changePools('init', () => {
-      // Not `enter`: the pools that there were, and what may have been written over them, do not matter any more.
+      // Not `enter`: the pools that there were, and what may have been written over them, do not matter any
+      // more.
       this.acquire();
       this.i32 = this.memory.i32;
       const { i32, header } = this;
@@ -377,7 +386,10 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
   }
 }
 
-/** Whether a value is an unsigned 32-bit integer. The type is asked first, because `>>>` on a bigint throws an error that names no value. */
+/**
+ * Whether a value is an unsigned 32-bit integer. The type is asked first, because `>>>` on a bigint throws an
+ * error that names no value.
+ */
 function isWord(value: number): boolean {
   return typeof value === 'number' && value >>> 0 === value;
 }

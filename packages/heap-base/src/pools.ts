@@ -1,5 +1,6 @@
 /**
- * The pools of a boundary-tag heap: which memory there is, where it ends, and which tail is the top. `block.ts` has the picture.
+ * The pools of a boundary-tag heap: which memory there is, where it ends, and which tail is the top.
+ * `block.ts` has the picture.
  *
  * ```
  *  state (words)
@@ -85,8 +86,8 @@ export abstract class PoolHeap extends LockedHeap {
   /** Makes the algorithm's set of free blocks empty. */
   protected abstract clear(): void;
   /**
-   * Throws unless the set holds exactly `blocks` free blocks of `words` words together and is in order. May use
-   * {@link PoolHeap.freeSize} to demand that a member is a free block.
+   * Throws unless the set holds exactly `blocks` free blocks of `words` words together and is in order. May
+   * use {@link PoolHeap.freeSize} to demand that a member is a free block.
    */
   protected abstract checkSet(blocks: number, words: number): void;
   /** Makes a stretch free that is in no set, its header written: merges it with its free neighbours. */
@@ -154,7 +155,8 @@ export abstract class PoolHeap extends LockedHeap {
       if (pool === end) after = pool;
     }
 
-    // The new words run from the end of the pool before (or a new pool's first block) to the first block of the pool behind (or a new end).
+    // The new words run from the end of the pool before (or a new pool's first block) to the first block of
+    // the pool behind (or a new end).
     const block = before !== 0 ? i32[before + POOL_END] : first + FIRST_BLOCK;
     const last = after !== 0 ? after + FIRST_BLOCK : end - 1;
     const oldEnd = i32[this.topEnd];
@@ -172,7 +174,8 @@ export abstract class PoolHeap extends LockedHeap {
 
     // The larger of two tails is the top: the former top, or the new words, which may have prolonged it.
     if (after !== 0 && block === oldEnd) {
-      // The top's pool goes on into the pool behind, whose words count as touched: so do those of the former top now.
+      // The top's pool goes on into the pool behind, whose words count as touched: so do those of the former
+      // top now.
       const newEnd = i32[before + POOL_END];
       i32[header + Field.touched] += last - oldMark;
       this.#openTop(newEnd, newEnd);
@@ -201,7 +204,8 @@ export abstract class PoolHeap extends LockedHeap {
   }
 
   /**
-   * All pools, in the order of the list. Bounded: a list that damage has made endless covers more than the memory has before long.
+   * All pools, in the order of the list. Bounded: a list that damage has made endless covers more than the
+   * memory has before long.
    * @throws AllocError `Corrupted` where no pool can lie, or when their number is not that which was added
    */
   #list(): Word[] {
@@ -236,7 +240,8 @@ export abstract class PoolHeap extends LockedHeap {
   }
 
   /**
-   * The size in words of what has to be a free block: its footer names it, which words of a program, or of nothing, do not.
+   * The size in words of what has to be a free block: its footer names it, which words of a program, or of
+   * nothing, do not.
    * @throws AllocError `Corrupted` when it is none
    */
   protected freeBlock(block: Word): number {
@@ -302,8 +307,8 @@ export abstract class PoolHeap extends LockedHeap {
   // ── Looking ──
 
   /**
-   * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may not use the heap). The top,
-   * when there is any, is visited as a free block.
+   * Calls `visit` for every block, pool by pool, in the order of addresses, under the lock (so `visit` may
+   * not use the heap). The top, when there is any, is visited as a free block.
    * @throws AllocError `Corrupted` where the blocks do not lead on to a next one
    */
   walk(visit: WalkVisitor): void {
@@ -385,7 +390,9 @@ export abstract class PoolHeap extends LockedHeap {
   }
 }
 
-/** Where a pool begins and ends within a range: at granules, and never at word 0, which ends the pool list. */
+/**
+ * Where a pool begins and ends within a range: at granules, and never at word 0, which ends the pool list.
+ */
 function poolIn(from: Word, to: Word): [first: Word, end: Word] {
   return [alignUp(Math.max(from, 1), GRANULE), to & ~(GRANULE - 1)];
 }

@@ -37,7 +37,10 @@ export abstract class SharedHeap extends GuardedHeap {
   protected abstract unlistedWords(): number;
   /** Throws `Corrupted` with the first broken invariant. */
   protected abstract checkAll(): void;
-  /** Calls back for each live block, with the bytes that may be used in it, until it returns false. Under the lock. */
+  /**
+   * Calls back for each live block, with the bytes that may be used in it, until it returns false. Under the
+   * lock.
+   */
   protected abstract walkLive(visit: (block: Word, bytes: number) => unknown): void;
 
   /** The name in handles and figures. */
@@ -72,7 +75,10 @@ export abstract class SharedHeap extends GuardedHeap {
     return this.atRest(() => this.freeBytes());
   }
 
-  /** Never negative and never more than there is, whatever was read while another thread was in the middle of an operation. */
+  /**
+   * Never negative and never more than there is, whatever was read while another thread was in the middle of
+   * an operation.
+   */
   private freeBytes(): number {
     const free = this.bytesOf(Field.listed) + this.unlistedWords() * 4;
     return Math.max(0, Math.min(free, this.totalBytes()));
@@ -128,8 +134,8 @@ export abstract class SharedHeap extends GuardedHeap {
   }
 
   /**
-   * Nothing to do: a heap behind a lock keeps nothing for a thread. What a thread that has died inside was doing, and the lock that it holds, cannot be
-   * taken back.
+   * Nothing to do: a heap behind a lock keeps nothing for a thread. What a thread that has died inside was
+   * doing, and the lock that it holds, cannot be taken back.
    */
   reap(threadId: number): void {
     this.demandAttached();
@@ -167,7 +173,8 @@ export abstract class SharedHeap extends GuardedHeap {
 
   /**
    * Walks everything under the lock.
-   * @throws AllocError `Corrupted` with the first broken invariant, or when something was written through NULL
+   * @throws AllocError `Corrupted` with the first broken invariant, or when something was written through
+   *   NULL
    */
   validate(): void {
     try {

@@ -1,8 +1,9 @@
 /**
- * The allocators that a machine can boot with, by name. A thread loads the module of the one it uses and no other, so that its
- * calls of `malloc` and `free` only ever see one class.
+ * The allocators that a machine can boot with, by name. A thread loads the module of the one it uses and no
+ * other, so that its calls of `malloc` and `free` only ever see one class.
  *
- * To add one: its name in {@link AllocatorName}, a line in {@link ALLOCATORS}, and the dependency in the package's manifest.
+ * To add one: its name in {@link AllocatorName}, a line in {@link ALLOCATORS}, and the dependency in the
+ * package's manifest.
  */
 
 import {
@@ -19,7 +20,8 @@ import {
 } from '@shmalloc/allocator-api';
 
 /**
- * What a machine's allocator offers programs and the main thread: a heap of any algorithm, or a {@link KernelHeap}.
+ * What a machine's allocator offers programs and the main thread: a heap of any algorithm, or a
+ * {@link KernelHeap}.
  * @public
  */
 export type KernelAllocator = GlobalAllocator &
@@ -41,8 +43,8 @@ export interface AllocatorEntry {
   /** What the module calls the class. */
   readonly exportName: string;
   /**
-   * What makes it safe for several threads, the usual one first: `['spin', 'mutex']` where a lock has to stand around it, `['none']` for
-   * a lock-free algorithm.
+   * What makes it safe for several threads, the usual one first: `['spin', 'mutex']` where a lock has to
+   * stand around it, `['none']` for a lock-free algorithm.
    */
   readonly locks: readonly LockKind[];
   /** What `create` is given besides the region and the lock. */
@@ -50,7 +52,8 @@ export interface AllocatorEntry {
 }
 
 /**
- * An allocator of your own: the same, with the module's URL in place of its loader, since every CPU has to find it.
+ * An allocator of your own: the same, with the module's URL in place of its loader, since every CPU has to
+ * find it.
  * @public
  */
 export interface AllocatorModule {
@@ -58,7 +61,10 @@ export interface AllocatorModule {
   readonly module: string | URL;
   /** What the module calls the class; it is a `HeapAlgorithm`. */
   readonly exportName: string;
-  /** What makes it safe for several threads, the usual one first. Default `['spin', 'mutex']`; `['none']` for a lock-free algorithm. */
+  /**
+   * What makes it safe for several threads, the usual one first. Default `['spin', 'mutex']`; `['none']` for
+   * a lock-free algorithm.
+   */
   readonly locks?: readonly LockKind[] | undefined;
   /** What `create` is given besides the region and the lock. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
@@ -102,7 +108,8 @@ export const ALLOCATORS: Readonly<Record<AllocatorName, AllocatorEntry>> = {
  * Makes an allocator over a region, as {@link boot} does for a machine.
  * @param allocator - a name of {@link ALLOCATORS}, or a module of your own
  * @param options - the region, the lock; they win over those of the entry
- * @throws AllocError `InvalidParam` when the name is not known or the module has no such class, and what its `create` throws
+ * @throws AllocError `InvalidParam` when the name is not known or the module has no such class, and what its
+ *   `create` throws
  * @public
  */
 export async function createAllocator(
@@ -135,8 +142,9 @@ export function cloneableChoice(allocator: AllocatorName | AllocatorModule): All
 }
 
 /**
- * The lock of a machine: what was asked for, or the allocator's usual one. Where one CPU is alone none is needed, but the heap is shared with the main thread,
- * which has no business in it during a run: that is `'outside'`.
+ * The lock of a machine: what was asked for, or the allocator's usual one. Where one CPU is alone none is
+ * needed, but the heap is shared with the main thread, which has no business in it during a run: that is
+ * `'outside'`.
  * @param cpus - how many CPUs share it
  * @param asked - what the user has asked for
  */

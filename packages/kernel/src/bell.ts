@@ -1,8 +1,9 @@
 /**
  * How the main thread hears from the CPUs: it sleeps until the bell on the board rings, without blocking.
  *
- * The bell is set to 0 *before* the news are looked at: what arrives while the thread looks sets it to 1 again, and then the sleep ends at
- * once. So no news is missed, and a CPU makes a system call only when somebody sleeps.
+ * The bell is set to 0 *before* the news are looked at: what arrives while the thread looks sets it to 1
+ * again, and then the sleep ends at once. So no news is missed, and a CPU makes a system call only when
+ * another thread sleeps.
  */
 
 import { BELL, type Board } from './board.ts';
@@ -26,8 +27,8 @@ export class BellWatch {
   }
 
   /**
-   * Ends a sleep whether or not the bell rings: for the case that a CPU was killed after it had set the bell and before it had
-   * woken anybody.
+   * Ends a sleep whether or not the bell rings: for the case that a CPU was killed after it had set the bell
+   * and before it had woken anybody.
    */
   wake(): void {
     Atomics.notify(this.#board.words, BELL);
@@ -47,7 +48,8 @@ export class BellWatch {
       attend();
       const sleep = this.#waitAsync?.(words, BELL, 0);
       if (sleep?.async) await sleep.value;
-      // Through the event loop in any case: CPUs that ring without end must not keep messages and timers from running.
+      // Through the event loop in any case: CPUs that ring without end must not keep messages and timers from
+      // running.
       else await new Promise((resolve) => setTimeout(resolve, sleep ? 0 : PERIOD));
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The board: what the CPUs and the main thread share besides the physical memory. It is a buffer of its own, so that a program
- * which scribbles over the heap cannot lose its last words.
+ * The board: what the CPUs and the main thread share besides the physical memory. It is a buffer of its own,
+ * so that a program which scribbles over the heap cannot lose its last words.
  *
  * ```
  *  byte 0        64       128       256             2304            8192
@@ -10,8 +10,9 @@
  *  └─────────────┴────────┴─────────┴───────────────┴───────────────┴─────────┴─────────┴───
  * ```
  *
- * A machine stops once. Whoever wants it to stop claims that first (one compare-exchange, the first wins), writes what there is to
- * say, and then publishes the state: who reads a state other than RUNNING can read the words that explain it.
+ * A machine stops once. A thread that wants it to stop claims that first (one compare-exchange, the first
+ * wins), writes what there is to say, and then publishes the state: one that reads a state other than RUNNING
+ * can read the words that explain it.
  *
  * Rings are drawn in `console.ts`.
  */
@@ -21,7 +22,10 @@ const RUNNING = 0;
 const HALTED = 1;
 const PANICKED = 2;
 
-/** The claim of the main thread, and of its timer, which may find that the machine has to panic; CPU n claims as n + 1, and 0 is no claim. */
+/**
+ * The claim of the main thread, and of its timer, which may find that the machine has to panic; CPU n claims
+ * as n + 1, and 0 is no claim.
+ */
 export const MAIN: number = -1;
 
 // Word indices. What different threads write lies on different cache lines.
@@ -33,7 +37,7 @@ const EXIT_CODE = 4;
 const MESSAGE_BYTES = 5;
 const STACK_BYTES = 6;
 const NULL_WORDS = 7;
-/** 1 when somebody has news for the main thread. */
+/** 1 when another thread has news for the main thread. */
 export const BELL = 16;
 /** CPUs that wait at the barrier. */
 export const ARRIVED = 32;
@@ -83,7 +87,7 @@ export class Board {
     return this.words[CPUS];
   }
 
-  /** Words from address 0 of the memory on that have the pattern of NULL; 0 when nobody keeps them clear. */
+  /** Words from address 0 of the memory on that have the pattern of NULL; 0 when nothing keeps them clear. */
   get nullWords(): number {
     return this.words[NULL_WORDS];
   }
@@ -105,7 +109,7 @@ export class Board {
     return Atomics.load(this.words, STATE) === PANICKED;
   }
 
-  /** Who stops the machine: 0 nobody, n + 1 for CPU n, or MAIN. */
+  /** One that stops the machine: 0 no thread, n + 1 for CPU n, or MAIN. */
   get claimant(): number {
     return Atomics.load(this.words, CLAIM);
   }
@@ -115,7 +119,7 @@ export class Board {
   }
 
   /**
-   * Asks to be the one who stops the machine.
+   * Asks to be the one that stops the machine.
    * @returns whether the caller is
    */
   claim(who: number): boolean {
@@ -147,15 +151,16 @@ export class Board {
 
   /** Wakes the main thread; costs a system call only when it sleeps. */
   ringBell(): void {
-    // Pairs with the store of 0 in the bell's watch: either that one's look at the news comes after ours were written, or it finds
-    // this 1 and does not sleep.
+    // Pairs with the store of 0 in the bell's watch: either that one's look at the news comes after ours were
+    // written, or it finds this 1 and does not sleep.
     if (Atomics.exchange(this.words, BELL, 1) === 0) Atomics.notify(this.words, BELL);
   }
 
   #publish(state: number): void {
-    // Release: who reads this state also reads the words written before it.
+    // Release: one that reads this state also reads the words written before it.
     Atomics.store(this.words, STATE, state);
-    // A new generation, so that nobody can fall asleep at the barrier any more; those who wake look at the state first.
+    // A new generation, so that no thread can fall asleep at the barrier any more; those that wake look at
+    // the state first.
     Atomics.add(this.words, GENERATION, 1);
     Atomics.notify(this.words, GENERATION);
     this.ringBell();

@@ -1,6 +1,6 @@
 /**
- * The console: one ring per CPU. The CPU alone writes, the main thread alone reads, so neither takes a lock, and the lines of a
- * CPU come out whole and in order whatever the others do.
+ * The console: one ring per CPU. The CPU alone writes, the main thread alone reads, so neither takes a lock,
+ * and the lines of a CPU come out whole and in order whatever the others do.
  *
  * ```
  *  byte 0     64     68    128                                        128 + size
@@ -15,12 +15,13 @@
  *             4              4                   bytes, padded to 4
  * ```
  *
- * `head` and `tail` count bytes and wrap at 2^32; `tail − head` bytes are filled, and a position in the data is the count modulo the size
- * (a power of two). The writer fills a record first and moves `tail` then: a CPU that is killed in between has printed nothing.
- * A line that is longer than half of the ring goes in several records, the first marked F and the last L, and the reader joins them.
+ * `head` and `tail` count bytes and wrap at 2^32; `tail − head` bytes are filled, and a position in the data
+ * is the count modulo the size (a power of two). The writer fills a record first and moves `tail` then: a CPU
+ * that is killed in between has printed nothing. A line that is longer than half of the ring goes in several
+ * records, the first marked F and the last L, and the reader joins them.
  *
- * When the ring is full the CPU waits for the reader, with a bound: then the line is lost, `lost` counts it, and the next record that
- * finds room carries the count, so that the gap is shown where it is.
+ * When the ring is full the CPU waits for the reader, with a bound: then the line is lost, `lost` counts it,
+ * and the next record that finds room carries the count, so that the gap is shown where it is.
  */
 
 import { type Board, RING_HEADER } from './board.ts';
@@ -47,7 +48,10 @@ class Ring {
     this.data = new Uint8Array(board.buffer, at + RING_HEADER, this.size);
   }
 
-  /** Index of the word at byte count `at`; records start at multiples of 4, so a header's words never wrap inside. */
+  /**
+   * Index of the word at byte count `at`; records start at multiples of 4, so a header's words never wrap
+   * inside.
+   */
   wordAt(at: number): number {
     return (RING_HEADER + (at & (this.size - 1))) / 4;
   }
@@ -84,7 +88,7 @@ export class ConsoleWriter {
   readonly #patience: number;
   /** What follows the last newline. */
   #pending = '';
-  /** The head at which waiting was in vain: nobody waits there twice. */
+  /** The head at which waiting was in vain: no thread waits there twice. */
   #stuckAt: number | undefined;
 
   /** @param patience - milliseconds that a line waits for room */
@@ -129,7 +133,8 @@ export class ConsoleWriter {
     words[this.#ring.wordAt(tail)] = (text.length << 2) | flags;
     words[this.#ring.wordAt(tail + 4)] = words[LOST];
     this.#ring.write(tail + RECORD_HEADER, text);
-    // The reader looks at `lost` after the machine has stopped only, so the order of these two decides nothing.
+    // The reader looks at `lost` after the machine has stopped only, so the order of these two decides
+    // nothing.
     words[LOST] = 0;
     // Release: pairs with the reader's load, which then finds the record whole.
     Atomics.store(words, TAIL, tail + bytes);
@@ -166,7 +171,10 @@ export class ConsoleReader {
     this.#ends = Array.from({ length: board.cpus }, (_, cpu) => new ReadEnd(board, cpu, emit));
   }
 
-  /** Hands on everything that has been printed. Does nothing inside of `emit`: whoever called that goes on behind this line. */
+  /**
+   * Hands on everything that has been printed. Does nothing inside of `emit`: the thread that called that
+   * goes on behind this line.
+   */
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
@@ -197,8 +205,8 @@ class ReadEnd {
 
   drain(): void {
     const { words } = this.#ring;
-    // Acquire: pairs with the writer's store. Only what is there now: a CPU that prints without end must not keep the others from
-    // being read.
+    // Acquire: pairs with the writer's store. Only what is there now: a CPU that prints without end must not
+    // keep the others from being read.
     const tail = Atomics.load(words, TAIL);
     let head = words[HEAD];
     if (head === tail) return;

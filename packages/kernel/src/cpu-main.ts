@@ -72,14 +72,16 @@ async function attach({ allocator, handle, lock, full, cpu: id }: BootMessage): 
   if (full === null) {
     const bare = await attachAllocator(allocator, handle, attachOptionsFor(lock));
     bare.registerError((error) => {
-      // Damage, a write through NULL included: nothing can be trusted any more. A wrong free is the program's affair here.
+      // Damage, a write through NULL included: nothing can be trusted any more. A wrong free is the program's
+      // affair here.
       if (error.code === 'Corrupted') fail(error);
       else globalThis.console.error(`${error.name} ${error.code}: ${error.message}`);
     });
     return bare;
   }
   const physical = PhysicalMemory.attach(full.physical);
-  // A block freed twice, or one that never was: the program's account of its memory is wrong, and nothing that it does can be trusted.
+  // A block freed twice, or one that never was: the program's account of its memory is wrong, and nothing
+  // that it does can be trusted.
   return KernelHeap.attach(physical, handle as AxHandle, full.choice, fail);
 }
 
@@ -95,12 +97,13 @@ async function start(argument: unknown): Promise<void> {
     const value = await program(cpu, argument);
     console.flush();
     lookAtNullAtEnd();
-    // Before others hear that this CPU is done: from now on it allocates nothing, and must not keep heaps that were swapped out.
+    // Before others hear that this CPU is done: from now on it allocates nothing, and must not keep heaps
+    // that were swapped out.
     settle();
     port.post({ type: 'done', value });
   } catch (error) {
     console.flush();
-    // A program that is unwound has nothing to add: the board says who stopped the machine.
+    // A program that is unwound has nothing to add: the board says what stopped the machine.
     if (!(error instanceof MachineStopped)) {
       const { message, stack } = describeError(error);
       const written = nullWrite(cpu.memory, board.nullWords, `cpu ${cpu.id}`);

@@ -1,6 +1,6 @@
 /**
- * What a program sees: the CPU that it runs on and the kernel's functions. A thread is one CPU at most, so the functions find it
- * without being told.
+ * What a program sees: the CPU that it runs on and the kernel's functions. A thread is one CPU at most, so
+ * the functions find it without being told.
  */
 
 import {
@@ -27,8 +27,8 @@ import { declareHalt, declarePanic, unwind } from './panic.ts';
 export const PAGE_SIZE = 4096;
 
 /**
- * The most that {@link kalloc} gives at once, in bytes: 16 MiB. More is refused with 0, whatever there is: who needs so much wants pages, and
- * gets them from `vmalloc`.
+ * The most that {@link kalloc} gives at once, in bytes: 16 MiB. More is refused with 0, whatever there is:
+ * one that needs so much wants pages, and gets them from `vmalloc`.
  * @public
  */
 export const KALLOC_MAX_BYTES: number = 16 << 20;
@@ -42,7 +42,9 @@ export interface Cpu {
   readonly id: number;
   /** How many the machine has. */
   readonly count: number;
-  /** The machine's allocator, attached in this thread; a {@link KernelHeap} when it was booted with `paged`. */
+  /**
+   * The machine's allocator, attached in this thread; a {@link KernelHeap} when it was booted with `paged`.
+   */
   readonly allocator: KernelAllocator;
   /** The machine's physical memory. */
   readonly memory: SharedMemory;
@@ -146,10 +148,11 @@ export function cpuCount(): number {
 }
 
 /**
- * Allocates from the machine's allocator. Whether it may block is the allocator's affair: with one that needs no lock, CPUs never wait for
- * each other here.
+ * Allocates from the machine's allocator. Whether it may block is the allocator's affair: with one that needs
+ * no lock, CPUs never wait for each other here.
  * @param size - bytes, up to {@link KALLOC_MAX_BYTES}
- * @returns an address that is a multiple of the next power of two ≥ `size`, up to a page; 0 when there is no memory, or `size` is above the bound
+ * @returns an address that is a multiple of the next power of two ≥ `size`, up to a page; 0 when there is no
+ *   memory, or `size` is above the bound
  * @throws TypeError, RangeError when `size` is no non-negative integer
  * @public
  */
@@ -177,9 +180,9 @@ export function kfree(address: Address): void {
 }
 
 /**
- * Prints on the machine's console, formatted as {@link (sprintf:1)} does. A line appears when its newline has been printed, whole; a program's
- * last line also when the program ends. Waits when the console is full, for `consoleWaitMs` at most; then the line is lost, and the console
- * says so.
+ * Prints on the machine's console, formatted as {@link (sprintf:1)} does. A line appears when its newline has
+ * been printed, whole; a program's last line also when the program ends. Waits when the console is full, for
+ * `consoleWaitMs` at most; then the line is lost, and the console says so.
  * @param format - the template, with the newline
  * @param values - one for each conversion
  * @returns the bytes of what was printed, as UTF-8
@@ -195,8 +198,8 @@ export function printf(format: string, ...values: readonly unknown[]): number {
 }
 
 /**
- * Stops the machine: the console shows `panic: cpu N: message`, and `run` rejects with a `KernelPanic`. Only the first panic of a machine is
- * told; later ones only unwind.
+ * Stops the machine: the console shows `panic: cpu N: message`, and `run` rejects with a `KernelPanic`. Only
+ * the first panic of a machine is told; later ones only unwind.
  * @param message - what is wrong
  * @returns never; it throws `MachineStopped`
  * @public
@@ -209,8 +212,8 @@ export function panic(message: string): never {
 }
 
 /**
- * Switches the machine off: every CPU is stopped. With exit code 0 `run` resolves with the results that were there by then (and `undefined`
- * for the rest), with another it rejects.
+ * Switches the machine off: every CPU is stopped. With exit code 0 `run` resolves with the results that were
+ * there by then (and `undefined` for the rest), with another it rejects.
  * @param exitCode - 0 … 255
  * @returns never; it throws `MachineStopped`
  * @throws TypeError, RangeError or AllocError `InvalidParam` for a wrong exit code

@@ -1,5 +1,6 @@
 /**
- * What the machine throws. Wrong arguments are a TypeError, a RangeError or an AllocError `InvalidParam`, as everywhere in shmalloc.
+ * What the machine throws. Wrong arguments are a TypeError, a RangeError or an AllocError `InvalidParam`, as
+ * everywhere in shmalloc.
  */
 
 /**
@@ -65,8 +66,8 @@ export class KernelPanic extends Error {
 }
 
 /**
- * Unwinds a program when its machine stops: thrown by `panic`, `halt` and by calls that wait. A program that catches it lets it pass;
- * one that goes on is terminated after the grace period.
+ * Unwinds a program when its machine stops: thrown by `panic`, `halt` and by calls that wait. A program that
+ * catches it lets it pass; one that goes on is terminated after the grace period.
  * @public
  */
 export class MachineStopped extends Error {

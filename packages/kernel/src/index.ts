@@ -1,5 +1,6 @@
 /**
- * The SMP runtime of shmalloc: CPUs are workers, physical memory is one shared region, the allocator is chosen by name.
+ * The SMP runtime of shmalloc: CPUs are workers, physical memory is one shared region, the allocator is
+ * chosen by name.
  *
  * @packageDocumentation
  */

@@ -10,8 +10,9 @@
  *               halted  panicked        no way back: boot another
  * ```
  *
- * There is one way down, `#stop`, whatever the cause: read the console, ask the CPUs to leave, terminate those that have not after the
- * grace period, read the console for the last time, settle the run. It waits for nothing that a CPU could withhold.
+ * There is one way down, `#stop`, whatever the cause: read the console, ask the CPUs to leave, terminate
+ * those that have not after the grace period, read the console for the last time, settle the run. It waits
+ * for nothing that a CPU could withhold.
  */
 
 import type { Address, AllocError, SharedMemory } from '@shmalloc/allocator-api';
@@ -69,8 +70,8 @@ export class Machine {
   /** How many CPUs. */
   readonly cpus: number;
   /**
-   * The allocator, attached in the main thread. After a panic it stays, for a post-mortem, until `halt`; a CPU may have died with its
-   * lock.
+   * The allocator, attached in the main thread. After a panic it stays, for a post-mortem, until `halt`; a
+   * CPU may have died with its lock.
    */
   readonly allocator: KernelAllocator;
 
@@ -154,8 +155,9 @@ export class Machine {
    * @param program - absolute URL of a module whose default export is a {@link Program}
    * @param argument - posted to every CPU; anything that can be cloned, shared memory included
    * @returns what the program returned, by CPU
-   * @throws KernelPanic when a CPU panics; KernelError `Busy`, `Halted`, `Panicked`, `BadProgram`; TypeError when `program` is no absolute URL;
-   *   a DataCloneError when `argument` cannot be cloned. After `BadProgram` and wrong arguments the machine goes on.
+   * @throws KernelPanic when a CPU panics; KernelError `Busy`, `Halted`, `Panicked`, `BadProgram`; TypeError
+   *   when `program` is no absolute URL; a DataCloneError when `argument` cannot be cloned. After
+   *   `BadProgram` and wrong arguments the machine goes on.
    */
   async run(program: string | URL, argument?: unknown): Promise<unknown[]> {
     const url = programUrl(program);
@@ -172,12 +174,13 @@ export class Machine {
   }
 
   /**
-   * Chooses another byte allocator, at any time, while all CPUs allocate and free: new blocks come from it, blocks that are there are still freed
-   * by the one that made them, and when its last block has gone its pages return to the page allocator. CPUs learn of it through shared memory, at
-   * their next allocation; one that allocates nothing, when its program ends or at a barrier. Programs have the same as `swap`.
+   * Chooses another byte allocator, at any time, while all CPUs allocate and free: new blocks come from it,
+   * blocks that are there are still freed by the one that made them, and when its last block has gone its
+   * pages return to the page allocator. CPUs learn of it through shared memory, at their next allocation; one
+   * that allocates nothing, when its program ends or at a barrier. Programs have the same as `swap`.
    * @param name - what the machine was booted with: `allocator`, or one of `paged.swap`
-   * @throws AllocError `InvalidParam` for another name, `NoMemory` when there are no pages for it (then nothing has changed); KernelError `NotPaged`,
-   *   `Halted`, `Panicked`
+   * @throws AllocError `InvalidParam` for another name, `NoMemory` when there are no pages for it (then
+   *   nothing has changed); KernelError `NotPaged`, `Halted`, `Panicked`
    */
   swap(name: string): void {
     const heap = this.#heap('machine.swap()');
@@ -186,8 +189,8 @@ export class Machine {
   }
 
   /**
-   * Sees to it that every CPU has let go of what was swapped out. While a program runs, that is the CPUs' own affair, and only the main thread does
-   * so; between programs it is worth a call before pages are counted.
+   * Sees to it that every CPU has let go of what was swapped out. While a program runs, that is the CPUs' own
+   * affair, and only the main thread does so; between programs it is worth a call before pages are counted.
    */
   async settle(): Promise<void> {
     const heap = this.#heap('machine.settle()');
@@ -214,8 +217,8 @@ export class Machine {
   }
 
   /**
-   * Stops the CPUs, wherever they are, and lets go of the memory. A run that is under way rejects with KernelError `Halted`. May be
-   * called at any time and again; always settles.
+   * Stops the CPUs, wherever they are, and lets go of the memory. A run that is under way rejects with
+   * KernelError `Halted`. May be called at any time and again; always settles.
    */
   halt(): Promise<void> {
     return (this.#halting ??= this.#halt());
@@ -312,10 +315,11 @@ export class Machine {
 
   /** Asks all CPUs, and waits for as many answers. */
   async #ask(message: Message | ((cpu: number) => Message)): Promise<Reply[]> {
-    // A program can stop the machine while it is loaded; then nobody would answer any more.
+    // A program can stop the machine while it is loaded; then no thread would answer any more.
     this.#checkUp();
     return new Promise((resolve, reject) => {
-      // The first post throws when the message cannot be cloned: then nobody has got it, and nobody will answer.
+      // The first post throws when the message cannot be cloned: then no thread has got it, and no thread
+      // will answer.
       this.#workers.forEach(({ thread }, cpu) => {
         thread.post(typeof message === 'function' ? message(cpu) : message);
       });
@@ -328,7 +332,8 @@ export class Machine {
     if (call === undefined) return;
     call.replies[cpu] = reply;
     call.missing--;
-    // Everything that was printed before the answer comes first, and so does a panic that the program has caught.
+    // Everything that was printed before the answer comes first, and so does a panic that the program has
+    // caught.
     this.#attend();
     if (call.missing === 0 && this.#stopping === undefined) {
       this.#call = undefined;
@@ -386,7 +391,7 @@ export class Machine {
     for (const line of `panic: ${cpuName(cpu)}: ${message}`.split('\n')) this.#emit(Math.max(cpu, 0), line);
   }
 
-  /** Whoever waits for answers gets what there is. */
+  /** A thread that waits for answers gets what there is. */
   #settleCall(): void {
     const call = this.#call;
     this.#call = undefined;
@@ -427,8 +432,8 @@ function checkReplies(code: 'BadProgram' | 'BootFailed', what: string, replies: 
 }
 
 /**
- * Boots a machine: starts `cpus` threads, makes the allocator over the physical memory and attaches it in every one of them. The machine
- * keeps the process alive until it is halted.
+ * Boots a machine: starts `cpus` threads, makes the allocator over the physical memory and attaches it in
+ * every one of them. The machine keeps the process alive until it is halted.
  *
  * @example
  * ```ts
@@ -436,8 +441,8 @@ function checkReplies(code: 'BadProgram' | 'BootFailed', what: string, replies: 
  * const results = await machine.run(new URL('./program.js', import.meta.url), { rounds: 1000 });
  * await machine.halt();
  * ```
- * @throws TypeError, RangeError, AllocError for wrong options, naming the option; AllocError `NoMemory` when the engine refuses that much;
- *   KernelError `BootFailed` or KernelPanic when a CPU does not come up
+ * @throws TypeError, RangeError, AllocError for wrong options, naming the option; AllocError `NoMemory` when
+ *   the engine refuses that much; KernelError `BootFailed` or KernelPanic when a CPU does not come up
  * @public
  */
 export function boot(options: BootOptions = {}): Promise<Machine> {

@@ -1,7 +1,7 @@
 /**
- * What the main thread and its CPUs post to each other. The main thread asks all CPUs the same and collects one answer from each;
- * there is one question at a time. Everything urgent (stopping, panics, the console) goes over the board instead, because a
- * CPU in an endless loop reads no messages.
+ * What the main thread and its CPUs post to each other. The main thread asks all CPUs the same and collects
+ * one answer from each; there is one question at a time. Everything urgent (stopping, panics, the console)
+ * goes over the board instead, because a CPU in an endless loop reads no messages.
  */
 
 import type { Handle, LockKind } from '@shmalloc/allocator-api';

@@ -1,7 +1,7 @@
 /**
- * A write through NULL: the zone at address 0 of a machine's memory holds a pattern and nothing else, so that what a program writes there destroys nothing.
- * It is looked at on every tick of the main thread's timer, and by each CPU in calls that are not on the fast path; the first look that finds something stops the
- * machine.
+ * A write through NULL: the zone at address 0 of a machine's memory holds a pattern and nothing else, so that
+ * what a program writes there destroys nothing. It is looked at on every tick of the main thread's timer, and
+ * by each CPU in calls that are not on the fast path; the first look that finds something stops the machine.
  *
  * ```
  *   timer (main thread)     ──┐
@@ -9,7 +9,8 @@
  *   the end of a program    ──┘
  * ```
  *
- * An allocator of one's own that starts at address 0 and lays no pattern has no such zone: then there is nothing to look at.
+ * An allocator of one's own that starts at address 0 and lays no pattern has no such zone: then there is
+ * nothing to look at.
  */
 
 import {
@@ -41,7 +42,8 @@ export function nullWrite(memory: SharedMemory, words: number, noticer: string):
 }
 
 /**
- * What a panic is to say of an error that the allocator has told of: that may be the first to notice, in the middle of a call.
+ * What a panic is to say of an error that the allocator has told of: that may be the first to notice, in the
+ * middle of a call.
  * @param noticer - as above
  */
 export function damageText(error: AllocError, noticer: string): string {

@@ -24,17 +24,21 @@ export const MAX_CPUS = 64;
  * @public
  */
 export interface PagedOptions {
-  /** How many pages of `vmalloc` may be resident at once: below the sum of what is reserved, there is pressure. Default: all that there are. */
+  /**
+   * How many pages of `vmalloc` may be resident at once: below the sum of what is reserved, there is
+   * pressure. Default: all that there are.
+   */
   frames?: number | undefined;
   /**
-   * Which allocators may take the place of the one that it boots with: true for all, or names. Every CPU loads their modules when it comes up,
-   * because it cannot in the middle of a program. Default: none.
+   * Which allocators may take the place of the one that it boots with: true for all, or names. Every CPU
+   * loads their modules when it comes up, because it cannot in the middle of a program. Default: none.
    */
   swap?: boolean | readonly AllocatorName[] | undefined;
 }
 
 /**
- * A machine to be. The region is given as everywhere in shmalloc: `bytes` of new memory, or (a part of) memory that exists.
+ * A machine to be. The region is given as everywhere in shmalloc: `bytes` of new memory, or (a part of)
+ * memory that exists.
  * @public
  */
 export interface BootOptions extends Omit<HeapOptions, 'grow' | 'threads' | 'onError'> {
@@ -43,22 +47,33 @@ export interface BootOptions extends Omit<HeapOptions, 'grow' | 'threads' | 'onE
   /** The allocator: a name of {@link ALLOCATORS}, or a module of your own. Default `'tlsf'`. */
   allocator?: AllocatorName | AllocatorModule | undefined;
   /**
-   * How CPUs keep out of each other's way. Default: the first of the allocator's `locks` (`'spin'` where it needs one); with one CPU
-   * `'outside'` (and `'none'` is taken for it), and then the main thread must not allocate during a run.
+   * How CPUs keep out of each other's way. Default: the first of the allocator's `locks` (`'spin'` where it
+   * needs one); with one CPU `'outside'` (and `'none'` is taken for it), and then the main thread must not
+   * allocate during a run.
    */
   lock?: LockKind | undefined;
   /**
-   * Whether the machine has pages: the allocator then is a {@link KernelHeap}, which grows out of them and can be swapped, and there are `vmalloc`,
-   * `vmfree` and `madvise`. Default false: the allocator has the whole region, and nothing stands between it and a program.
+   * Whether the machine has pages: the allocator then is a {@link KernelHeap}, which grows out of them and
+   * can be swapped, and there are `vmalloc`, `vmfree` and `madvise`. Default false: the allocator has the
+   * whole region, and nothing stands between it and a program.
    */
   paged?: boolean | PagedOptions | undefined;
   /** Gets every line of the console, without its newline. Default: `console.log`. */
   onPrint?: ((cpu: number, line: string) => void) | undefined;
-  /** How much a CPU can print before the main thread has to read, in bytes: a power of two, 256 … 2^24. Default 64 KiB. */
+  /**
+   * How much a CPU can print before the main thread has to read, in bytes: a power of two, 256 … 2^24.
+   * Default 64 KiB.
+   */
   consoleBytes?: number | undefined;
-  /** How long a line waits when the console is full before it is lost (and counted), in milliseconds. Default 1000. */
+  /**
+   * How long a line waits when the console is full before it is lost (and counted), in milliseconds. Default
+   * 1000.
+   */
   consoleWaitMs?: number | undefined;
-  /** How long a CPU has to leave its program when the machine stops before it is terminated, in milliseconds up to 2^31 − 1. Default 200. */
+  /**
+   * How long a CPU has to leave its program when the machine stops before it is terminated, in milliseconds
+   * up to 2^31 − 1. Default 200.
+   */
   graceMs?: number | undefined;
 }
 
@@ -99,8 +114,8 @@ function printLine(_cpu: number, line: string): void {
 }
 
 /**
- * @throws TypeError for a value of the wrong kind, RangeError for a number that is no non-negative integer, AllocError `InvalidParam`
- *   for one that is out of range
+ * @throws TypeError for a value of the wrong kind, RangeError for a number that is no non-negative integer,
+ *   AllocError `InvalidParam` for one that is out of range
  */
 export function planBoot(options: BootOptions): BootPlan {
   if (typeof options !== 'object' || options === null)
@@ -153,7 +168,8 @@ function planPages(
       'InvalidParam',
       `maxBytes (${maxBytes}): the memory of a machine with pages does not grow`,
     );
-  // The main thread may allocate, and swaps, at any time: it counts as a CPU, and a lock must keep it apart from a single one too.
+  // The main thread may allocate, and swaps, at any time: it counts as a CPU, and a lock must keep it apart
+  // from a single one too.
   const threads = cpus + 1;
   // In a form that can be posted: any CPU may have to make a heap of it.
   const own = typeof allocator === 'string' ? allocator : { ...allocator, module: String(allocator.module) };
@@ -163,7 +179,8 @@ function planPages(
 
 /**
  * The URL of a program's module.
- * @throws TypeError when it is none, or is relative: every CPU would look for it beside the kernel's own modules
+ * @throws TypeError when it is none, or is relative: every CPU would look for it beside the kernel's own
+ *   modules
  */
 export function programUrl(program: string | URL): string {
   if (program instanceof URL) return program.href;

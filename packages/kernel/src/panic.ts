@@ -1,6 +1,6 @@
 /**
- * Stopping the machine from a CPU: `panic` and `halt`. The first who claims the stop gets to say why; everyone else is unwound.
- * The main thread learns of it from the board and does the rest (`machine.ts`).
+ * Stopping the machine from a CPU: `panic` and `halt`. The first one that claims the stop gets to say why;
+ * everyone else is unwound. The main thread learns of it from the board and does the rest (`machine.ts`).
  */
 
 import type { Board } from './board.ts';
@@ -20,8 +20,8 @@ export function declareHalt(board: Board, cpu: number, exitCode: number): void {
 }
 
 /**
- * Says for a CPU whose thread is gone that it has panicked. If it was killed between its claim and what it had to say, the
- * claim stands and its words are replaced.
+ * Says for a CPU whose thread is gone that it has panicked. If it was killed between its claim and what it
+ * had to say, the claim stands and its words are replaced.
  */
 export function declareDeath(board: Board, cpu: number, message: string): void {
   const cutShort = board.claimant === cpu + 1 && board.running;

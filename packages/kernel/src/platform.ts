@@ -1,7 +1,9 @@
 /**
- * Threads, on Node (`worker_threads`) and on everything else (Web Workers). The rest of the package does not know which.
+ * Threads, on Node (`worker_threads`) and on everything else (Web Workers). The rest of the package does not
+ * know which.
  *
- * Nothing of Node is imported: `process.getBuiltinModule` asks for it at run time, so a bundler for browsers has nothing to resolve.
+ * Nothing of Node is imported: `process.getBuiltinModule` asks for it at run time, so a bundler for browsers
+ * has nothing to resolve.
  */
 
 import type * as WorkerThreads from 'node:worker_threads';
@@ -10,7 +12,7 @@ import { describeError, type Message, type Reply } from './messages.ts';
 /** What the main thread hears about a CPU's thread. */
 export interface ThreadEvents {
   reply(reply: Reply): void;
-  /** Something threw where nobody caught it. */
+  /** Something threw where nothing caught it. */
   error(message: string, stack: string): void;
   /** The thread is gone; nothing follows. */
   exit(reason: string): void;
@@ -98,8 +100,8 @@ interface WorkerScope {
 }
 
 /**
- * Connects this thread, a CPU's, with the main thread. To be called while its module is evaluated: messages that nobody listens to
- * are lost.
+ * Connects this thread, a CPU's, with the main thread. To be called while its module is evaluated: messages
+ * that no thread listens to are lost.
  * @param receive - gets every message
  */
 export function connectToMain(receive: (message: Message) => void): Port {

@@ -7,7 +7,8 @@
 export const EXIT = { fine: 0, failed: 1, usage: 2 } as const;
 
 /**
- * The command was used wrongly: a flag, a file or a name that is not there. Ends with exit code 2 and this one line.
+ * The command was used wrongly: a flag, a file or a name that is not there. Ends with exit code 2 and this
+ * one line.
  * @public
  */
 export class UsageError extends Error {

@@ -1,12 +1,16 @@
-/** Files that a user names. Where a relative name starts from, and one clear line when a file cannot be read or written. */
+/**
+ * Files that a user names. Where a relative name starts from, and one clear line when a file cannot be read
+ * or written.
+ */
 
 import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { oneLine, UsageError } from './errors.ts';
 
 /**
- * The folder that relative names start from: where the user stands. npm runs a script in the folder of its package.json and
- * leaves the user's in `INIT_CWD`; a script that changed the folder itself means the one that it changed to.
+ * The folder that relative names start from: where the user stands. npm runs a script in the folder of its
+ * package.json and leaves the user's in `INIT_CWD`; a script that changed the folder itself means the one
+ * that it changed to.
  * @public
  */
 export function userFolder(environment: NodeJS.ProcessEnv = process.env): string {
@@ -26,7 +30,8 @@ export function userPath(name: string): string {
 }
 
 /**
- * Where a command writes. Under npm the current folder is the root of the workspace, and what the user did not name belongs there.
+ * Where a command writes. Under npm the current folder is the root of the workspace, and what the user did
+ * not name belongs there.
  * @param preset - where it goes when the user named nothing
  * @param name - as the user wrote it
  * @returns the absolute path

@@ -1,4 +1,7 @@
-/** The job behind `run` and `replay`: every trace through every allocator and lock, one after the other, into one report. */
+/**
+ * The job behind `run` and `replay`: every trace through every allocator and lock, one after the other, into
+ * one report.
+ */
 
 import os from 'node:os';
 import type { LockKind } from '@shmalloc/allocator-api';
@@ -49,7 +52,7 @@ export interface JobOptions {
   effort: Effort;
   /** The command that does the same job again. */
   command: string;
-  /** Who is told about each step. */
+  /** One that is told about each step. */
   progress: Progress;
 }
 
@@ -72,8 +75,9 @@ export function stepsOf(workloads: readonly Workload[], configurations: readonly
 }
 
 /**
- * Does the whole job. First every trace is replayed watched through everything, several machines at a time where there are processors
- * for them; then everything is timed, one machine at a time and nothing else at work.
+ * Does the whole job. First every trace is replayed watched through everything, several machines at a time
+ * where there are processors for them; then everything is timed, one machine at a time and nothing else at
+ * work.
  * @throws JobError when a CPU panics
  * @public
  */
@@ -141,8 +145,8 @@ function watchAll(
 }
 
 /**
- * Times all traces through one allocator and lock: those that have regions of one size on one machine, the shortest first. By that one
- * the code is compiled, and all others find it warm.
+ * Times all traces through one allocator and lock: those that have regions of one size on one machine, the
+ * shortest first. By that one the code is compiled, and all others find it warm.
  */
 async function timeAll(
   cases: readonly Case[],

@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import picocolors from 'picocolors';
 
-/** Colours only where somebody looks. */
+/** Colours only where another thread looks. */
 const colors: ReturnType<typeof picocolors.createColors> = picocolors.createColors(
   Boolean(process.stdout.isTTY) && !process.env.NO_COLOR,
 );
@@ -18,7 +18,9 @@ export { colors };
 export interface Column {
   /** What stands above it; may have several lines. */
   head: string;
-  /** Where its cells stand; figures belong to the right, and those with decimals one point below the other. */
+  /**
+   * Where its cells stand; figures belong to the right, and those with decimals one point below the other.
+   */
   align: 'left' | 'right' | 'point';
 }
 

@@ -1,6 +1,6 @@
 /**
- * How figures read: bytes in binary units (1 KiB = 1024 bytes, 1 MiB = 1024 KiB), rates in millions of operations a second.
- * Three significant digits and at most three decimals, never an exponent.
+ * How figures read: bytes in binary units (1 KiB = 1024 bytes, 1 MiB = 1024 KiB), rates in millions of
+ * operations a second. Three significant digits and at most three decimals, never an exponent.
  */
 
 const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;

@@ -1,5 +1,6 @@
 /**
- * Threads that end. What a thread still has in use when it detaches belongs to nobody for a while: whoever needs memory adopts it.
+ * Threads that end. What a thread still has in use when it detaches belongs to no thread for a while: a
+ * thread that needs memory adopts it.
  *
  * ```
  *   owner's name ──detach──▶ ABANDONED (1) ──reclaim, one exchange──▶ the new owner's name
@@ -28,14 +29,15 @@ export function abandonThread(tld: Tld): void {
   forEachHeap(tld, (heap) => {
     collectHeap(tld, heap, true);
     forEachPage(tld, heap, (page) => {
-      // From here on nobody waits for news of this page: frees go onto its own list.
+      // From here on no thread waits for news of this page: frees go onto its own list.
       tld.crossings.unmark(page + Page.xthreadFree);
       tld.i32[page + Page.xthreadId] &= HAS_ALIGNED | GUARDED;
     });
   });
   forEachSegment(tld, (segment) => {
     const { i32 } = tld;
-    // Huge blocks are nobody's already; what follows the first segment of one may have this thread's name, and goes with it.
+    // Huge blocks are no thread's already; what follows the first segment of one may have this thread's name,
+    // and goes with it.
     if (i32[segment + Segment.threadId] === tld.threadId && i32[segment + Segment.kind] !== KIND_HUGE_TAIL)
       abandonSegment(tld, segment);
   });
@@ -49,11 +51,12 @@ export function abandonThread(tld: Tld): void {
   });
 }
 
-/** Leaves a segment to whoever needs memory. */
+/** Leaves a segment to a thread that needs memory. */
 export function abandonSegment(tld: Tld, segment: Word): void {
   const { i32, crossings } = tld;
   const base = i32[segment + Segment.base];
-  // The bit first: a thread that ends in between leaves a bit that says too much, and no segment that nobody finds.
+  // The bit first: a thread that ends in between leaves a bit that says too much, and no segment that no
+  // thread finds.
   crossings.setBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
   // Release: pairs with the exchange in `reclaim`, and publishes the segment as it is.
   crossings.store(segment + Segment.threadId, ABANDONED_SEGMENT);

@@ -1,10 +1,10 @@
 /**
  * Aligned allocation.
  *
- * Pages start at multiples of a slice, so every block of a page whose size is a multiple of the alignment is aligned. Sizes are
- * therefore rounded up to a multiple of the alignment, which always is the size of a bin (or leads to one), and nothing else is needed: no
- * bytes are skipped in front of a block, up to the size of a slice. Beyond that, a block gets a page of its own that starts where
- * it should.
+ * Pages start at multiples of a slice, so every block of a page whose size is a multiple of the alignment is
+ * aligned. Sizes are therefore rounded up to a multiple of the alignment, which always is the size of a bin
+ * (or leads to one), and nothing else is needed: no bytes are skipped in front of a block, up to the size of
+ * a slice. Beyond that, a block gets a page of its own that starts where it should.
  *
  * ```
  *   align ≤ slice, offset 0            a block of a bin of multiples of align

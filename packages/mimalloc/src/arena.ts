@@ -8,10 +8,11 @@
  *   growth ─┘
  * ```
  *
- * A segment belongs to the thread that has exchanged its THREAD_ID from 0 to its own name: `claim` is the one way to do so. It returns with views that reach the segment, and what the
- * claim was made for is looked at once more afterwards. The chunk's FREE bits only save a searcher from looking at
- * each segment: a bit that is set too long costs a failed exchange, and one that is missing too long hides a segment until its releaser
- * has set it.
+ * A segment belongs to the thread that has exchanged its THREAD_ID from 0 to its own name: `claim` is the one
+ * way to do so. It returns with views that reach the segment, and what the claim was made for is looked at
+ * once more afterwards. The chunk's FREE bits only save a searcher from looking at each segment: a bit that
+ * is set too long costs a failed exchange, and one that is missing too long hides a segment until its
+ * releaser has set it.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -54,8 +55,9 @@ function couldServe(
 }
 
 /**
- * Makes this thread a segment's owner, with views that reach all of it. What was known of the segment before is to be looked at again: until the exchange others may have
- * had it, taken slices out of it for heap records, and let it go again.
+ * Makes this thread a segment's owner, with views that reach all of it. What was known of the segment before
+ * is to be looked at again: until the exchange others may have had it, taken slices out of it for heap
+ * records, and let it go again.
  * @returns false when another thread was quicker
  */
 export function claim(tld: Tld, segment: Word): boolean {
@@ -93,7 +95,8 @@ export function release(tld: Tld, segment: Word): void {
   const purgeAt = i32[segment + Segment.purgeAt];
   if (purgeAt !== 0 && i32[tld.header + Field.purgeAt] === 0) i32[tld.header + Field.purgeAt] = purgeAt;
   i32[tld.heap + Heap.segmentCount]--;
-  // The bit first: a thread that ends in between leaves a bit that says too much, and no segment that nobody finds.
+  // The bit first: a thread that ends in between leaves a bit that says too much, and no segment that no
+  // thread finds.
   crossings.setBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.free, bitOf(tld, base));
   // Release: pairs with the exchange in `claim`.
   crossings.store(segment + Segment.threadId, FREE_SEGMENT);
@@ -104,7 +107,10 @@ export function bitOf(tld: Tld, base: Word): number {
   return 1 << ((base >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1));
 }
 
-/** Calls back for every segment of which a bit is set in this word of its chunk, in address order, until one is accepted. */
+/**
+ * Calls back for every segment of which a bit is set in this word of its chunk, in address order, until one
+ * is accepted.
+ */
 export function findSegment(tld: Tld, field: number, accept: (segment: Word) => boolean): Word {
   const high = highChunk(tld);
   for (let chunk = lowChunk(tld); chunk < high; chunk++) {

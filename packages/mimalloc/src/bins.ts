@@ -1,8 +1,8 @@
 /**
  * Size classes: which blocks serve which requests.
  *
- * Up to 128 bytes there is a bin for 8 and for every multiple of 16 (a block of 16 bytes or more is aligned to 16); above, each power of
- * two is divided into eight.
+ * Up to 128 bytes there is a bin for 8 and for every multiple of 16 (a block of 16 bytes or more is aligned
+ * to 16); above, each power of two is divided into eight.
  *
  * ```
  *  bytes   8 │ 16  32  48  64  80  96 112 128 │ 144 160 176 … 256 │ 288 320 … 512 │ … │ … 112 120 128 KiB
@@ -10,8 +10,9 @@
  *  step      │ 16                             │ 16                │ 32            │   │ 8 KiB
  * ```
  *
- * A block wastes less than 16 bytes, or at most 1/9 of itself. mimalloc divides powers of two into four, which its comments call 12.5 %,
- * and which is 20 % at the worst (641 bytes in a block of 800); eight keeps the promise.
+ * A block wastes less than 16 bytes, or at most 1/9 of itself. mimalloc divides powers of two into four,
+ * which its comments call 12.5 %, and which is 20 % at the worst (641 bytes in a block of 800); eight keeps
+ * the promise.
  */
 
 /** The largest bin whose blocks share pages. */
@@ -57,11 +58,13 @@ for (let granules = 0; granules <= 16_384; granules++) {
 for (let bin = 1; bin <= BIN_LARGEST; bin++) RECIPROCALS[bin] = (1 + 2 ** -30) / BIN_WORDS[bin];
 
 /**
- * Which block of a page a word lies in, without a division: a product with a reciprocal that is a little too large.
+ * Which block of a page a word lies in, without a division: a product with a reciprocal that is a little too
+ * large.
  *
- * The product exceeds the quotient by a factor of 1 + 2^-30, give or take two roundings of 2^-53. So for a multiple of the block size it
- * never falls below the whole number; and the next whole number is at least 1/size away, which the excess `offset / size · 2^-30`
- * stays below for every offset under 2^29. Tested for every block size at every offset of a page.
+ * The product exceeds the quotient by a factor of 1 + 2^-30, give or take two roundings of 2^-53. So for a
+ * multiple of the block size it never falls below the whole number; and the next whole number is at least
+ * 1/size away, which the excess `offset / size · 2^-30` stays below for every offset under 2^29. Tested for
+ * every block size at every offset of a page.
  * @param offset - words from the page's start
  * @param bin - the page's bin, at most {@link BIN_LARGEST}
  */

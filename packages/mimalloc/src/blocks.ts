@@ -8,8 +8,9 @@
  *                          └──────▶ live blocks ───────┴───────────────────────────────┘
  * ```
  *
- * Three lists instead of one ("free-list sharding"): `malloc` never meets a block that was freed a moment ago, so it comes to the generic
- * path at least once a page's worth of allocations, whatever the program does; and only one of the lists needs atomic operations.
+ * Three lists instead of one ("free-list sharding"): `malloc` never meets a block that was freed a moment
+ * ago, so it comes to the generic path at least once a page's worth of allocations, whatever the program
+ * does; and only one of the lists needs atomic operations.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -30,7 +31,7 @@ export function nextDelayed(tld: Tld, page: Word, block: Word): Word {
   return tld.guard === null ? tld.i32[block] : tld.guard.nextDelayed(tld, page, block);
 }
 
-/** The link of a free block as it is, for whoever only looks. */
+/** The link of a free block as it is, for a look from outside. */
 export function linkOf(tld: Tld, page: Word, block: Word): Word {
   return tld.guard === null ? tld.i32[block] : tld.guard.linkOf(tld, page, block);
 }
@@ -67,8 +68,8 @@ export function extendPage(tld: Tld, page: Word): boolean {
     i32[last] = 0;
     i32[page + Page.free] = first;
   }
-  // After FREE: a thread that ends in between leaves a list of blocks beyond the capacity, which its heir sees and drops. The other order
-  // would lose the whole extension.
+  // After FREE: a thread that ends in between leaves a list of blocks beyond the capacity, which its heir
+  // sees and drops. The other order would lose the whole extension.
   i32[page + Page.capacity] = capacity + count;
   return true;
 }
@@ -84,7 +85,8 @@ export function collectPage(tld: Tld, page: Word, force: boolean): void {
   const local = i32[page + Page.localFree];
   if (local === 0) return;
   if (i32[page + Page.free] === 0) {
-    // FREE first: a thread that ends in between leaves the same list twice, which its heir sees; it would lose the list the other way.
+    // FREE first: a thread that ends in between leaves the same list twice, which its heir sees; it would
+    // lose the list the other way.
     i32[page + Page.free] = local;
     i32[page + Page.localFree] = 0;
     if (tld.guests !== null) dropGuests(tld, page, local);
@@ -102,7 +104,8 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
   let tail = local;
   for (let next = i32[tail]; next !== 0 && left > 0; next = i32[tail], left--) tail = next;
   if (left === 0) {
-    // In a circle, or out of the page: a block was freed twice, or written to after its free. The list is lost, and nothing else.
+    // In a circle, or out of the page: a block was freed twice, or written to after its free. The list is
+    // lost, and nothing else.
     i32[page + Page.localFree] = 0;
     tld.damage(`local_free of the page at ${i32[page + Page.start] * 4} does not end`);
     return;
@@ -114,8 +117,9 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
 }
 
 /**
- * Moves the blocks that other threads have freed to the owner's list. In an order that loses none wherever the thread ends: they are linked first and
- * cut afterwards, so in between they are in both lists, which whoever inherits the page sees (`reap-page.ts`).
+ * Moves the blocks that other threads have freed to the owner's list. In an order that loses none wherever
+ * the thread ends: they are linked first and cut afterwards, so in between they are in both lists, which the
+ * thread that inherits the page sees (`reap-page.ts`).
  *
  * ```
  *   1   LOCAL_FREE ▶ b ▶ a                   XTHREAD_FREE ▶ z ▶ y ▶ x
@@ -123,8 +127,9 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
  *   3   LOCAL_FREE ▶ z ▶ y ▶ x ▶ b ▶ a       XTHREAD_FREE                          one exchange
  * ```
  *
- * When the exchange finds that others have pushed, `w` say, then `w` leads to `z`, which is where LOCAL_FREE leads: `w` becomes its first, and the exchange
- * is tried again. Pushers never follow a link, so they do not mind where `x` leads.
+ * When the exchange finds that others have pushed, `w` say, then `w` leads to `z`, which is where LOCAL_FREE
+ * leads: `w` becomes its first, and the exchange is tried again. Pushers never follow a link, so they do not
+ * mind where `x` leads.
  */
 function collectThreadFree(tld: Tld, page: Word): void {
   const { i32, crossings } = tld;

@@ -1,6 +1,7 @@
 /**
- * How far a walk over the region can go at the most. A program that writes where it should not can make any word anything; then a list goes in circles or
- * leaves the memory, and a count says two thousand million. No walk believes such a word further than the geometry allows.
+ * How far a walk over the region can go at the most. A program that writes where it should not can make any
+ * word anything; then a list goes in circles or leaves the memory, and a count says two thousand million. No
+ * walk believes such a word further than the geometry allows.
  *
  * ```
  *   a queue of pages         a page has a slice at least
@@ -61,7 +62,8 @@ export function arenasOf(tld: Tld): number {
 }
 
 /**
- * A chunk's own words. A table that another thread has added may lie in memory that has just come, which the views reach then.
+ * A chunk's own words. A table that another thread has added may lie in memory that has just come, which the
+ * views reach then.
  * @returns 0 when the chunk has no table, or none that can be right, which is reported
  */
 export function tableOf(tld: Tld, chunk: number): Word {

@@ -17,8 +17,9 @@ import { Counter, count } from './stats.ts';
 import type { Tld } from './tld.ts';
 
 /**
- * Lets the clock of retired pages tick; a page that is still empty when its time is up, or by `force`, is given back. The clock of a page that is
- * in use again ticks as well, so that its next emptying need only start it anew.
+ * Lets the clock of retired pages tick; a page that is still empty when its time is up, or by `force`, is
+ * given back. The clock of a page that is in use again ticks as well, so that its next emptying need only
+ * start it again.
  */
 export function collectRetired(tld: Tld, heap: Word, force: boolean): void {
   const { i32 } = tld;
@@ -66,7 +67,7 @@ export function collectHeap(tld: Tld, heap: Word, force: boolean): void {
       freePage(tld, page);
     } else if (hasFlag(tld, page, IN_FULL)) {
       if (i32[page + Page.free] !== 0) fromFull(tld, page);
-      // Somebody has taken the mark and not brought the news yet, or never will.
+      // Another thread has taken the mark and not pushed the block yet, or never will.
       else if (tld.shared && (i32[page + Page.xthreadFree] & DELAYED) === 0) announceFull(tld, page);
     } else if (bin === BIN_HUGE) {
       if ((i32[page + Page.xthreadFree] & DELAYED) === 0) announceSingle(tld, heap, page);

@@ -1,6 +1,7 @@
 /**
- * The classes that most programs use: the allocator proper, and everything with which to look at it from outside. Who counts bytes imports
- * `@shmalloc/mimalloc/core` instead, and has the same without what is in this file.
+ * The classes that most programs use: the allocator proper, and everything with which to look at it from
+ * outside. A program that counts bytes imports `@shmalloc/mimalloc/core` instead, and has the same without
+ * what is in this file.
  */
 
 import {
@@ -147,7 +148,8 @@ export class MiMalloc extends MiMallocCore implements Heap {
   /**
    * The same with a limit.
    * @param text - the text
-   * @param most - bytes of UTF-8 at most, besides the terminating zero; a character is copied whole or not at all
+   * @param most - bytes of UTF-8 at most, besides the terminating zero; a character is copied whole or not at
+   *   all
    * @returns the block, or 0
    */
   strndup(text: string, most: number): Address {
@@ -172,9 +174,11 @@ export class MiMalloc extends MiMallocCore implements Heap {
   // ── Looking at blocks ──
 
   /**
-   * Calls back for each live block of all threads, of one, or of one heap of this thread. This thread's are exact; so are those of threads that rest, or have
-   * ended; of threads at work, what they do meanwhile may be missed. O(slices + blocks).
-   * @param visitor - returns false to see no more; it may free a block that it is shown if that is this thread's, or no thread's
+   * Calls back for each live block of all threads, of one, or of one heap of this thread. This thread's are
+   * exact; so are those of threads that rest, or have ended; of threads at work, what they do meanwhile may
+   * be missed. O(slices + blocks).
+   * @param visitor - returns false to see no more; it may free a block that it is shown if that is this
+   *   thread's, or no thread's
    * @param options - which
    * @returns false when it did
    * @throws AllocError `InvalidParam` for a heap of another thread
@@ -191,8 +195,9 @@ export class MiMalloc extends MiMallocCore implements Heap {
   }
 
   /**
-   * Calls back for each live block that no thread has: of threads that have detached, or have ended and were reaped. Among them may be a block that a
-   * thread was about to hand out, or to free, when it was terminated. O(blocks).
+   * Calls back for each live block that no thread has: of threads that have detached, or have ended and were
+   * reaped. Among them may be a block that a thread was about to hand out, or to free, when it was
+   * terminated. O(blocks).
    * @param visitor - returns false to see no more; it may free the block that it is shown
    * @returns false when it did
    */
@@ -202,8 +207,8 @@ export class MiMalloc extends MiMallocCore implements Heap {
   }
 
   /**
-   * Whether an address is a live block's: whether `free` would free something there. Of other threads' blocks the answer may be late. O(free
-   * blocks of its page).
+   * Whether an address is a live block's: whether `free` would free something there. Of other threads' blocks
+   * the answer may be late. O(free blocks of its page).
    * @param address - any address
    */
   containsBlock(address: Address): boolean {
@@ -230,16 +235,20 @@ export class MiMalloc extends MiMallocCore implements Heap {
   // ── Looking at everything ──
 
   /**
-   * Walks this thread's heaps, and what can be said of the rest while others work: it raises no false alarm. O(slices + free blocks).
-   * @param options - whether no other thread is inside a call: then all threads' heaps are checked as strictly
-   * @throws AllocError `Corrupted` with the first broken invariant, `InvalidParam` with what secure mode finds
+   * Walks this thread's heaps, and what can be said of the rest while others work: it raises no false alarm.
+   * O(slices + free blocks).
+   * @param options - whether no other thread is inside a call: then all threads' heaps are checked as
+   *   strictly
+   * @throws AllocError `Corrupted` with the first broken invariant, `InvalidParam` with what secure mode
+   *   finds
    */
   validate(options: ValidateOptions = {}): void {
     validateHeap(this, options);
   }
 
   /**
-   * The threads that have a slot: attached, expected by {@link MiMallocCore.shareSlot}, or ended and not reaped yet. O(slots).
+   * The threads that have a slot: attached, expected by {@link MiMallocCore.shareSlot}, or ended and not
+   * reaped yet. O(slots).
    * @returns their `threadId`, in the order of their slots
    */
   threadIds(): number[] {
@@ -263,8 +272,8 @@ export class MiMalloc extends MiMallocCore implements Heap {
   }
 
   /**
-   * A picture of the region as plain objects: segments, pages, heaps, arenas. Any thread may take one while the others go on; then it may be a
-   * little off, as {@link Picture}'s file says. O(slices + free blocks).
+   * A picture of the region as plain objects: segments, pages, heaps, arenas. Any thread may take one while
+   * the others go on; then it may be a little off, as {@link Picture}'s file says. O(slices + free blocks).
    */
   inspect(): Picture {
     return inspectRegion(this);

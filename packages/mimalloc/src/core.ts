@@ -1,6 +1,6 @@
 /**
- * mimalloc in shared memory, the allocator proper: without what looks at it from outside (`validate`, statistics, inspection, typed blocks,
- * scopes), and without secure mode.
+ * mimalloc in shared memory, the allocator proper: without what looks at it from outside (`validate`,
+ * statistics, inspection, typed blocks, scopes), and without secure mode.
  *
  * @packageDocumentation
  */

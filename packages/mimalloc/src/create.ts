@@ -27,7 +27,10 @@ import type { Tld } from './tld.ts';
 
 const LINE_WORDS = 16;
 
-/** Slices for blocks that a region has behind its tables, at least, if its segments are larger than a sixteenth of it. */
+/**
+ * Slices for blocks that a region has behind its tables, at least, if its segments are larger than a
+ * sixteenth of it.
+ */
 const ROOM_SLICES = 8;
 
 /** Threads by the region's size. */
@@ -78,9 +81,10 @@ function planFor(memory: SharedMemory, settings: Settings, segmentShift: number,
 }
 
 /**
- * The division of a region. One that may grow has the tables of all chunks that it can reach in its header, so that they never lie between pieces that come one by one: with segments a
- * sixteenth of the region if a quarter of it is enough for those tables, else with larger ones, up to those of a region of the final size. Where even these tables leave no room, the further
- * ones come with the first piece (`memory.ts`).
+ * The division of a region. One that may grow has the tables of all chunks that it can reach in its header,
+ * so that they never lie between pieces that come one by one: with segments a sixteenth of the region if a
+ * quarter of it is enough for those tables, else with larger ones, up to those of a region of the final size.
+ * Where even these tables leave no room, the further ones come with the first piece (`memory.ts`).
  * @param maxWords - how far the memory can grow, 0 when that is not known
  */
 function choosePlan(memory: SharedMemory, settings: Settings, maxWords: number): Plan {
@@ -114,7 +118,7 @@ export function layOut(memory: SharedMemory, settings: Settings, maxWords: numbe
   const plan = choosePlan(memory, settings, maxWords);
   const { root, emptyPage, heaps, tables, end } = plan;
   const least = (end + 2 * plan.slice) * 4;
-  // Refused before anything is written: the memory may be somebody's.
+  // Refused before anything is written: the memory may be in use.
   if (memory.end < least) {
     throw new AllocError(
       'RegionTooSmall',
@@ -187,7 +191,8 @@ export function forgetMemory(tld: Tld, dirty: boolean): void {
 
 /**
  * The slices inside a byte range, in words.
- * @throws AllocError `InvalidParam` when there are none, `MemoryOverlap` for the heap's own state and for what it has
+ * @throws AllocError `InvalidParam` when there are none, `MemoryOverlap` for the heap's own state and for
+ *   what it has
  */
 export function slicesIn(tld: Tld, start: number, end: number, fresh: boolean): { from: Word; to: Word } {
   const { i32, header, sliceShift } = tld;

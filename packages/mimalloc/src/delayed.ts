@@ -1,6 +1,7 @@
 /**
- * Blocks that other threads have freed into full pages. A full page is in no queue that is searched, so its first foreign block goes to
- * the heap's own list, where the heap finds it at its next generic allocation, and brings the page back.
+ * Blocks that other threads have freed into full pages. A full page is in no queue that is searched, so its
+ * first foreign block goes to the heap's own list, where the heap finds it at its next generic allocation,
+ * and brings the page back.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -18,11 +19,13 @@ import type { Tld } from './tld.ts';
 import { forEachRecord } from './walk.ts';
 
 /**
- * Takes the whole list and frees its blocks, wherever their pages belong now: a thread that read XHEAP of a page before the page's heap ended, and
- * pushed after, left its block with a record that is nobody's, or somebody else's by now. Whoever finds it there frees it again.
+ * Takes the whole list and frees its blocks, wherever their pages belong now: a thread that read XHEAP of a
+ * page before the page's heap ended, and pushed after, left its block with a record that is no thread's, or
+ * another thread's by now. The thread that finds it there frees it again.
  *
- * TAKEN says what was taken and is not freed yet, for whoever inherits the record from a thread that ends in here. It is set before the exchange, and
- * moved on before each free: a thread that ends in between loses that one block. Only the record's owner takes.
+ * TAKEN says what was taken and is not freed yet, for the thread that inherits the record from a thread that
+ * ends in here. It is set before the exchange, and moved on before each free: a thread that ends in between
+ * loses that one block. Only the record's owner takes.
  */
 export function collectDelayed(tld: Tld, heap: Word): void {
   const { i32, crossings } = tld;
@@ -50,8 +53,9 @@ function waitingPage(tld: Tld, block: Word): Word {
 }
 
 /**
- * Walks over a list that leads from page to page. A block that comes twice is found without a mark on it: the walk remembers one block, and moves on to
- * another each time it has gone as far again (Brent's algorithm), so a circle is noticed in its second round.
+ * Walks over a list that leads from page to page. A block that comes twice is found without a mark on it: the
+ * walk remembers one block, and moves on to another each time it has gone as far again (Brent's algorithm),
+ * so a circle is noticed in its second round.
  */
 class Trail {
   private remembered: Word = 0;
@@ -96,7 +100,10 @@ function freeTaken(tld: Tld, heap: Word): void {
   }
 }
 
-/** What another owner of this record was about to free when it ended. If the list still leads there, it had not been taken yet. */
+/**
+ * What another owner of this record was about to free when it ended. If the list still leads there, it had
+ * not been taken yet.
+ */
 function resumeTaken(tld: Tld, heap: Word): void {
   const { crossings } = tld;
   const taken = tld.i32[heap + Heap.taken];
@@ -115,8 +122,9 @@ function resumeTaken(tld: Tld, heap: Word): void {
 }
 
 /**
- * The same for every list that may hold blocks of this thread: those of its heaps, and those in records that are nobody's, which are this thread's
- * for that long. What came late to a record that another thread has claimed meanwhile is found by that thread.
+ * The same for every list that may hold blocks of this thread: those of its heaps, and those in records that
+ * are no thread's, which are this thread's for that long. What came late to a record that another thread has
+ * claimed meanwhile is found by that thread.
  */
 export function collectAllDelayed(tld: Tld): void {
   const { i32, crossings } = tld;
@@ -125,7 +133,7 @@ export function collectAllDelayed(tld: Tld): void {
     const owner = i32[heap + Heap.threadId];
     if (owner === tld.threadId) collectDelayed(tld, heap);
     // A slot that is the last free one is left for a thread that comes, and finds the blocks itself.
-    // Acquire: pairs with the store of whoever let go of the record.
+    // Acquire: pairs with the store of the thread that let go of the record.
     else if (
       owner === 0 &&
       hasOtherSlot(tld, heap) &&

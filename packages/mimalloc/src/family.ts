@@ -1,5 +1,6 @@
 /**
- * C's `malloc` family, and what mimalloc has added to it, on whatever blocks can be allocated from: a thread, or one of its further heaps.
+ * C's `malloc` family, and what mimalloc has added to it, on whatever blocks can be allocated from: a thread,
+ * or one of its further heaps.
  *
  * ```
  *   MallocFamily ◀─ Tld ◀─ MiMallocCore ◀─ MiMalloc        a thread: its backing heap
@@ -7,8 +8,9 @@
  *        └───────────── MiHeapCore ◀───── MiHeap           a heap of the thread
  * ```
  *
- * Only `malloc` and `free` are fast paths and stand in those classes; everything here is made of them and of the generic path. No method
- * throws for lack of memory, the answer is 0; all throw TypeError or RangeError for what is no size or no address.
+ * Only `malloc` and `free` are fast paths and stand in those classes; everything here is made of them and of
+ * the generic path. No method throws for lack of memory, the answer is 0; all throw TypeError or RangeError
+ * for what is no size or no address.
  */
 
 import {
@@ -56,8 +58,8 @@ function checkOffset(offset: number): number {
 }
 
 /**
- * The allocation functions. All are lock-free; in a steady state none waits for another thread, none makes garbage, and a block costs what
- * `malloc` and `free` cost, plus what is copied or zeroed.
+ * The allocation functions. All are lock-free; in a steady state none waits for another thread, none makes
+ * garbage, and a block costs what `malloc` and `free` cost, plus what is copied or zeroed.
  * @public
  */
 export abstract class MallocFamily implements GlobalAllocator {
@@ -70,7 +72,8 @@ export abstract class MallocFamily implements GlobalAllocator {
   abstract heap: Word;
 
   /**
-   * Hands out a block. Lock-free; O(1) but for one call in some dozens, which looks at up to four pages or makes a new one.
+   * Hands out a block. Lock-free; O(1) but for one call in some dozens, which looks at up to four pages or
+   * makes a new one.
    * @param size - bytes; 0 gives a unique address
    * @returns the block, aligned to 16 (to 8 below 16 bytes), or 0 when there is no memory
    * @throws TypeError or RangeError when `size` is no non-negative integer
@@ -79,8 +82,8 @@ export abstract class MallocFamily implements GlobalAllocator {
 
   /**
    * Gives a block back, whichever thread and heap it is from. Lock-free; O(1).
-   * @param address - a block, or 0, which is ignored; or a view that `mallocAs` made. Anything else is reported through the error hook, as is
-   *   a second free where it can be told; nothing is corrupted by it.
+   * @param address - a block, or 0, which is ignored; or a view that `mallocAs` made. Anything else is
+   *   reported through the error hook, as is a second free where it can be told; nothing is corrupted by it.
    */
   abstract free(address: Address | ArrayBufferView): void;
 
@@ -128,11 +131,13 @@ export abstract class MallocFamily implements GlobalAllocator {
   // ── Other sizes for a block ──
 
   /**
-   * Gives a block another size, moving it when it must; its first bytes keep their contents. It stays where it is when the new size fits and is
-   * at least half of the block, and when a block of more than a page's share finds free memory behind it.
+   * Gives a block another size, moving it when it must; its first bytes keep their contents. It stays where
+   * it is when the new size fits and is at least half of the block, and when a block of more than a page's
+   * share finds free memory behind it.
    * @param address - a block, or 0 to allocate one
    * @param size - bytes; 0 still leaves a block, with a unique address
-   * @returns the block, or 0, and then the old one is untouched. An address that is no block's is reported, and the answer is 0.
+   * @returns the block, or 0, and then the old one is untouched. An address that is no block's is reported,
+   *   and the answer is 0.
    */
   realloc(address: Address, size: number): Address {
     return this.tld.answer(this.tryRealloc(address, size));
@@ -142,14 +147,16 @@ export abstract class MallocFamily implements GlobalAllocator {
    * `realloc` that says why not.
    * @param address - a block, or 0 to allocate one
    * @param size - bytes
-   * @returns the block, 0 when there is no memory, or what is wrong with the address; then the old block is as it was
+   * @returns the block, 0 when there is no memory, or what is wrong with the address; then the old block is
+   *   as it was
    */
   tryRealloc(address: Address, size: number): Address | AllocError {
     return reallocBlock(this.tld, this.heap, address, size);
   }
 
   /**
-   * The same for a block that `zalloc` or `calloc` made: what it grows by is zero. Right as long as only this function has changed its size.
+   * The same for a block that `zalloc` or `calloc` made: what it grows by is zero. Right as long as only this
+   * function has changed its size.
    * @param address - such a block, or 0 to allocate one
    * @param size - bytes
    * @returns as {@link MallocFamily.realloc}
@@ -205,7 +212,8 @@ export abstract class MallocFamily implements GlobalAllocator {
   /**
    * How much of a block may be used. O(1).
    * @param address - a block
-   * @returns bytes, at least what was asked for; 0 for 0, and for an address that is no block's, which is reported
+   * @returns bytes, at least what was asked for; 0 for 0, and for an address that is no block's, which is
+   *   reported
    */
   usableSize(address: Address): number {
     return this.tld.answer(this.tryUsableSize(address));
@@ -312,7 +320,8 @@ export abstract class MallocFamily implements GlobalAllocator {
    * POSIX's `posix_memalign`: errors are answers, not exceptions, except for what is no number of bytes.
    * @param align - bytes
    * @param size - bytes
-   * @returns `EINVAL` when `align` is no power of two of 4 or more, which a pointer has here, `ENOMEM` when there is no memory
+   * @returns `EINVAL` when `align` is no power of two of 4 or more, which a pointer has here, `ENOMEM` when
+   *   there is no memory
    */
   posixMemalign(align: number, size: number): PosixMemalign {
     if (!isPowerOfTwo(align) || align < POINTER_BYTES) return { error: 'EINVAL', address: 0 };

@@ -8,8 +8,9 @@
  *             └ FREE          └ LOCAL_FREE
  * ```
  *
- * Of a page of this thread all of that is exact, but for a block that another thread is freeing at the moment. Of other threads' pages it is what
- * was seen while they went on; every walk ends after CAPACITY steps, and at the first link that leaves the page.
+ * Of a page of this thread all of that is exact, but for a block that another thread is freeing at the
+ * moment. Of other threads' pages it is what was seen while they went on; every walk ends after CAPACITY
+ * steps, and at the first link that leaves the page.
  */
 
 import type { Word } from '@shmalloc/allocator-api';

@@ -1,5 +1,6 @@
 /**
- * Freeing off the fast path: wrong addresses, full pages, interior pointers, blocks of other threads, secure mode.
+ * Freeing off the fast path: wrong addresses, full pages, interior pointers, blocks of other threads, secure
+ * mode.
  *
  * ```
  *   free ──▶ page map ──▶ own page, no flags ──▶ local_free               the fast path, in mi-malloc.ts
@@ -34,7 +35,10 @@ import { forEachHeap } from './walk.ts';
 /** Names lie above the flags. */
 const FIRST_OWNER = 8;
 
-/** Frees a block of a page that this thread owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high. */
+/**
+ * Frees a block of a page that this thread owns. Link before `USED−−`: a thread that ends in between leaves a
+ * count that is too high.
+ */
 export function freeLocal(tld: Tld, page: Word, block: Word): void {
   const { i32 } = tld;
   setNext(tld, page, block, i32[page + Page.localFree]);
@@ -51,15 +55,18 @@ export function settlePage(tld: Tld, page: Word): void {
 }
 
 /**
- * Frees a block of a page that another thread owns. Lock-free: a retry means that another push or take went through.
+ * Frees a block of a page that another thread owns. Lock-free: a retry means that another push or take went
+ * through.
  *
- * Whoever finds the mark of a full page takes it away and brings the news to the heap, which it reads only then: see `heap-delete.ts`. A thread that
- * ends between the two loses this block, and the news: after a death owners look at their full pages themselves (`full.ts`).
+ * The first thread to free into a full page clears its mark and pushes the block onto the heap's delayed
+ * list; it reads only then which heap that is: see `heap-delete.ts`. A thread that ends between the two loses
+ * this block, and the news: after a death owners look at their full pages themselves (`full.ts`).
  */
 export function freeForeign(tld: Tld, page: Word, block: Word): void {
   const { crossings } = tld;
   if (tld.guard !== null) freeForeignGuarded(tld, page, block);
-  // Release: pairs with the exchange in collectThreadFree, and publishes the link and all that this thread wrote into the block.
+  // Release: pairs with the exchange in collectThreadFree, and publishes the link and all that this thread
+  // wrote into the block.
   else if (!crossings.pushUnlessMarked(page + Page.xthreadFree, block)) {
     const heap = heapOf(tld, page);
     // Release: pairs with the exchange in collectDelayed.
@@ -67,7 +74,9 @@ export function freeForeign(tld: Tld, page: Word, block: Word): void {
   }
 }
 
-/** The heap that is to hear of a block; 0 when the page names none, which is reported, and the block is lost. */
+/**
+ * The heap that is to hear of a block; 0 when the page names none, which is reported, and the block is lost.
+ */
 function heapOf(tld: Tld, page: Word): Word {
   const heap = tld.i32[page + Page.xheap];
   if (isRecord(tld, heap)) return heap;
@@ -129,8 +138,9 @@ export function freeGeneric(
 }
 
 /**
- * Frees a block, or says why not. What can be told without secure mode: whether the address lies in a page, where blocks of that page start,
- * whether the page has a live block at all, and whether this one was the last to be freed.
+ * Frees a block, or says why not. What can be told without secure mode: whether the address lies in a page,
+ * where blocks of that page start, whether the page has a live block at all, and whether this one was the
+ * last to be freed.
  * @returns null when it was freed
  */
 export function freeChecked(tld: Tld, address: number, operation: string): AllocError | null {
@@ -143,7 +153,7 @@ export function freeChecked(tld: Tld, address: number, operation: string): Alloc
   return freeIn(tld, page, block) ? null : freedTwice(operation, address);
 }
 
-/** Frees a block of a page, whoever has it; false when it was the last one to be freed there. */
+/** Frees a block of a page, whichever thread has it; false when it was the last one to be freed there. */
 function freeIn(tld: Tld, page: Word, block: Word): boolean {
   if (isHuge(tld, page)) return freeHuge(tld, page, block);
   if (!isOwn(tld, page, block)) freeForeign(tld, page, block);
@@ -156,8 +166,9 @@ function freeIn(tld: Tld, page: Word, block: Word): boolean {
 const GATHER_SHIFT = 2;
 
 /**
- * Gathers what other threads have freed into this thread's pages, once in a while. A thread that only frees comes to no generic allocation, where that is
- * done otherwise: it would keep all that it has ever adopted. Once for each fourth of its segments, so what a gathering costs is paid by the adoptions.
+ * Gathers what other threads have freed into this thread's pages, once in a while. A thread that only frees
+ * comes to no generic allocation, where that is done otherwise: it would keep all that it has ever adopted.
+ * Once for each fourth of its segments, so what a gathering costs is paid by the adoptions.
  */
 function gatherAdopted(tld: Tld): void {
   if (++tld.adopted << GATHER_SHIFT < tld.i32[tld.heap + Heap.segmentCount]) return;
@@ -165,7 +176,10 @@ function gatherAdopted(tld: Tld): void {
   forEachHeap(tld, (heap) => collectHeap(tld, heap, false));
 }
 
-/** Whether a page is this thread's, or has become so: one that nobody has can be adopted by whoever frees into it. */
+/**
+ * Whether a page is this thread's, or has become so: one that no thread has can be adopted by a thread that
+ * frees into it.
+ */
 function isOwn(tld: Tld, page: Word, block: Word): boolean {
   const owner = ownerOf(tld, page);
   if (owner === tld.threadId) return true;
@@ -178,7 +192,9 @@ function isOwn(tld: Tld, page: Word, block: Word): boolean {
   return ownerOf(tld, page) === tld.threadId;
 }
 
-/** The same in secure mode. What is wrong with a block that is freed all the same is told when that is done. */
+/**
+ * The same in secure mode. What is wrong with a block that is freed all the same is told when that is done.
+ */
 function freeGuarded(
   tld: Tld,
   guard: Guard,

@@ -1,5 +1,6 @@
 /**
- * Full pages. They wait in a queue of their own, so that nobody looks at them in vain, and come back with the first block that is freed.
+ * Full pages. They wait in a queue of their own, so that no thread looks at them in vain, and come back with
+ * the first block that is freed.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -20,7 +21,10 @@ export function toFull(tld: Tld, heap: Word, bin: number, page: Word): void {
   if (tld.shared) announceFull(tld, page);
 }
 
-/** When this thread learns that it is not alone, its full pages have to be announced. What was freed into them until then is found now. */
+/**
+ * When this thread learns that it is not alone, its full pages have to be announced. What was freed into them
+ * until then is found now.
+ */
 export function meetOthers(tld: Tld): void {
   if (tld.shared || tld.i32[tld.header + Field.shared] === 0) return;
   tld.shared = true;
@@ -28,8 +32,8 @@ export function meetOthers(tld: Tld): void {
 }
 
 /**
- * Looks through the pages that nobody looks at. A thread that has ended may have taken the mark off one of them and never brought the news; from then on
- * nobody would hear of what is freed into it.
+ * Looks through the pages that no thread looks at. A thread that has ended may have taken the mark off one of
+ * them and never brought the news; from then on no thread would hear of what is freed into it.
  */
 export function lookAtFull(tld: Tld): void {
   const deaths = tld.i32[tld.header + Field.deaths];
@@ -50,10 +54,11 @@ export function announceSingle(tld: Tld, heap: Word, page: Word): void {
   freePage(tld, page);
 }
 
-/** Lets other threads know that nobody looks at this page. A thread that is alone need not. */
+/** Lets other threads know that no thread looks at this page. A thread that is alone need not. */
 export function announceFull(tld: Tld, page: Word): void {
   const { i32 } = tld;
-  // The flag first, then one more look: a block that came before the flag is found now, one that comes later goes to the heap's list.
+  // The flag first, then one more look: a block that came before the flag is found now, one that comes later
+  // goes to the heap's list.
   tld.crossings.mark(page + Page.xthreadFree);
   if (i32[page + Page.xthreadFree] === DELAYED) return;
   collectPage(tld, page, false);

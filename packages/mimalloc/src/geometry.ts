@@ -12,12 +12,13 @@
  * ≥ 64 MiB         4 MiB      64 KiB     64                  64 MiB
  * ```
  *
- * A **segment** is what a thread claims; a **slice** is the smallest page; a **chunk** is what the page map describes with one table. A
- * segment is at most 1/16 of a region of 1 MiB and up, so that is the most that a first `malloc` claims.
+ * A **segment** is what a thread claims; a **slice** is the smallest page; a **chunk** is what the page map
+ * describes with one table. A segment is at most 1/16 of a region of 1 MiB and up, so that is the most that a
+ * first `malloc` claims.
  *
- * Glossary: a *page* is mimalloc's: a run of slices that holds blocks of one size. What the operating system maps is an *OS page*.
- * Positions and lengths are counted in 32-bit **words** unless a name says otherwise: a word's index stays below 2^30, and so is a
- * small integer for the engine whatever the address.
+ * Glossary: a *page* is mimalloc's: a run of slices that holds blocks of one size. What the operating system
+ * maps is an *OS page*. Positions and lengths are counted in 32-bit **words** unless a name says otherwise: a
+ * word's index stays below 2^30, and so is a small integer for the engine whatever the address.
  */
 
 import { AllocError } from '@shmalloc/allocator-api';

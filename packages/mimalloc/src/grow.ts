@@ -7,8 +7,9 @@
  *                  ├──────── huge block ──────────┤
  * ```
  *
- * Growth is lock-free, and every range belongs to the thread that has grown it. Another thread may grow at the same moment: then this one's range begins later than was thought, and it grows
- * again. What grew too much is used by the next request.
+ * Growth is lock-free, and every range belongs to the thread that has grown it. Another thread may grow at
+ * the same moment: then this one's range begins later than was thought, and it grows again. What grew too
+ * much is used by the next request.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -39,7 +40,10 @@ export function mostWords(tld: Tld): number {
   return Math.max(i32.length, grows ? i32[header + Field.maxWords] || ALL_WORDS : 0);
 }
 
-/** Whether a request is so large that there is no need to look for it. Another thread may have made the memory longer, so a second look is taken. */
+/**
+ * Whether a request is so large that there is no need to look for it. Another thread may have made the memory
+ * longer, so a second look is taken.
+ */
 export function isBeyond(tld: Tld, bytes: number): boolean {
   if (bytes <= mostWords(tld) * 4) return false;
   tld.refresh();
@@ -58,7 +62,10 @@ export function growForPage(tld: Tld, { count, align }: SliceRequest): boolean {
   return growRegion(tld, from + wanted - end - tables, tables);
 }
 
-/** Whether slices that come behind `end` are of use to this thread: they go to a segment that it has, or that no thread has. */
+/**
+ * Whether slices that come behind `end` are of use to this thread: they go to a segment that it has, or that
+ * no thread has.
+ */
 function canUse(tld: Tld, end: Word): boolean {
   if (chunkAt(tld, (end - 1) >>> tld.chunkShift) === 0) return false;
   const segment = segmentAt(tld, end - 1);
@@ -98,7 +105,10 @@ function memoryEnd(tld: Tld): Word {
   return (tld.i32.length >>> tld.sliceShift) << tld.sliceShift;
 }
 
-/** Where the free segments begin that reach to the end of the memory; the start of the next one when there are none. */
+/**
+ * Where the free segments begin that reach to the end of the memory; the start of the next one when there are
+ * none.
+ */
 function freeTail(tld: Tld, end: Word): Word {
   const { i32, segmentShift } = tld;
   const first = lowChunk(tld) * (1 << tld.chunkShift);
@@ -119,7 +129,10 @@ function freeTail(tld: Tld, end: Word): Word {
   return tail;
 }
 
-/** Words, in whole slices, of the tables that chunks lack which the memory can reach from `end` on. They are made with the first piece that comes. */
+/**
+ * Words, in whole slices, of the tables that chunks lack which the memory can reach from `end` on. They are
+ * made with the first piece that comes.
+ */
 function missingTables(tld: Tld, end: Word): number {
   const { i32, root, header, chunkShift, sliceShift } = tld;
   const most = i32[header + Field.maxWords];

@@ -1,7 +1,8 @@
 /**
- * What secure mode does at each place where the allocator touches blocks, lists or the header. `null` in its place means that it is off:
- * one comparison on slow paths, nothing on fast ones. The implementation is in `secure/`; the allocator proper does not import it, so that a
- * program which wants no more than that does not load it. `MiMalloc` has it, `MiMallocCore` has none.
+ * What secure mode does at each place where the allocator touches blocks, lists or the header. `null` in its
+ * place means that it is off: one comparison on slow paths, nothing on fast ones. The implementation is in
+ * `secure/`; the allocator proper does not import it, so that a program which wants no more than that does
+ * not load it. `MiMalloc` has it, `MiMallocCore` has none.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -25,13 +26,19 @@ export interface Guard {
   initPage(tld: Tld, page: Word): void;
   /** Links new blocks into the free list, which is empty. */
   linkBlocks(tld: Tld, page: Word, first: Word, count: number): void;
-  /** Takes a block off the free list, which is not empty. 0 when the list turns out to be broken: it has been cut off then. */
+  /**
+   * Takes a block off the free list, which is not empty. 0 when the list turns out to be broken: it has been
+   * cut off then.
+   */
   pop(tld: Tld, page: Word): Word;
-  /** The block behind a free block of the same page; 0 at the end, or where the list is broken, and then it is cut off there. */
+  /**
+   * The block behind a free block of the same page; 0 at the end, or where the list is broken, and then it is
+   * cut off there.
+   */
   nextOf(tld: Tld, page: Word, block: Word): Word;
   /** The same for the list of a heap's delayed frees, where the next block may lie in another page. */
   nextDelayed(tld: Tld, page: Word, block: Word): Word;
-  /** The link of a free block whatever it is, for whoever only looks. */
+  /** The link of a free block whatever it is, for a look from outside. */
   linkOf(tld: Tld, page: Word, block: Word): Word;
   setNext(tld: Tld, page: Word, block: Word, next: Word): void;
   /** Puts the blocks that the owner has freed in front of a free list that is not empty. */
@@ -41,16 +48,23 @@ export interface Guard {
 
   /** Bytes that a block needs beyond what was asked for. */
   readonly padding: number;
-  /** Bytes of the block that a request of `size` bytes should get to be guarded all around; 0 for most requests. */
+  /**
+   * Bytes of the block that a request of `size` bytes should get to be guarded all around; 0 for most
+   * requests.
+   */
   sample(tld: Tld, size: number): number;
   /** Marks a block as handed out for a request of `size` bytes. */
   handOut(tld: Tld, page: Word, block: Word, size: number): void;
   /** The same for a block that is handed out by an address inside it. */
   handOutInside(tld: Tld, page: Word, block: Word, address: number, size: number): void;
-  /** The same for a block that {@link Guard.sample} has asked for. @returns the word that the program gets, inside the block */
+  /**
+   * The same for a block that {@link Guard.sample} has asked for.
+   * @returns the word that the program gets, inside the block
+   */
   handOutZoned(tld: Tld, page: Word, block: Word, size: number): Word;
   /**
-   * Looks at a block that is to be freed. One that was written past its end may be freed all the same; what happened is told later, by `tell`.
+   * Looks at a block that is to be freed. One that was written past its end may be freed all the same; what
+   * happened is told later, by `tell`.
    * @param operation - the public name of what is being done
    * @returns null when it may be freed and is marked as free now; else what is wrong, and nothing has changed
    */
@@ -65,8 +79,8 @@ export interface Guard {
   // ── Telling ──
 
   /**
-   * Looks at everything that can be looked at without a free: the header, and of this thread's pages the free lists, the poison and the zones of
-   * guarded blocks.
+   * Looks at everything that can be looked at without a free: the header, and of this thread's pages the free
+   * lists, the poison and the zones of guarded blocks.
    * @param repair - whether what is found is mended as far as it can be, so that it is told once
    * @returns what was found, and with `repair` what was found on the way since the last time
    */
@@ -78,7 +92,10 @@ export interface Guard {
 /** Makes the guard of one thread. */
 export type GuardMaker = (tld: Tld) => Guard;
 
-/** @throws AllocError `InvalidParam` when a heap of this level cannot be made or attached to without secure mode */
+/**
+ * @throws AllocError `InvalidParam` when a heap of this level cannot be made or attached to without secure
+ *   mode
+ */
 export function demandMaker(level: number, maker: GuardMaker | null): void {
   if (level === 0 || maker !== null) return;
   throw new AllocError(
@@ -90,7 +107,8 @@ export function demandMaker(level: number, maker: GuardMaker | null): void {
 /**
  * Secure mode for one thread's view of a region, as its header says.
  * @returns null when it is off
- * @throws AllocError `InvalidParam` when the header is damaged, or when this program does not have secure mode
+ * @throws AllocError `InvalidParam` when the header is damaged, or when this program does not have secure
+ *   mode
  */
 export function guardFor(tld: Tld, maker: GuardMaker | null): Guard | null {
   const { i32, header } = tld;

@@ -1,9 +1,10 @@
 /**
  * Guests: blocks in a page of a heap that are not the heap's.
  *
- * A page holds blocks of one heap, so that a heap can be destroyed with all its blocks. But threads that come, make a heap, leave a block in it and go
- * would fill memory with pages of one block each: what they leave belongs to the next thread's own heap, and a heap that a program makes takes a new
- * page. So a heap also takes in a page that was left behind, with the blocks that are in use there.
+ * A page holds blocks of one heap, so that a heap can be destroyed with all its blocks. But threads that
+ * come, make a heap, leave a block in it and go would fill memory with pages of one block each: what they
+ * leave belongs to the next thread's own heap, and a heap that a program makes takes a new page. So a heap
+ * also takes in a page that was left behind, with the blocks that are in use there.
  *
  * ```
  *   page that was left behind   │ live │ free │ live │ free │ free │           in the queue of the thread's own heap
@@ -12,13 +13,16 @@
  *   the heap is destroyed       │guest │ free │ free │ free │ free │           in the queue of the thread's own heap again
  * ```
  *
- * Which blocks are guests only the thread that has the heap needs to know, so it is no part of the region: a byte for each block, in this object, as long as
- * a guest is left. When the thread ends, all its pages are left behind and there are no heaps any more; nothing has to be done.
+ * Which blocks are guests only the thread that has the heap needs to know, so it is no part of the region: a
+ * byte for each block, in this object, as long as a guest is left. When the thread ends, all its pages are
+ * left behind and there are no heaps any more; nothing has to be done.
  *
- * **A guest that is freed** is none any more before it can be handed out again. Freed blocks are on LOCAL_FREE or XTHREAD_FREE; `malloc` takes from FREE. There are
- * three places where a list becomes FREE, all off the fast path, and each calls `dropGuests`.
+ * **A guest that is freed** is none any more before it can be handed out again. Freed blocks are on
+ * LOCAL_FREE or XTHREAD_FREE; `malloc` takes from FREE. There are three places where a list becomes FREE, all
+ * off the fast path, and each calls `dropGuests`.
  *
- * Not in secure mode, whose lists cannot be walked as cheaply; and not where several objects share a slot, since each would have bytes of its own.
+ * Not in secure mode, whose lists cannot be walked as cheaply; and not where several objects share a slot,
+ * since each would have bytes of its own.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -32,7 +36,10 @@ export function markGuests(tld: Tld, page: Word, live: Uint8Array): void {
   tld.guests.set(page, live);
 }
 
-/** The blocks of a list, from its first one on, are about to become a page's free list: they are guests no longer. O(blocks of the page). */
+/**
+ * The blocks of a list, from its first one on, are about to become a page's free list: they are guests no
+ * longer. O(blocks of the page).
+ */
 export function dropGuests(tld: Tld, page: Word, first: Word): void {
   const guests = tld.guests?.get(page);
   if (guests === undefined) return;

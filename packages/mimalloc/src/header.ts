@@ -1,5 +1,6 @@
 /**
- * The region's header: all that an attaching thread must know, so that a handle is only "this memory, from here".
+ * The region's header: all that an attaching thread must know, so that a handle is only "this memory, from
+ * here".
  *
  * ```
  *  word
@@ -22,7 +23,7 @@
  *  16  RETIRE_CYCLES                                            │
  *  17  PURGE_RESETS   purge by reset rather than by decommit    │
  *  18  GROW           whether threads may lengthen the memory   │
- *  19  RECLAIM_ON_FREE  whether a free adopts what nobody has   ┘
+ *  19  RECLAIM_ON_FREE  whether a free adopts abandoned memory  ┘
  *  20  NULL_WORDS     words from address 0 on that have the pattern of NULL
  *  21  MAX_WORDS      how far the memory can grow; 0 when that is not known
  *  22  CHECKSUM       over 1 … 21, in secure mode; else 0

@@ -9,17 +9,22 @@
  *   destroy   each page goes back to its segment, whatever it holds; one with guests as above, without the heap's own blocks
  * ```
  *
- * **Why no block is lost** that another thread frees meanwhile. It frees a block of a full page in three steps: it clears DELAYED (exchange), reads XHEAP,
- * pushes the block on the list of the heap it read (exchange). Where do these steps fall?
+ * **Why no block is lost** that another thread frees meanwhile. It frees a block of a full page in three
+ * steps: it clears DELAYED (exchange), reads XHEAP, pushes the block on the list of the heap it read
+ * (exchange). Where do these steps fall?
  *
- * - It cleared DELAYED after we had set it again: the exchange orders its read of XHEAP behind our write, so it read the keeper.
+ * - It cleared DELAYED after we had set it again: the exchange orders its read of XHEAP behind our write, so
+ *   it read the keeper.
  * - It cleared DELAYED before, and read the keeper: the keeper finds the block.
  * - It read the heap, and pushed before we took the list: we find the block.
- * - It read the heap, and pushed after we took the list: the block waits in a record, because records never become anything else. The page is not
- *   lost by it: its flag is set again, so the next block of it that anyone frees brings it back. The block itself is freed by whoever claims
- *   the record next, at his next generic allocation, or by whoever collects with force; both look where its page belongs by then (`collectDelayed`).
+ * - It read the heap, and pushed after we took the list: the block waits in a record, because records never
+ *   become anything else. The page is not lost by it: its flag is set again, so the next block of it that is
+ *   freed brings it back. The block itself is freed by the thread that claims the record next, at its next
+ *   generic allocation, or by the thread that collects with force; both look where its page belongs by then
+ *   (`collectDelayed`).
  *
- * A page that is not full has no flag, and its blocks come back over its own list, whichever heap it is in. A huge block has no list, and needs no heap to be freed.
+ * A page that is not full has no flag, and its blocks come back over its own list, whichever heap it is in. A
+ * huge block has no list, and needs no heap to be freed.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -46,7 +51,9 @@ function keeperFor(tld: Tld, heap: Word): Word {
   return tld.heap;
 }
 
-/** Moves a page of a heap that ends to the keeper, where its blocks live on; or frees it, when it has none. */
+/**
+ * Moves a page of a heap that ends to the keeper, where its blocks live on; or frees it, when it has none.
+ */
 function movePage(tld: Tld, heap: Word, keeper: Word, bin: number, page: Word): void {
   const { i32 } = tld;
   collectPage(tld, page, false);
@@ -77,7 +84,10 @@ export function deleteHeap(tld: Tld, heap: Word): void {
   releaseHeap(tld, heap);
 }
 
-/** Ends a heap with all its blocks; guests (`guests.ts`) live on. No other thread may be freeing one of them at this moment. */
+/**
+ * Ends a heap with all its blocks; guests (`guests.ts`) live on. No other thread may be freeing one of them
+ * at this moment.
+ */
 export function destroyHeap(tld: Tld, heap: Word): void {
   // First the list: it may hold blocks of others, from the record's last owner.
   collectDelayed(tld, heap);

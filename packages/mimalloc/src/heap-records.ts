@@ -1,6 +1,7 @@
 /**
- * Records for heaps beyond the first of a thread. They lie in slices that leave the heap's management for good, because a record must never
- * become anything else: a thread that frees into a heap which has just been deleted still writes to a record.
+ * Records for heaps beyond the first of a thread. They lie in slices that leave the heap's management for
+ * good, because a record must never become anything else: a thread that frees into a heap which has just been
+ * deleted still writes to a record.
  *
  * ```
  *   header: RECORDS ──▶ record ──▶ record ──▶ record ──▶ … ──▶ 0          every record ever made; only ever pushed in front
@@ -9,8 +10,9 @@
  *   a slice:  ├ record ┼ record ┼ … ┼ record ┤ rest ┤        1408 bytes each, 2 … 46 a slice
  * ```
  *
- * The slice's PRESENT bit goes, so that its segment can be released and claimed without it. What remains in the page map is a descriptor without
- * blocks that leads to itself: an address in there is nobody's block, and the range cannot be added again.
+ * The slice's PRESENT bit goes, so that its segment can be released and claimed without it. What remains in
+ * the page map is a descriptor without blocks that leads to itself: an address in there is no thread's block,
+ * and the range cannot be added again.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -35,7 +37,7 @@ export interface HeapPlan {
 }
 
 /**
- * Makes a record the heap of this thread: one that nobody has, or a new one. Lock-free; O(records).
+ * Makes a record the heap of this thread: one that no thread has, or a new one. Lock-free; O(records).
  * @param keeper - the heap that gets its pages when it is deleted; 0 when it is to be a keeper itself
  * @returns 0 when there is no memory
  */
@@ -87,8 +89,8 @@ function findRecord(tld: Tld): Word {
 /**
  * Fills a slice with records and makes them known. The first is this thread's already.
  *
- * The slice leads to itself before its records are known, and leaves the management after: a thread that ends in between leaves a slice that can be told
- * from both (`reap.ts`).
+ * The slice leads to itself before its records are known, and leaves the management after: a thread that ends
+ * in between leaves a slice that can be told from both (`reap.ts`).
  */
 function makeRecords(tld: Tld): Word {
   const page = takeSlice(tld);
@@ -108,7 +110,8 @@ function makeRecords(tld: Tld): Word {
   i32[first + Heap.threadId] = tld.threadId;
   for (let head = crossings.load(header + Field.records); ; head = crossings.load(header + Field.records)) {
     i32[last + Heap.record] = head;
-    // Release: pairs with the load in findRecord. Nothing is ever taken off this list, so it cannot have come back to the same head.
+    // Release: pairs with the load in findRecord. Nothing is ever taken off this list, so it cannot have come
+    // back to the same head.
     if (crossings.claim(header + Field.records, head, first)) break;
   }
   dropSlice(tld, first);
@@ -140,7 +143,7 @@ function dropSlice(tld: Tld, first: Word): void {
   const segment = segmentAt(tld, first);
   forgetSlice(tld, segment, (first - i32[segment + Segment.base]) >>> tld.sliceShift);
   if (--i32[segment + Segment.used] > 0) return;
-  // Nobody needs to own it for the records' sake.
+  // It needs no owner for the records' sake.
   if ((i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) === 0) linkSegment(tld, segment);
   releaseSegment(tld, segment);
 }

@@ -1,5 +1,6 @@
 /**
- * A heap: the queues of pages of one thread, or of one part of a program in a thread. This is its record in the region.
+ * A heap: the queues of pages of one thread, or of one part of a program in a thread. This is its record in
+ * the region.
  *
  * ```
  *  word
@@ -27,11 +28,13 @@
  * 352
  * ```
  *
- * Records never go away and never become anything else: a thread that frees into a heap that has just ended writes to a record, not
- * into somebody's block. So no thread ever has to wait for another before it lets go of a heap.
+ * Records never go away and never become anything else: a thread that frees into a heap that has just ended
+ * writes to a record, not into another thread's block. So no thread ever has to wait for another before it
+ * lets go of a heap.
  *
- * The direct table is a copy: entry g is the first page of the queue that serves g granules, or the empty page, whose free list is
- * always empty, so that `malloc` asks one question only. In secure mode every entry is the empty page.
+ * The direct table is a copy: entry g is the first page of the queue that serves g granules, or the empty
+ * page, whose free list is always empty, so that `malloc` asks one question only. In secure mode every entry
+ * is the empty page.
  */
 
 import { BIN_COUNT, DIRECT_COUNT } from './bins.ts';

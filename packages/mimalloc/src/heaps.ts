@@ -1,6 +1,6 @@
 /**
- * First-class heaps: parts of a program that want their blocks apart from the rest, to free them all at once, to count them, or to have them
- * in memory of their own.
+ * First-class heaps: parts of a program that want their blocks apart from the rest, to free them all at once,
+ * to count them, or to have them in memory of their own.
  *
  * ```
  *   a thread ─▶ backing heap ─▶ heap ─▶ keeper of arena 1 ─▶ heap in arena 1 ─▶ …        NEXT
@@ -8,8 +8,9 @@
  *                  └──────────┘            └─────────────┘
  * ```
  *
- * A heap has queues of pages like a thread's own, so a page holds blocks of one heap only, and of threads that have gone (`guests.ts`). When it is deleted, its pages go to the heap
- * that BACKING names: the thread's own, or, in an exclusive arena, a heap in which nobody allocates (the arena's *keeper*), since the
+ * A heap has queues of pages like a thread's own, so a page holds blocks of one heap only, and of threads
+ * that have gone (`guests.ts`). When it is deleted, its pages go to the heap that BACKING names: the thread's
+ * own, or, in an exclusive arena, a heap in which no thread allocates (the arena's *keeper*), since the
  * thread's own must not have memory of the arena.
  */
 
@@ -41,7 +42,10 @@ const TAG_MAX = 255;
 export interface MiHeapOptions {
   /** A number of the program's choice, 0 … 255, that inspection and `visitBlocks` show. Default 0. */
   tag?: number | undefined;
-  /** An exclusive arena, as `addArena` has returned it: the heap takes memory from there and from nowhere else. Default: the heap's common memory. */
+  /**
+   * An exclusive arena, as `addArena` has returned it: the heap takes memory from there and from nowhere
+   * else. Default: the heap's common memory.
+   */
   arena?: number | undefined;
 }
 
@@ -67,8 +71,9 @@ export function makeHeap(tld: Tld, plan: HeapPlan): Word {
 }
 
 /**
- * A heap of a thread. It belongs to the thread that made it: nobody else allocates from it. Blocks may be freed by any thread, with any
- * `free`. When it is no longer wanted, `delete` lets its blocks live on, and `destroy` frees them all.
+ * A heap of a thread. It belongs to the thread that made it: no other thread allocates from it. Blocks may be
+ * freed by any thread, with any `free`. When it is no longer wanted, `delete` lets its blocks live on, and
+ * `destroy` frees them all.
  *
  * After `init`, a heap that was made before is gone like all blocks, for every thread.
  * @public
@@ -85,7 +90,7 @@ export class MiHeapCore extends MallocFamily {
   private readonly direct: Word;
   /** Up to here the fast path serves; −1 when the heap has ended. */
   private small: number;
-  /** How often the region had been made anew. */
+  /** How often the region had been made again. */
   private readonly era: number;
 
   /** @internal */
@@ -160,16 +165,21 @@ export class MiHeapCore extends MallocFamily {
     this.tld.tellLostLists();
   }
 
-  /** Ends the heap. Its blocks live on; they are freed like any others. Calling it twice does nothing. O(pages), and O(segments) with a huge block. */
+  /**
+   * Ends the heap. Its blocks live on; they are freed like any others. Calling it twice does nothing.
+   * O(pages), and O(segments) with a huge block.
+   */
   delete(): void {
     if (this.end()) deleteHeap(this.tld, this.record);
   }
 
   /**
-   * Ends the heap and frees all its blocks, wherever they are used. Calling it twice, or after `delete`, does nothing. O(pages), and O(segments) with a huge block.
+   * Ends the heap and frees all its blocks, wherever they are used. Calling it twice, or after `delete`, does
+   * nothing. O(pages), and O(segments) with a huge block.
    *
-   * No other thread may be freeing one of the blocks at that moment; frees that have returned are no harm. (A huge block that another thread is freeing nevertheless is
-   * freed by one of the two; a free that comes second is reported.)
+   * No other thread may be freeing one of the blocks at that moment; frees that have returned are no harm. (A
+   * huge block that another thread is freeing nevertheless is freed by one of the two; a free that comes
+   * second is reported.)
    */
   destroy(): void {
     if (this.end()) destroyHeap(this.tld, this.record);

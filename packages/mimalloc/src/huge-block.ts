@@ -1,6 +1,6 @@
 /**
- * A huge block in use belongs to no thread. It is in no list of its owner, so whichever thread frees it gives its memory back at once: its owner may be waiting
- * for something, or gone.
+ * A huge block in use belongs to no thread. It is in no list of its owner, so whichever thread frees it gives
+ * its memory back at once: its owner may be waiting for something, or gone.
  *
  * ```
  *   THREAD_ID of the first segment
@@ -10,13 +10,15 @@
  *                                                └ in use, whether the maker is at work, idle, detached or dead
  * ```
  *
- * That one word decides. Of several threads that free the same block, of its heap's `destroy` and a free, one exchanges HUGE for its own name; the others find
- * something else, and have freed a block twice. A name stands there only while the block is being made or freed. So what a thread that ended left under its name
- * was not handed out yet, or is freed already: whoever reaps it gives it back.
+ * That one word decides. Of several threads that free the same block, of its heap's `destroy` and a free, one
+ * exchanges HUGE for its own name; the others find something else, and have freed a block twice. A name
+ * stands there only while the block is being made or freed. So what a thread that ended left under its name
+ * was not handed out yet, or is freed already: the thread that reaps it gives it back.
  *
- * **Whose it is**, for those who ask (`visitBlocks`, `contains`, a heap that ends), its page says: XHEAP names the heap, and NEXT, which a page in no
- * queue has no other use for, the thread. It counts only as long as the heap's record has the same thread's name. No block remembers that a heap has ended before
- * its thread: `delete` renames XHEAP in each of its blocks, and `destroy` frees them all.
+ * **Which thread it counts for**, for callers that ask (`visitBlocks`, `contains`, a heap that ends), its
+ * page says: XHEAP names the heap, and NEXT, which a page in no queue has no other use for, the thread. It
+ * counts only as long as the heap's record has the same thread's name. No block remembers that a heap has
+ * ended before its thread: `delete` renames XHEAP in each of its blocks, and `destroy` frees them all.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -45,7 +47,10 @@ export function hugeBlock(tld: Tld, page: Word): Word {
   return tld.i32[segmentAt(tld, block) + Segment.threadId] === HUGE_SEGMENT ? block : 0;
 }
 
-/** The name of the thread that a page belongs to, 0 for none: that of a huge block to the thread whose heap it is from. */
+/**
+ * The name of the thread that a page belongs to, 0 for none: that of a huge block to the thread whose heap it
+ * is from.
+ */
 export function threadOf(tld: Tld, page: Word): number {
   if (!isHuge(tld, page)) return ownerOf(tld, page);
   const { i32 } = tld;
@@ -54,14 +59,20 @@ export function threadOf(tld: Tld, page: Word): number {
   return isRecord(tld, heap) && i32[heap + Heap.threadId] === name ? name : 0;
 }
 
-/** Whether a page is still that of a huge block, from this heap of this thread. A page that was cleared keeps its words, so both are asked. */
+/**
+ * Whether a page is still that of a huge block, from this heap of this thread. A page that was cleared keeps
+ * its words, so both are asked.
+ */
 function isFrom(tld: Tld, page: Word, heap: Word): boolean {
   const { i32 } = tld;
   if (i32[page + Page.blockWords] === 0 || !isHuge(tld, page)) return false;
   return i32[page + Page.xheap] === heap && i32[page + Page.next] === tld.threadId;
 }
 
-/** Calls back for each huge block in use, with its first segment; it may be freed meanwhile, by any thread. O(segments). */
+/**
+ * Calls back for each huge block in use, with its first segment; it may be freed meanwhile, by any thread.
+ * O(segments).
+ */
 export function forEachHuge(tld: Tld, visit: (page: Word, segment: Word) => void): void {
   forEachSegment(tld, (segment) => {
     if (tld.i32[segment + Segment.kind] !== KIND_HUGE) return;
@@ -77,14 +88,18 @@ export function forEachHugeOf(tld: Tld, heap: Word, visit: (page: Word, segment:
   });
 }
 
-/** Whether a record ever made a huge block, whichever heap it was then. Most never do, and their heaps end without a walk over all segments. */
+/**
+ * Whether a record ever made a huge block, whichever heap it was then. Most never do, and their heaps end
+ * without a walk over all segments.
+ */
 function hadHuge(tld: Tld, heap: Word): boolean {
   return tld.i32[heap + Heap.counters + Counter.hugePages] !== 0;
 }
 
 /**
- * Makes the huge blocks of one heap of this thread those of another. Another thread may free one of them meanwhile, and a third make a block of its own there,
- * so the word is exchanged: that thread's block is from another heap.
+ * Makes the huge blocks of one heap of this thread those of another. Another thread may free one of them
+ * meanwhile, and a third make a block of its own there, so the word is exchanged: that thread's block is from
+ * another heap.
  */
 export function moveHuge(tld: Tld, heap: Word, keeper: Word): void {
   if (!hadHuge(tld, heap)) return;
@@ -94,7 +109,10 @@ export function moveHuge(tld: Tld, heap: Word, keeper: Word): void {
 
 // ── Publishing and freeing ──
 
-/** Hands out a huge block that is made. From here on its segments are not this thread's. A thread that ends right after loses the block, like any other. */
+/**
+ * Hands out a huge block that is made. From here on its segments are not this thread's. A thread that ends
+ * right after loses the block, like any other.
+ */
 export function publishHuge(tld: Tld, page: Word): void {
   const segment = segmentAt(tld, tld.i32[page + Page.start]);
   tld.i32[tld.heap + Heap.segmentCount] -= countOf(tld, segment);
@@ -109,8 +127,9 @@ function take(tld: Tld, segment: Word): boolean {
 }
 
 /**
- * Leaves a huge block that was taken in the place of another, which has been freed since this thread looked. Only a program that frees a block twice, or destroys a heap
- * of which it frees a block at that moment, comes here; if the thread ends first, this block goes as well.
+ * Leaves a huge block that was taken in the place of another, which has been freed since this thread looked.
+ * Only a program that frees a block twice, or destroys a heap of which it frees a block at that moment, comes
+ * here; if the thread ends first, this block goes as well.
  */
 function putBack(tld: Tld, segment: Word): void {
   // Release: as in `publishHuge`.
@@ -150,8 +169,9 @@ export function destroyHuge(tld: Tld, heap: Word): void {
 }
 
 /**
- * Gives back a huge block whose segments this thread has, and counts. Until its page is cleared, that vouches for the segments behind the first one; from then on
- * their names do. A thread that ends in here leaves one or the other: see `reap.ts`.
+ * Gives back a huge block whose segments this thread has, and counts. Until its page is cleared, that vouches
+ * for the segments behind the first one; from then on their names do. A thread that ends in here leaves one
+ * or the other: see `reap.ts`.
  */
 export function dropHuge(tld: Tld, segment: Word, page: Word): void {
   const segments = countOf(tld, segment);

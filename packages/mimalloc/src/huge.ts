@@ -8,9 +8,10 @@
  *     └ its page: the descriptor of the slice that it starts in
  * ```
  *
- * What there is of a huge block is told by the first segment and its page: a tail that no page counts belongs to nobody, whatever name it has, and one that is
- * counted goes with the first, likewise. A thread that ends in here leaves tails that are not counted, or a first segment that has its name still, and whoever
- * reaps it gives them back. How a block is handed out and freed is in `huge-block.ts`.
+ * What there is of a huge block is told by the first segment and its page: a tail that no page counts belongs
+ * to no block, whatever name it has, and one that is counted goes with the first, likewise. A thread that
+ * ends in here leaves tails that are not counted, or a first segment that has its name still, and the thread
+ * that reaps it gives them back. How a block is handed out and freed is in `huge-block.ts`.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -26,7 +27,10 @@ import { highBits, lowBits } from './slices.ts';
 import { Counter, count } from './stats.ts';
 import type { Tld } from './tld.ts';
 
-/** A huge block: `words` of memory from a place whose address plus `offset` is a multiple of `align`. All in words. */
+/**
+ * A huge block: `words` of memory from a place whose address plus `offset` is a multiple of `align`. All in
+ * words.
+ */
 export interface HugeRequest {
   readonly words: number;
   readonly align: number;
@@ -68,8 +72,8 @@ function unclaim(tld: Tld, segment: Word): void {
 }
 
 /**
- * Claims every segment that `[from, to)` meets; none when one of them cannot be had. Each is looked at once more when it is claimed: another thread may have had it since, and
- * have taken a slice out of it.
+ * Claims every segment that `[from, to)` meets; none when one of them cannot be had. Each is looked at once
+ * more when it is claimed: another thread may have had it since, and have taken a slice out of it.
  */
 function claimRun(tld: Tld, from: Word, to: Word, arena: number, kind: number): boolean {
   const step = 1 << tld.segmentShift;
@@ -121,13 +125,17 @@ export function hugePage(tld: Tld, arena: number, request: HugeRequest, plan: Pa
   return 0;
 }
 
-/** How many segments a huge block has, by its first one; 1 for any other segment. More than the memory has are damage. */
+/**
+ * How many segments a huge block has, by its first one; 1 for any other segment. More than the memory has are
+ * damage.
+ */
 export function countOf(tld: Tld, segment: Word): number {
   const { segmentShift } = tld;
   if (tld.i32[segment + Segment.kind] !== KIND_HUGE) return 1;
   const base = tld.i32[segment + Segment.base];
   const said = tld.i32[segment + Segment.count];
-  // Another thread's block may reach into memory that has come since this thread looked: its last segment has a slice at least.
+  // Another thread's block may reach into memory that has come since this thread looked: its last segment has
+  // a slice at least.
   reach(tld, base + (said - 1) * (1 << segmentShift) + 1);
   const { i32 } = tld;
   const most = Math.ceil((i32.length - base) / (1 << segmentShift));
@@ -154,8 +162,8 @@ export function giveBack(tld: Tld, segment: Word): void {
 }
 
 /**
- * Adds the segments behind a huge block to it, so that it ends at `end`: any thread that has the block. One that ends before COUNT says so leaves tails that are not
- * counted.
+ * Adds the segments behind a huge block to it, so that it ends at `end`: any thread that has the block. One
+ * that ends before COUNT says so leaves tails that are not counted.
  * @returns false when they are not free
  */
 export function extendHuge(tld: Tld, page: Word, end: Word): boolean {

@@ -1,10 +1,13 @@
 /**
- * A picture of the whole region as plain objects, for people and for pages that draw it. Any thread may take one while the others go on.
+ * A picture of the whole region as plain objects, for people and for pages that draw it. Any thread may take
+ * one while the others go on.
  *
- * **What may be off.** Nothing is locked, so the picture is put together from moments that differ. Of this thread's own pages everything is exact, except
- * `threadFree`, which others may have added to. Of other threads' segments, `used` and the lengths of lists differ from each other by what was allocated
- * and freed meanwhile, and a list that was taken while it was walked ends early; a page that was made or given back meanwhile may be there or not.
- * Nothing is followed further than it can be long: a list ends after `capacity` blocks and at the first link that leaves its page.
+ * **What may be off.** Nothing is locked, so the picture is put together from moments that differ. Of this
+ * thread's own pages everything is exact, except `threadFree`, which others may have added to. Of other
+ * threads' segments, `used` and the lengths of lists differ from each other by what was allocated and freed
+ * meanwhile, and a list that was taken while it was walked ends early; a page that was made or given back
+ * meanwhile may be there or not. Nothing is followed further than it can be long: a list ends after
+ * `capacity` blocks and at the first link that leaves its page.
  */
 
 import { countBits, type Word } from '@shmalloc/allocator-api';
@@ -45,7 +48,10 @@ import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
 export interface PagePicture {
   /** Where its first block is. */
   readonly address: number;
-  /** Small and medium pages are shared by their blocks; large ones have one block in some slices, huge ones in segments of its own. */
+  /**
+   * Small and medium pages are shared by their blocks; large ones have one block in some slices, huge ones in
+   * segments of its own.
+   */
   readonly kind: PageKind;
   /** Bytes of a block. */
   readonly blockSize: number;
@@ -67,7 +73,10 @@ export interface PagePicture {
   readonly threadFree: number;
   /** The name of the thread that owns it; 0 when it is abandoned. */
   readonly owner: number;
-  /** In the queue of full pages; with addresses inside blocks handed out; in secure mode; waiting for news of a foreign free. */
+  /**
+   * In the queue of full pages; with addresses inside blocks handed out; in secure mode; waiting for news of
+   * a foreign free.
+   */
   readonly flags: readonly ('in_full' | 'has_aligned' | 'guarded' | 'delayed')[];
   /** The heap that it is from: where its record lies. */
   readonly heap: number;
@@ -84,7 +93,7 @@ export interface PagePicture {
 export interface SegmentPicture {
   /** Its first byte. */
   readonly address: number;
-  /** Who has it: nobody, a thread, or nobody any more. A huge block is shown as the thread's that it is from. */
+  /** Free, a thread's, or no thread's any more. A huge block is shown as the thread's that it is from. */
   readonly state: 'free' | 'owned' | 'abandoned';
   /** The name of the thread that owns it, or 0. */
   readonly owner: number;
@@ -109,7 +118,10 @@ export interface HeapPicture {
   readonly address: number;
   /** The thread that it belongs to. */
   readonly owner: number;
-  /** A thread's own heap; one that the program made; or one that keeps what others leave behind in an exclusive arena. */
+  /**
+   * A thread's own heap; one that the program made; or one that keeps what others leave behind in an
+   * exclusive arena.
+   */
   readonly kind: 'backing' | 'heap' | 'keeper';
   /** What `heapNew` was given. */
   readonly tag: number;

@@ -1,5 +1,5 @@
 /**
- * From an address to its page and block, for whoever has more time than `free`.
+ * From an address to its page and block, for callers that have more time than `free`.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -23,7 +23,8 @@ export function pageOf(tld: Tld, word: Word): Word {
 }
 
 /**
- * The block that an address was handed out for: itself, or where it starts when the address lies inside, as aligned ones with an offset do.
+ * The block that an address was handed out for: itself, or where it starts when the address lies inside, as
+ * aligned ones with an offset do.
  * @returns 0 when no block of the page can be meant by it
  */
 export function blockAt(tld: Tld, page: Word, word: Word): Word {
@@ -45,7 +46,10 @@ export function notAllocated(operation: string, address: number): AllocError {
   return new AllocError('NotAllocated', `${operation}(${address}): no such block is handed out`);
 }
 
-/** The page of a block, when an address has been found to be one; 0 when it is none. Looks at new memory if it must. */
+/**
+ * The page of a block, when an address has been found to be one; 0 when it is none. Looks at new memory if it
+ * must.
+ */
 export function livePage(tld: Tld, address: number): Word {
   if ((address & 7) !== 0 || address >>> 0 !== address) return 0;
   const word = address >>> 2;

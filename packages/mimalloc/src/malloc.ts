@@ -73,8 +73,8 @@ function slicesFor(tld: Tld, blockWords: number): number {
 /**
  * Allocates.
  *
- * One long function, and on purpose: V8 puts functions of up to 460 bytes of bytecode into their callers until 920 are spent, and a program's loop
- * had better spend them on `malloc` and `free` than on this.
+ * One long function, and on purpose: V8 puts functions of up to 460 bytes of bytecode into their callers
+ * until 920 are spent, and a program's loop had better spend them on `malloc` and `free` than on this.
  * @param size - bytes that were asked for
  * @param room - bytes that the block shall have at least, for alignment
  * @returns the block's word, 0 when there is no memory
@@ -153,7 +153,10 @@ function mallocOnce(tld: Tld, heap: Word, bytes: number): Word {
   return bytes <= tld.mediumMax ? mallocShared(tld, heap, bytes) : mallocSingle(tld, heap, bytes, 1, 0);
 }
 
-/** The second try, after everything that can be freed was freed. A request that can never be met is answered at once. */
+/**
+ * The second try, after everything that can be freed was freed. A request that can never be met is answered
+ * at once.
+ */
 function mallocAgain(tld: Tld, heap: Word, bytes: number): Word {
   const isHopeless = bytes > MAX_REQUEST || isBeyond(tld, bytes);
   if (!isHopeless) makeRoom(tld, heap);
@@ -183,7 +186,10 @@ export function mallocSingleGeneric(tld: Tld, heap: Word, size: number, align: n
   return block;
 }
 
-/** Sees to it that this object's views reach what others have grown since it looked last: for objects that share a slot, and so each other's pages. */
+/**
+ * Sees to it that this object's views reach what others have grown since it looked last: for objects that
+ * share a slot, and so each other's pages.
+ */
 export function lookForMemory(tld: Tld): void {
   if (tld.i32[tld.header + Field.epoch] !== tld.epoch) lookAround(tld);
 }
@@ -255,8 +261,8 @@ function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
     if (!extendPage(tld, candidate)) return 0;
   }
   if (candidate !== first) {
-    // The page that was allocated from until now goes to the end: by the time it is first again it is likely to have got blocks back.
-    // One that has got none since then is full.
+    // The page that was allocated from until now goes to the end: by the time it is first again it is likely
+    // to have got blocks back. One that has got none since then is full.
     rotatePages(tld, heap, bin);
     if (i32[candidate + Page.prev] !== 0) {
       removePage(tld, heap, bin, candidate);
@@ -267,8 +273,9 @@ function searchPage(tld: Tld, heap: Word, bin: number, first: Word): Word {
 }
 
 /**
- * A page of this bin with a free block that a thread has left behind, in front of its queue now. A thread's own heap adopts one segment for it; a heap of the program
- * several, since what it does not take in goes to the thread's own.
+ * A page of this bin with a free block that a thread has left behind, in front of its queue now. A thread's
+ * own heap adopts one segment for it; a heap of the program several, since what it does not take in goes to
+ * the thread's own.
  * @param count - slices of a new page: while there is room for one, nothing is adopted
  * @returns 0 when what was left behind has none
  */
@@ -320,7 +327,7 @@ export function takePage(
 ): Word {
   const arena = tld.i32[heap + Heap.arena];
   let segment = ownSegmentFor(tld, arena, request);
-  // What threads that have ended left behind comes before what nobody had.
+  // What threads that have ended left behind comes before what no thread had.
   for (let tries = 0; segment === 0 && tries < MAX_ADOPTED && reclaimOne(tld, arena); tries++)
     segment = ownSegmentFor(tld, arena, request);
   if (segment === 0) segment = claimSegmentFor(tld, arena, request);

@@ -7,8 +7,10 @@
  *   ├ tables ┼──────── slices ────────┤├ the next piece ─────┤├ …
  * ```
  *
- * Tables come out of the range itself, for the chunks that the memory may reach later, too: pieces that touch are then as good as one piece. Any number of threads may add at the same time. A thread that ends in the middle leaves its range in its record, and whoever reaps it adds what is
- * missing: every step can be done twice.
+ * Tables come out of the range itself, for the chunks that the memory may reach later, too: pieces that touch
+ * are then as good as one piece. Any number of threads may add at the same time. A thread that ends in the
+ * middle leaves its range in its record, and the thread that reaps it adds what is missing: every step can be
+ * done twice.
  */
 
 import { AllocError, countBits, type Word } from '@shmalloc/allocator-api';
@@ -81,11 +83,13 @@ export function isPresent(tld: Tld, base: Word): boolean {
 }
 
 /**
- * Puts a range under management: makes tables for chunks that have none, out of the range itself, and adds the slices.
+ * Puts a range under management: makes tables for chunks that have none, out of the range itself, and adds
+ * the slices.
  * @param from - words, a slice's start
  * @param to - words, a slice's end
  * @param arena - 0, or an exclusive arena, whose range is whole segments
- * @param tables - words of the range that are meant for tables, when it is memory that has just been grown, and so is zero; −1 for any other memory
+ * @param tables - words of the range that are meant for tables, when it is memory that has just been grown,
+ *   and so is zero; −1 for any other memory
  */
 export function addRange(tld: Tld, from: Word, to: Word, arena: number, tables = -1): void {
   const { i32, heap } = tld;
@@ -129,9 +133,11 @@ function lastChunk(tld: Tld): number {
 }
 
 /**
- * Makes tables in the first words of the range: one for each chunk of it that has none, and then for chunks that the memory may reach later. Memory that came in pieces is to serve what
- * memory of that size serves, so tables must not lie between the pieces.
- * @param tables - words of fresh memory that are meant for tables; −1 for memory that is not fresh. A quarter of the range may be used for them in any case
+ * Makes tables in the first words of the range: one for each chunk of it that has none, and then for chunks
+ * that the memory may reach later. Memory that came in pieces is to serve what memory of that size serves, so
+ * tables must not lie between the pieces.
+ * @param tables - words of fresh memory that are meant for tables; −1 for memory that is not fresh. A quarter
+ *   of the range may be used for them in any case
  * @returns where the slices for blocks begin
  */
 function layTables(tld: Tld, from: Word, to: Word, tables: number): Word {
@@ -169,7 +175,10 @@ function ceilTo(word: Word, step: number): Word {
   return (word + step - 1) & -step;
 }
 
-/** One past the tables that lie in a range, from its start on: a thread that ended before it was done has made them. */
+/**
+ * One past the tables that lie in a range, from its start on: a thread that ended before it was done has made
+ * them.
+ */
 function endOfTables(tld: Tld, from: Word, to: Word): Word {
   const { i32, root, chunkShift } = tld;
   const words = tableWords(tld.slicesPerSegment);
@@ -208,7 +217,9 @@ function widen(tld: Tld, low: number, high: number): void {
   }
 }
 
-/** Adds slices of one segment. Those of a segment that a thread has become free when it looks for new memory. */
+/**
+ * Adds slices of one segment. Those of a segment that a thread has become free when it looks for new memory.
+ */
 function addSlices(tld: Tld, from: Word, to: Word, arena: number): void {
   const { i32, crossings, segmentShift } = tld;
   const segment = segmentAt(tld, from);
@@ -222,7 +233,8 @@ function addSlices(tld: Tld, from: Word, to: Word, arena: number): void {
     // Only when this is done for a thread that has ended: another has made records of the slice meanwhile.
     if (isRecordSlice(tld, sliceAt(tld, base))) continue;
     const slice = (base >>> tld.sliceShift) & (tld.slicesPerSegment - 1);
-    // Release: pairs with the load in `freePresent` and in `adoptSlices`, and publishes that the memory has grown so far.
+    // Release: pairs with the load in `freePresent` and in `adoptSlices`, and publishes that the memory has
+    // grown so far.
     crossings.setBits(segment + (slice < 32 ? Segment.presentLow : Segment.presentHigh), 1 << (slice & 31));
   }
   if (claim(tld, segment)) release(tld, segment);
@@ -240,7 +252,8 @@ export function adoptMemory(tld: Tld): void {
 /** The same for one segment of this thread. */
 export function adoptSlices(tld: Tld, segment: Word): void {
   if (tld.i32[segment + Segment.kind] !== KIND_PAGES) return;
-  // Acquire: pairs with the `or` in `addSlices`. What has come lies in memory that this thread may not have looked at yet.
+  // Acquire: pairs with the `or` in `addSlices`. What has come lies in memory that this thread may not have
+  // looked at yet.
   const low = tld.crossings.load(segment + Segment.presentLow);
   const high = tld.crossings.load(segment + Segment.presentHigh);
   const start = tld.i32[segment + Segment.base];

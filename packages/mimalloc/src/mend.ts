@@ -1,21 +1,24 @@
 /**
- * Mending what a thread left that was terminated: pages and segments, each told from what stands in the page map, whatever the queues of the dead heap said.
+ * Mending what a thread left that was terminated: pages and segments, each told from what stands in the page
+ * map, whatever the queues of the dead heap said.
  *
  * **A page.** Every order of writes on a page is such that each of its prefixes leaves one of these pictures:
  *
  * ```
  *   malloc       FREE moved on, USED not             a block on no list: it counts as live from now on (the one that is lost)
- *   free         LOCAL_FREE has the block, USED not  USED is counted anew
+ *   free         LOCAL_FREE has the block, USED not  USED is counted again
  *   extend       FREE leads beyond CAPACITY          the list is cut: those blocks are linked again by the next extension
  *   collect      LOCAL_FREE is a part of FREE, or    the list met second is cut where it reaches the first
  *                XTHREAD_FREE of LOCAL_FREE
  * ```
  *
- * So the lists are walked in this order, every block is marked once, and each list is cut where it leaves the page or reaches a marked block. A cut is one
- * store that takes nothing away that is not on another list, so this can be stopped and done again as well.
+ * So the lists are walked in this order, every block is marked once, and each list is cut where it leaves the
+ * page or reaches a marked block. A cut is one store that takes nothing away that is not on another list, so
+ * this can be stopped and done again as well.
  *
- * **A segment.** A slice with BLOCK_WORDS starts a page, whatever else stands there: they are written last and cleared first. All slices of its run lead to it;
- * the others lead nowhere and are free, but for slices of heap records.
+ * **A segment.** A slice with BLOCK_WORDS starts a page, whatever else stands there: they are written last
+ * and cleared first. All slices of its run lead to it; the others lead nowhere and are free, but for slices
+ * of heap records.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -52,7 +55,11 @@ function indexOf(tld: Tld, page: Word, block: Word): number {
   return Number.isInteger(index) && index >= 0 && index < i32[page + Page.capacity] ? index : -1;
 }
 
-/** Marks the blocks of an owner's list, and cuts it where it leaves the page or reaches a block that is marked. @returns how many it has */
+/**
+ * Marks the blocks of an owner's list, and cuts it where it leaves the page or reaches a block that is
+ * marked.
+ * @returns how many it has
+ */
 function markList(tld: Tld, page: Word, list: number, marks: Marks): number {
   const { i32 } = tld;
   let length = 0;
@@ -71,7 +78,10 @@ function markList(tld: Tld, page: Word, list: number, marks: Marks): number {
   return length;
 }
 
-/** Cuts the list of what others have freed where it reaches a block that the owner has gathered. Others may push meanwhile; nobody takes. */
+/**
+ * Cuts the list of what others have freed where it reaches a block that the owner has gathered. Others may
+ * push meanwhile; no thread takes.
+ */
 function cutThreadFree(tld: Tld, page: Word, marks: Marks): void {
   const { crossings } = tld;
   const place = page + Page.xthreadFree;
@@ -91,12 +101,15 @@ function cutThreadFree(tld: Tld, page: Word, marks: Marks): void {
       setNext(tld, page, last, 0);
       return;
     }
-    // The first is the owner's already: the whole list, unless somebody has pushed since.
+    // The first is the owner's already: the whole list, unless another thread has pushed since.
     if (crossings.claim(place, word, word & DELAYED)) return;
   }
 }
 
-/** Makes the page one that nobody has, with lists that are right and gathered. @returns whether it has live blocks */
+/**
+ * Makes the page one that no thread has, with lists that are right and gathered.
+ * @returns whether it has live blocks
+ */
 function mendPage(tld: Tld, page: Word): boolean {
   const { i32 } = tld;
   // From here on frees go onto the page's own list.
@@ -133,8 +146,8 @@ function hasRecords(tld: Tld, first: Word): boolean {
 }
 
 /**
- * Mends a segment of a thread that has ended, which is this thread's for the moment and in no list of it: its pages are nobody's, those without live blocks are gone,
- * and its bitmaps say so. O(slices + blocks).
+ * Mends a segment of a thread that has ended, which is this thread's for the moment and in no list of it: its
+ * pages are no thread's, those without live blocks are gone, and its bitmaps say so. O(slices + blocks).
  * @returns whether it has pages
  */
 export function mendSegment(tld: Tld, segment: Word): boolean {

@@ -1,14 +1,16 @@
 /**
- * The allocator without any thought of threads: what a kernel puts behind a `Mutex`, and the tour of the lock's removal starts from.
+ * The allocator without any thought of threads: what a kernel puts behind a `Mutex`, and the tour of the
+ * lock's removal starts from.
  *
  * ```
  *   thread A   MiAllocatorInner ┐                                one slot, one heap, one name:
- *   thread B   MiAllocatorInner ┼─▶ Mutex, BorrowFlag, … ─▶      whoever is let in is its owner
+ *   thread B   MiAllocatorInner ┼─▶ Mutex, BorrowFlag, … ─▶      one that is let in is its owner
  *   thread C   MiAllocatorInner ┘
  * ```
  *
- * Everything that changes lies in the region, so each thread has an object of its own over the same heap, and what one has done the next one
- * finds. That only one is inside at a time is the business of what stands around it.
+ * Everything that changes lies in the region, so each thread has an object of its own over the same heap, and
+ * what one has done the next one finds. That only one is inside at a time is the business of what stands
+ * around it.
  */
 
 import { type Address, type AllocError, checkHook, type Handle } from '@shmalloc/allocator-api';
@@ -21,7 +23,8 @@ import { makeGuard } from './secure/guards.ts';
 import { joinSlot } from './thread-table.ts';
 
 /**
- * mimalloc for one thread at a time, with ArceOS's interface: `init`, `addMemory`, `alloc(size, align)`, `dealloc`. Made to be wrapped.
+ * mimalloc for one thread at a time, with ArceOS's interface: `init`, `addMemory`, `alloc(size, align)`,
+ * `dealloc`. Made to be wrapped.
  *
  * @example
  * ```ts
@@ -58,7 +61,10 @@ export class MiAllocatorInner extends MiMalloc implements Inner {
     return heap;
   }
 
-  /** As {@link MiMallocCore.malloc}. The page may lie in memory that another object of this heap has grown, so that is looked at first. */
+  /**
+   * As {@link MiMallocCore.malloc}. The page may lie in memory that another object of this heap has grown, so
+   * that is looked at first.
+   */
   override malloc(size: number): Address {
     lookForMemory(this);
     return super.malloc(size);

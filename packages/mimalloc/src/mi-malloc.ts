@@ -48,7 +48,8 @@ import { usedBytes } from './used.ts';
 import { forEachHeap } from './walk.ts';
 
 /**
- * mimalloc in shared memory: the allocator proper. One object is one thread's access to a region; every thread makes its own.
+ * mimalloc in shared memory: the allocator proper. One object is one thread's access to a region; every
+ * thread makes its own.
  *
  * @example
  * ```ts
@@ -70,7 +71,8 @@ export class MiMallocCore extends Tld {
   /**
    * Makes a region, or takes given memory for one, and attaches the calling thread.
    * @param options - where the region lies, and how it is run
-   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when the engine refuses that much
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when the engine
+   *   refuses that much
    */
   static create(options: MiMallocOptions = {}): MiMallocCore {
     return open(MiMallocCore, options);
@@ -80,7 +82,8 @@ export class MiMallocCore extends Tld {
    * Attaches the calling thread to a region that another has made.
    * @param handle - what `share` has returned there
    * @param options - what this thread brings with it
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one or, in secure mode, a damaged header, `TooManyThreads` when `threads` are attached
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one or, in secure mode, a
+   *   damaged header, `TooManyThreads` when `threads` are attached
    */
   static attach(handle: Handle, options: MiAttachOptions = {}): MiMallocCore {
     return openShared(MiMallocCore, handle, checkAttach(options));
@@ -149,7 +152,7 @@ export class MiMallocCore extends Tld {
     return freeGeneric(this, address, 'free');
   }
 
-  // ── The explicit interface: whoever frees says what was allocated, and errors are thrown ──
+  // ── The explicit interface: a free says what was allocated, and errors are thrown ──
 
   /**
    * Hands out a block. Costs what `alignedAlloc` costs.
@@ -168,7 +171,8 @@ export class MiMallocCore extends Tld {
    * @param address - what `alloc` returned
    * @param size - bytes, what `alloc` was given
    * @param align - bytes, what `alloc` was given
-   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have been allocated with these
+   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have
+   *   been allocated with these
    */
   dealloc(address: Address, size: number, align: number): void {
     checkInteger('address', address);
@@ -194,10 +198,12 @@ export class MiMallocCore extends Tld {
   }
 
   /**
-   * Forgets all blocks, all heaps and all memory, and has `[start, start + size)` alone. No other thread may be using the region meanwhile. O(size).
+   * Forgets all blocks, all heaps and all memory, and has `[start, start + size)` alone. No other thread may
+   * be using the region meanwhile. O(size).
    * @param start - bytes into the memory
    * @param size - bytes; whole slices of it are used
-   * @throws AllocError `InvalidParam` when the range does not fit or holds no slice, `MemoryOverlap` when it covers the heap's own state
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no slice, `MemoryOverlap` when it
+   *   covers the heap's own state
    */
   init(start: Address, size: number): void {
     const end = this.checkRange(start, size);
@@ -214,7 +220,8 @@ export class MiMallocCore extends Tld {
    * Has `[start, start + size)` as well, for the heaps of all threads. O(size).
    * @param start - bytes into the memory
    * @param size - bytes; whole slices of it are used
-   * @throws AllocError `InvalidParam` when the range does not fit or holds no slice, `MemoryOverlap` when some of it is managed already
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no slice, `MemoryOverlap` when
+   *   some of it is managed already
    */
   addMemory(start: Address, size: number): void {
     const end = this.checkRange(start, size);
@@ -228,7 +235,8 @@ export class MiMallocCore extends Tld {
    * @param start - bytes into the memory
    * @param size - bytes; whole segments of it are used
    * @returns the arena's id, for `heapNew`: 1, 2, …
-   * @throws AllocError `InvalidParam` when the range does not fit or holds no whole segment, `MemoryOverlap` when it is managed already
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no whole segment, `MemoryOverlap`
+   *   when it is managed already
    */
   addArena(start: Address, size: number): number {
     const end = this.checkRange(start, size);
@@ -270,7 +278,10 @@ export class MiMallocCore extends Tld {
     return Math.max(0, this.totalBytes() - used);
   }
 
-  /** Bytes that had memory behind them at one time, at the most, the heap's own state included. O(1), no garbage. */
+  /**
+   * Bytes that had memory behind them at one time, at the most, the heap's own state included. O(1), no
+   * garbage.
+   */
   footprintBytes(): number {
     if (this.closed) this.refresh();
     return this.i32[this.header + Field.peak] * OS_PAGE_BYTES;
@@ -278,7 +289,8 @@ export class MiMallocCore extends Tld {
 
   /**
    * Gathers what other threads have freed, and gives empty pages back. O(pages).
-   * @param force - also adopts what threads that have ended left behind, gives back what would be kept for a while, and purges without waiting
+   * @param force - also adopts what threads that have ended left behind, gives back what would be kept for a
+   *   while, and purges without waiting
    */
   collect(force = false): void {
     this.refresh();
@@ -340,7 +352,8 @@ export class MiMallocCore extends Tld {
   /**
    * The heap of this thread that a block is from.
    * @param address - a live block
-   * @returns null when it is from no heap that this thread has made, as all are that `malloc` of the thread itself hands out
+   * @returns null when it is from no heap that this thread has made, as all are that `malloc` of the thread
+   *   itself hands out
    */
   heapOf(address: Address): MiHeapCore | null {
     const page = livePage(this, checkInteger('address', address));
@@ -372,8 +385,9 @@ export class MiMallocCore extends Tld {
   }
 
   /**
-   * Reserves a slot for a thread that is to come: who attaches with this handle has the `threadId` that it names. So whoever starts a worker can
-   * {@link MiMallocCore.reap} it however and whenever it ends. Lock-free; O(slots).
+   * Reserves a slot for a thread that is to come: the one that attaches with this handle has the `threadId`
+   * that it names. So the thread that starts a worker can {@link MiMallocCore.reap} it however and whenever
+   * it ends. Lock-free; O(slots).
    * @returns what one thread attaches with, once
    * @throws AllocError `TooManyThreads` when `threads` are attached or expected
    */
@@ -383,10 +397,13 @@ export class MiMallocCore extends Tld {
   }
 
   /**
-   * Gives back what a thread had that has ended without {@link MiMallocCore.detach}: call it when its worker's `exit` has arrived. Its blocks live
-   * on, as after a detach; a block that it was about to hand out or to free when it ended is lost, one at most, and `visitAbandoned` shows it among the others. Does nothing when
-   * the thread has detached, or was reaped. Several threads may reap the same one. Lock-free; O(slices + blocks of its pages).
-   * @param threadId - what `threadId` was in that thread. It must be at an end: a living one would go on in memory that is somebody else's
+   * Gives back what a thread had that has ended without {@link MiMallocCore.detach}: call it when its
+   * worker's `exit` has arrived. Its blocks live on, as after a detach; a block that it was about to hand out
+   * or to free when it ended is lost, one at most, and `visitAbandoned` shows it among the others. Does
+   * nothing when the thread has detached, or was reaped. Several threads may reap the same one. Lock-free;
+   * O(slices + blocks of its pages).
+   * @param threadId - what `threadId` was in that thread. It must be at an end: a living one would go on in
+   *   another thread's memory
    * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own
    */
   reap(threadId: number): void {
@@ -394,7 +411,8 @@ export class MiMallocCore extends Tld {
   }
 
   /**
-   * This thread is done. Blocks that are still in use live on; other threads adopt their pages. Calling it twice does nothing. O(pages).
+   * This thread is done. Blocks that are still in use live on; other threads adopt their pages. Calling it
+   * twice does nothing. O(pages).
    */
   detach(): void {
     if (this.closed) return;

@@ -1,13 +1,14 @@
 /**
- * Writes through NULL. The zone in front of the header holds nothing but a pattern, so nothing is lost by one; here it is looked for and named.
+ * Writes through NULL. The zone in front of the header holds nothing but a pattern, so nothing is lost by
+ * one; here it is looked for and named.
  */
 
 import { checkNullZone, takeNullWrite } from '@shmalloc/allocator-api';
 import type { Tld } from './tld.ts';
 
 /**
- * Reports a write through NULL, once, and what was found on the way. O(words of the zone). The heap must be consistent, and views are old afterwards: the error
- * hook may use the heap.
+ * Reports a write through NULL, once, and what was found on the way. O(words of the zone). The heap must be
+ * consistent, and views are old afterwards: the error hook may use the heap.
  */
 export function lookAtNull(tld: Tld): void {
   tld.tellLostLists();

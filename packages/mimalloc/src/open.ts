@@ -34,9 +34,15 @@ import type { Tld } from './tld.ts';
  * @public
  */
 export interface MiAttachOptions extends AttachOptions {
-  /** Who owns the memory, in this thread: what `create` was given in its own. Default: nobody; it is counted. */
+  /**
+   * The owner of the memory, in this thread: what `create` was given in its own. Default: none; it is
+   * counted.
+   */
   os?: Os | undefined;
-  /** How this thread does what crosses threads: see {@link MiMallocOptions.crossings}. Default `'auto'`; threads need not choose alike. */
+  /**
+   * How this thread does what crosses threads: see {@link MiMallocOptions.crossings}. Default `'auto'`;
+   * threads need not choose alike.
+   */
   crossings?: CrossingsChoice | Crossings | undefined;
 }
 
@@ -70,7 +76,10 @@ export function open<T extends Tld>(
   return heap;
 }
 
-/** Asks for the memory behind the header and its tables: they are in use from now on. In whole OS pages; the first one may be shared with what lies in front of the region. */
+/**
+ * Asks for the memory behind the header and its tables: they are in use from now on. In whole OS pages; the
+ * first one may be shared with what lies in front of the region.
+ */
 function commitState(memory: SharedMemory, header: Word, os: Os): void {
   const start = Math.floor(memory.start / OS_PAGE_BYTES) * OS_PAGE_BYTES;
   const end = Math.ceil((memory.i32[header + Field.end] * 4) / OS_PAGE_BYTES) * OS_PAGE_BYTES;
@@ -78,7 +87,10 @@ function commitState(memory: SharedMemory, header: Word, os: Os): void {
     throw new AllocError('NoMemory', `os.commit has no ${end - start} bytes for the header and its tables`);
 }
 
-/** How far the memory can grow, in words; 0 when nothing tells: a `WebAssembly.Memory` that was given does not. */
+/**
+ * How far the memory can grow, in words; 0 when nothing tells: a `WebAssembly.Memory` that was given does
+ * not.
+ */
 function mostWords(memory: SharedMemory, options: MiMallocOptions): number {
   const { source } = memory;
   if (options.memory === undefined) return Math.floor(Math.max(options.maxBytes ?? 0, memory.byteLength) / 4);
@@ -101,7 +113,7 @@ export function openShared<T extends Tld>(
   return heap;
 }
 
-/** A view of a region, of nobody in particular yet. */
+/** A view of a region, of no thread yet. */
 export function view<T extends Tld>(
   Class: HeapClass<T>,
   handle: Handle,

@@ -13,45 +13,63 @@ import type { Crossings, CrossingsChoice } from '@shmalloc/atomic-cell';
 import type { Os } from './os.ts';
 
 /**
- * Options of a heap. What is not given is taken from the environment variable beside it, and then from the default.
+ * Options of a heap. What is not given is taken from the environment variable beside it, and then from the
+ * default.
  * @public
  */
 export interface MiMallocOptions extends HeapOptions {
   /**
-   * Secure mode (`SHMALLOC_SECURE`), 0 … 4, each with everything before it. 1: guarded header. 2: encoded free lists in random order. 3: double
-   * frees, wrong frees and writes past a block's end are found at free. 4: freed memory is poisoned, and some blocks are sampled for guards
-   * all around. Default 0.
+   * Secure mode (`SHMALLOC_SECURE`), 0 … 4, each with everything before it. 1: guarded header. 2: encoded
+   * free lists in random order. 3: double frees, wrong frees and writes past a block's end are found at free.
+   * 4: freed memory is poisoned, and some blocks are sampled for guards all around. Default 0.
    */
   secure?: number | undefined;
   /** `true` is `secure: 3` at least (`SHMALLOC_DEBUG=1`): every wrong free is found. Default false. */
   debug?: boolean | undefined;
-  /** Milliseconds that empty pages and segments wait before their memory is given back (`SHMALLOC_PURGE_DELAY`); −1 never. Default: what `os` says, which is 10 for the usual one. */
+  /**
+   * Milliseconds that empty pages and segments wait before their memory is given back
+   * (`SHMALLOC_PURGE_DELAY`); −1 never. Default: what `os` says, which is 10 for the usual one.
+   */
   purgeDelay?: number | undefined;
   /** Purge by `reset` (`MADV_FREE`) rather than by `decommit` (`SHMALLOC_PURGE_RESETS=1`). Default false. */
   purgeResets?: boolean | undefined;
-  /** Generic allocations for which the only page of a size is kept when it is empty (`SHMALLOC_RETIRE_CYCLES`), 0 … 31. Default 16. */
+  /**
+   * Generic allocations for which the only page of a size is kept when it is empty
+   * (`SHMALLOC_RETIRE_CYCLES`), 0 … 31. Default 16.
+   */
   retireCycles?: number | undefined;
-  /** Threads that can be attached at one time (`SHMALLOC_THREADS`), 1 … 1000. Default 8 to 64, by the region. */
+  /**
+   * Threads that can be attached at one time (`SHMALLOC_THREADS`), 1 … 1000. Default 8 to 64, by the region.
+   */
   threads?: number | undefined;
-  /** Log2 of a segment's bytes (`SHMALLOC_SEGMENT_SHIFT`), 16 … 22. Default: 1/32 of the region, at most 22. */
+  /**
+   * Log2 of a segment's bytes (`SHMALLOC_SEGMENT_SHIFT`), 16 … 22. Default: 1/32 of the region, at most 22.
+   */
   segmentShift?: number | undefined;
-  /** Whether the heap may grow its memory up to `maxBytes` by itself (`SHMALLOC_GROW`). Default: when it has made the memory. */
+  /**
+   * Whether the heap may grow its memory up to `maxBytes` by itself (`SHMALLOC_GROW`). Default: when it has
+   * made the memory.
+   */
   grow?: boolean | undefined;
   /**
-   * Whether a thread that frees into a segment which an ended thread has left behind adopts it (`SHMALLOC_RECLAIM_ON_FREE`), instead of leaving it to
-   * whoever needs memory. Default false.
+   * Whether a thread that frees into a segment which an ended thread has left behind adopts it
+   * (`SHMALLOC_RECLAIM_ON_FREE`), instead of leaving it to a thread that needs memory. Default false.
    */
   reclaimOnFree?: boolean | undefined;
-  /** At `secure: 4`, one block in so many is guarded all around (`SHMALLOC_SAMPLE_RATE`); 0 none. Default 1000. */
+  /**
+   * At `secure: 4`, one block in so many is guarded all around (`SHMALLOC_SAMPLE_RATE`); 0 none. Default
+   * 1000.
+   */
   sampleRate?: number | undefined;
   /** Seed of all that is random in secure mode (`SHMALLOC_SEED`). Default: by the clock. */
   seed?: number | undefined;
   /**
-   * How the creating thread does what crosses threads (a foreign free, claiming a segment): `'wasm'` over a `WebAssembly.Memory`, a third of
-   * the time; `'js'` anywhere; an object of one's own for studies. `'auto'`, the default, is the first that can be had. Not for the environment.
+   * How the creating thread does what crosses threads (a foreign free, claiming a segment): `'wasm'` over a
+   * `WebAssembly.Memory`, a third of the time; `'js'` anywhere; an object of one's own for studies. `'auto'`,
+   * the default, is the first that can be had. Not for the environment.
    */
   crossings?: CrossingsChoice | Crossings | undefined;
-  /** Who owns the memory. Default: nobody; it is counted. Not for the environment. */
+  /** The owner of the memory. Default: none; it is counted. Not for the environment. */
   os?: Os | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The layer between the allocator and whoever owns the memory.
+ * The layer between the allocator and the owner of the memory.
  *
  * ```
  *   reserve          commit                 decommit / reset
@@ -7,14 +7,16 @@
  *            space           it, readable                     (MADV_DONTNEED)       (MADV_FREE)
  * ```
  *
- * JavaScript cannot give memory back to the operating system, so the default only counts; the counts are what an owner with real
- * page tables (a kernel, an emulator) would have had to provide. Calls come from slow paths only, in whole OS pages of 4096 bytes.
+ * JavaScript cannot give memory back to the operating system, so the default only counts; the counts are what
+ * an owner with real page tables (a kernel, an emulator) would have had to provide. Calls come from slow
+ * paths only, in whole OS pages of 4096 bytes.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
 
 /**
- * Who owns the memory. Every method may be called from any thread that was given this object; a thread has its own.
+ * The owner of the memory. Every method may be called from any thread that was given this object; a thread
+ * has its own.
  * @public
  */
 export interface Os {
@@ -29,7 +31,10 @@ export interface Os {
    * @returns false when there is none; the allocation that wanted it fails, and nothing else
    */
   commit(address: Address, bytes: number): boolean;
-  /** The range's contents are of no interest any more and it must not cost memory (`MADV_DONTNEED`). It is committed again before use. */
+  /**
+   * The range's contents are of no interest any more and it must not cost memory (`MADV_DONTNEED`). It is
+   * committed again before use.
+   */
   decommit(address: Address, bytes: number): void;
   /** The same, but the owner may take the memory whenever it likes, or not at all (`MADV_FREE`). */
   reset(address: Address, bytes: number): void;
@@ -65,7 +70,10 @@ export class AccountingOs implements Os {
     this.purgeDelay = purgeDelay;
   }
 
-  /** Grows the memory, in pages of WebAssembly where there is room for a whole one. Each of several threads that do so gets a range of its own. */
+  /**
+   * Grows the memory, in pages of WebAssembly where there is room for a whole one. Each of several threads
+   * that do so gets a range of its own.
+   */
   reserve(bytes: number): { readonly start: Address; readonly size: number } | null {
     const memory = this.#memory;
     const left = memory.maxByteLength - memory.byteLength;

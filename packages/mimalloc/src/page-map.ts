@@ -12,20 +12,23 @@
  *   ├── chunk ──┼ segment ┼ slice ┼ … ┤       └──────────────────────────┘
  * ```
  *
- * A root entry is the table's place less what the chunk's first slice would add, so that a slice's descriptor is at
- * `root[word >> chunkShift] + (word >> sliceShift) * 16`: one load, no division, no search.
+ * A root entry is the table's place less what the chunk's first slice would add, so that a slice's descriptor
+ * is at `root[word >> chunkShift] + (word >> sliceShift) * 16`: one load, no division, no search.
  *
- * Departure from mimalloc, which keeps descriptors at the start of each segment and finds them by masking the pointer. Here they lie
- * apart from the blocks, because: a pointer that was never handed out meets a descriptor that says so, instead of whatever bytes a program
- * has written there; writing past a block does not reach them; blocks start at multiples of their alignment, and huge ones fill their
- * segments; and a range that is no multiple of a segment can be used in full. mimalloc 3 has a page map, too.
+ * Departure from mimalloc, which keeps descriptors at the start of each segment and finds them by masking the
+ * pointer. Here they lie apart from the blocks, because: a pointer that was never handed out meets a
+ * descriptor that says so, instead of whatever bytes a program has written there; writing past a block does
+ * not reach them; blocks start at multiples of their alignment, and huge ones fill their segments; and a
+ * range that is no multiple of a segment can be used in full. mimalloc 3 has a page map, too.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
 import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 import type { Tld } from './tld.ts';
 
-/** A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd. */
+/**
+ * A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd.
+ */
 export const NO_TABLE = 1;
 
 /** Words of a descriptor, as a shift: one cache line. */

@@ -9,7 +9,8 @@
  *   3  XTHREAD_ID    the owner's name, 0 for none, and flags in its low bits:   │
  *                    0 unless free has to look closer; no name for a huge block │
  *   4  SHAPE         bin : 7, retire : 5, slices : 7 (0: huge)                  ┘
- *   5  XTHREAD_FREE  first block of those that other threads have freed; bit 0: DELAYED, which large pages always have, and huge ones never
+ *   5  XTHREAD_FREE  first block of those that other threads have freed; bit 0: DELAYED, which large pages
+ *                    always have, and huge ones never
  *   6  XHEAP         the heap whose queue it is in
  *   7  BLOCK_WORDS   words of a block; 0: this slice does not start a page
  *   8  CAPACITY      blocks that are linked or were handed out
@@ -22,14 +23,17 @@
  *  14  PREV          ┘ name of its heap's thread as NEXT: see huge-block.ts
  * ```
  *
- * Invariants: `USED + |free| + |local_free| + LOST = CAPACITY ≤ RESERVED`. A link is the first word of a free block and holds the next one's
- * word, 0 at the end (encoded in secure mode). Only the owner writes, except for XTHREAD_FREE.
+ * Invariants: `USED + |free| + |local_free| + LOST = CAPACITY ≤ RESERVED`. A link is the first word of a free
+ * block and holds the next one's word, 0 at the end (encoded in secure mode). Only the owner writes, except
+ * for XTHREAD_FREE.
  *
  * What another thread may read: XTHREAD_ID, XTHREAD_FREE, XHEAP, BLOCK_WORDS, START and SHAPE's bin. They are
- * written before the first block is handed out, and reach the other thread with the block's address, by whatever way that takes.
+ * written before the first block is handed out, and reach the other thread with the block's address, by
+ * whatever way that takes.
  *
- * **A thread may end anywhere.** Each of the orders below is such that what it leaves can be told from the page alone: `USED` is then
- * computed anew from the lists, so a block that was taken off a list and not handed out yet is lost, and nothing else.
+ * **A thread may end anywhere.** Each of the orders below is such that what it leaves can be told from the
+ * page alone: `USED` is then computed again from the lists, so a block that was taken off a list and not
+ * handed out yet is lost, and nothing else.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -61,14 +65,17 @@ export const Page = {
 export const IN_FULL = 1;
 /** Flag: a block may have been handed out by an address inside it. */
 export const HAS_ALIGNED = 2;
-/** Flag: every free is looked at closely: in secure mode, and where a page is one block, which is freed seldom and whole segments at a time. */
+/**
+ * Flag: every free is looked at closely: in secure mode, and where a page is one block, which is freed seldom
+ * and whole segments at a time.
+ */
 export const GUARDED = 4;
 /** Flags for which a free has to look closely. */
 export const LOOK_CLOSER: number = HAS_ALIGNED | GUARDED;
 /** The owner's name without the flags: names are multiples of 8. */
 export const NAME_MASK = -8;
 
-/** XTHREAD_FREE: the page is full and nobody looks at it; the next block goes to the heap's list. */
+/** XTHREAD_FREE: the page is full and no thread looks at it; the next block goes to the heap's list. */
 export const DELAYED = 1;
 
 const BIN_MASK = 0x7f;
@@ -142,8 +149,8 @@ export interface PagePlan {
 }
 
 /**
- * Makes a page of slices that were just taken, from word `base` on: everything but its blocks. The owner's name is written last: until then the
- * slices belong to no page for whoever looks.
+ * Makes a page of slices that were just taken, from word `base` on: everything but its blocks. The owner's
+ * name is written last: until then the slices belong to no page for the thread that looks.
  */
 export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void {
   const { i32 } = tld;
@@ -153,7 +160,7 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   i32[page + Page.free] = 0;
   i32[page + Page.localFree] = 0;
   i32[page + Page.used] = 0;
-  // Nobody looks at a page of one block, as at a full one. What is freed of a huge one goes onto no list.
+  // No thread looks at a page of one block, as at a full one. What is freed of a huge one goes onto no list.
   i32[page + Page.xthreadFree] = shared || slices === 0 ? 0 : DELAYED;
   i32[page + Page.xheap] = heap;
   i32[page + Page.capacity] = 0;
@@ -168,7 +175,9 @@ export function initPage(tld: Tld, page: Word, base: Word, plan: PagePlan): void
   i32[page + Page.xthreadId] = name | (tld.guard === null && shared ? 0 : GUARDED);
 }
 
-/** Whether a slice holds heap records, for good: it leads to itself and has no blocks. See `heap-records.ts`. */
+/**
+ * Whether a slice holds heap records, for good: it leads to itself and has no blocks. See `heap-records.ts`.
+ */
 export function isRecordSlice(tld: Tld, slice: Word): boolean {
   return tld.i32[slice + Page.start] === slice && tld.i32[slice + Page.blockWords] === 0;
 }

@@ -1,5 +1,5 @@
 /**
- * Purging: memory that has been empty for its time goes back to whoever owns it.
+ * Purging: memory that has been empty for its time goes back to its owner.
  */
 
 import { claim, findSegment, release } from './arena.ts';
@@ -11,7 +11,7 @@ import { purgeSegment, Segment } from './segment.ts';
 import type { Tld } from './tld.ts';
 
 /**
- * Purges segments that nobody has, each for the moment of purging a segment of this thread.
+ * Purges segments that no thread has, each for the moment of purging a segment of this thread.
  * @param force - whether to wait for no clock
  */
 export function purgeArena(tld: Tld, force: boolean): void {

@@ -7,7 +7,8 @@
  *   QUEUES[FULL]  …                              pages that were found full; a free brings one back
  * ```
  *
- * A queue is nothing that another thread relies on: whoever inherits a heap builds its queues anew from the segments.
+ * A queue is nothing that another thread relies on: the thread that inherits a heap builds its queues again
+ * from the segments.
  */
 
 import type { Word } from '@shmalloc/allocator-api';

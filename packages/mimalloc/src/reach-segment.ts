@@ -7,7 +7,10 @@ import { endOfSlices, KIND_HUGE, Segment } from './segment.ts';
 import type { Tld } from './tld.ts';
 import { forEachPageIn } from './walk.ts';
 
-/** Makes this thread's views reach a segment that it has got from another thread: its blocks and, behind the first of a huge block, all of the block. */
+/**
+ * Makes this thread's views reach a segment that it has got from another thread: its blocks and, behind the
+ * first of a huge block, all of the block.
+ */
 export function reachSegment(tld: Tld, segment: Word): void {
   const { i32 } = tld;
   const base = i32[segment + Segment.base];

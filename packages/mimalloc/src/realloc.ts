@@ -1,6 +1,6 @@
 /**
- * Changing a block's size: in place when it fits and wastes less than half, or when a block with a page of its own finds free memory
- * behind it; otherwise by moving it.
+ * Changing a block's size: in place when it fits and wastes less than half, or when a block with a page of
+ * its own finds free memory behind it; otherwise by moving it.
  */
 
 import { type Address, type AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
@@ -28,7 +28,8 @@ const FEW_WORDS = 64;
  * @param align - bytes; 1 for what `malloc` aligns to
  * @param offset - bytes; the address plus this is a multiple of `align`
  * @param operation - the public name, for the report
- * @returns the block's address, or 0 when there is no memory, or what is wrong; then the old block is as it was
+ * @returns the block's address, or 0 when there is no memory, or what is wrong; then the old block is as it
+ *   was
  */
 export function reallocBlock(
   tld: Tld,

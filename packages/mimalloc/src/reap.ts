@@ -1,6 +1,6 @@
 /**
- * Threads that end without a word: `worker.terminate()`, an uncaught error. What such a thread had is found in the page map, made whole, and left to
- * whoever needs memory, as if the thread had detached.
+ * Threads that end without a word: `worker.terminate()`, an uncaught error. What such a thread had is found
+ * in the page map, made whole, and left to a thread that needs memory, as if the thread had detached.
  *
  * ```
  *   segment of the dead thread ──exchange──▶ the reaper's ──mend──▶ no pages:  free
@@ -11,13 +11,14 @@
  *   DEATHS, EPOCH ──▶ the others look through their full pages
  * ```
  *
- * The exchanges let several threads reap the same one at the same time: each piece is one reaper's. Each step can be done again, so a reaper may itself be
- * terminated anywhere: what it had in hand is then found under its name, and the rest under the first one's. The thread's slot in the table is released last; until
- * then reaping again goes on where it stopped.
+ * The exchanges let several threads reap the same one at the same time: each piece is one reaper's. Each step
+ * can be done again, so a reaper may itself be terminated anywhere: what it had in hand is then found under
+ * its name, and the rest under the first one's. The thread's slot in the table is released last; until then
+ * reaping again goes on where it stopped.
  *
- * Huge blocks in use are left as they are: they have no name, whoever made them (`huge-block.ts`).
+ * Huge blocks in use are left as they are: they have no name, whichever thread made them (`huge-block.ts`).
  *
- * Nothing here is needed by anybody who waits: the others have gone on all the time.
+ * No thread waits for what is done here: the others have gone on all the time.
  */
 
 import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
@@ -48,7 +49,7 @@ export function reapThread(tld: Tld, name: number): void {
   reapTails(tld, name);
   // The slot stands in front, and goes last.
   for (const heap of recordsOf(tld, name).reverse()) reapRecord(tld, heap, name);
-  // Those who look at the epoch look at this, too.
+  // A look at the epoch is followed by one at this.
   Atomics.add(tld.i32, tld.header + Field.deaths, 1);
   Atomics.add(tld.i32, tld.header + Field.epoch, 1);
 }
@@ -64,8 +65,8 @@ function recordsOf(tld: Tld, name: number): Word[] {
 }
 
 /**
- * Tails of huge blocks that were being made, made longer, or given back: those that no page counts. A block that a living thread frees meanwhile has a page until
- * all its tails have that thread's name.
+ * Tails of huge blocks that were being made, made longer, or given back: those that no page counts. A block
+ * that a living thread frees meanwhile has a page until all its tails have that thread's name.
  */
 function reapTails(tld: Tld, name: number): void {
   const counted = new Set<Word>();
@@ -82,7 +83,10 @@ function reapTails(tld: Tld, name: number): void {
   });
 }
 
-/** Lets go of a heap: the thread's own, or one that it made, was making, or had claimed to free what lay there. */
+/**
+ * Lets go of a heap: the thread's own, or one that it made, was making, or had claimed to free what lay
+ * there.
+ */
 function reapRecord(tld: Tld, heap: Word, name: number): void {
   const { crossings } = tld;
   // Acquire: as in `takeOver`.
@@ -92,6 +96,6 @@ function reapRecord(tld: Tld, heap: Word, name: number): void {
   tld.i32[heap + Heap.seat] = 0;
   tld.i32[heap + Heap.next] = 0;
   resetHeap(tld, heap);
-  // Release: pairs with the exchange of whoever claims the record next.
+  // Release: pairs with the exchange of the thread that claims the record next.
   crossings.store(heap + Heap.threadId, 0);
 }

@@ -1,5 +1,6 @@
 /**
- * Adopting what threads that have ended left behind: on allocation before a free segment is claimed, and, if the region is made so, on a free into it.
+ * Adopting what threads that have ended left behind: on allocation before a free segment is claimed, and, if
+ * the region is made so, on a free into it.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -17,7 +18,10 @@ import { ABANDONED_SEGMENT, linkSegment, Segment } from './segment.ts';
 import type { Tld } from './tld.ts';
 import { forEachPageIn, keeperOf } from './walk.ts';
 
-/** Makes an abandoned segment this thread's, with views that reach all of it; false when another thread was quicker. */
+/**
+ * Makes an abandoned segment this thread's, with views that reach all of it; false when another thread was
+ * quicker.
+ */
 export function reclaim(tld: Tld, segment: Word): boolean {
   const { crossings } = tld;
   // Only heaps of its arena may have the pages of an exclusive one.
@@ -31,7 +35,7 @@ export function reclaim(tld: Tld, segment: Word): boolean {
   crossings.clearBits(chunkAt(tld, base >>> tld.chunkShift) + Chunk.abandoned, bitOf(tld, base));
   i32[tld.heap + Heap.segmentCount]++;
   if ((i32[segment + Segment.freeLow] | i32[segment + Segment.freeHigh]) !== 0) linkSegment(tld, segment);
-  adoptSlices(tld, segment); // memory that came while nobody had it
+  adoptSlices(tld, segment); // memory that came while no thread had it
   const pages: Word[] = [];
   forEachPageIn(tld, segment, (page) => pages.push(page));
   for (const page of pages) {

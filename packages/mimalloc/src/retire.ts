@@ -1,6 +1,6 @@
 /**
- * What becomes of a page whose last block was freed: it is kept for a while if it is the only one of its bin, since the next
- * allocation is likely to want one again; otherwise its slices go back at once.
+ * What becomes of a page whose last block was freed: it is kept for a while if it is the only one of its bin,
+ * since the next allocation is likely to want one again; otherwise its slices go back at once.
  */
 
 import type { Word } from '@shmalloc/allocator-api';

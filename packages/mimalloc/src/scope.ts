@@ -95,7 +95,10 @@ export class Scope {
     return block;
   }
 
-  /** Frees a block before its time. @throws AllocError `InvalidParam` when the scope does not keep this block */
+  /**
+   * Frees a block before its time.
+   * @throws AllocError `InvalidParam` when the scope does not keep this block
+   */
   free(block: Address | ArrayBufferView): void {
     this.open().family.free(this.release(block));
   }

@@ -1,5 +1,6 @@
 /**
- * A segment: the aligned stretch of the region that a thread claims and divides into pages. This is its descriptor, in the page map.
+ * A segment: the aligned stretch of the region that a thread claims and divides into pages. This is its
+ * descriptor, in the page map.
  *
  * ```
  *  word
@@ -20,8 +21,9 @@
  *  32
  * ```
  *
- * Invariants: `FREE ⊆ PRESENT`, `PURGE ⊆ FREE`; a segment is in its owner's list if and only if KIND is 0 and FREE is not empty; a
- * free segment has `FREE = PRESENT`, without what has come while its owner let it go: whoever claims it makes FREE out of PRESENT.
+ * Invariants: `FREE ⊆ PRESENT`, `PURGE ⊆ FREE`; a segment is in its owner's list if and only if KIND is 0 and
+ * FREE is not empty; a free segment has `FREE = PRESENT`, without what has come while its owner let it go:
+ * the thread that claims it makes FREE out of PRESENT.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -55,9 +57,9 @@ export const Segment = {
   committed: 16,
 } as const;
 
-/** THREAD_ID of a segment that nobody has, and that has no pages. */
+/** THREAD_ID of a segment that no thread has, and that has no pages. */
 export const FREE_SEGMENT = 0;
-/** THREAD_ID of a segment that nobody has, and that has pages. */
+/** THREAD_ID of a segment that no thread has, and that has pages. */
 export const ABANDONED_SEGMENT = 1;
 /** THREAD_ID of the first segment of a huge block that is in use. */
 export const HUGE_SEGMENT = 2;
@@ -227,7 +229,8 @@ export function commit(tld: Tld, from: Word, to: Word): boolean {
 export function countCommitted(tld: Tld, pages: number): void {
   const { i32, header } = tld;
   const now = Atomics.add(i32, header + Field.committed, pages) + pages;
-  // Two threads may write here at once, and the smaller one last: the peak is then a few pages too low until the next commit.
+  // Two threads may write here at once, and the smaller one last: the peak is then a few pages too low until
+  // the next commit.
   if (now > i32[header + Field.peak]) i32[header + Field.peak] = now;
 }
 
@@ -276,7 +279,10 @@ export function purgeSegment(tld: Tld, segment: Word, force: boolean, now: numbe
   return true;
 }
 
-/** The OS pages behind a slice that is to be purged, which it does not have from now on, unless it is only reset. */
+/**
+ * The OS pages behind a slice that is to be purged, which it does not have from now on, unless it is only
+ * reset.
+ */
 function takeCommitted(tld: Tld, segment: Word, slice: number): number {
   const { i32, u8 } = tld;
   const bits = i32[segment + (slice < 32 ? Segment.purgeLow : Segment.purgeHigh)];

@@ -1,6 +1,6 @@
 /**
- * Runs of slices in a segment's bitmap of 64 bits, kept in two words. Bit i stands for slice i; neighbours that become free are one run
- * without any work, because their bits are neighbours.
+ * Runs of slices in a segment's bitmap of 64 bits, kept in two words. Bit i stands for slice i; neighbours
+ * that become free are one run without any work, because their bits are neighbours.
  */
 
 const { clz32 } = Math;

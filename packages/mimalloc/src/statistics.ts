@@ -1,5 +1,6 @@
 /**
- * What a heap tells about itself in numbers: the header's words, the counters of all records added up, and a count of what there is.
+ * What a heap tells about itself in numbers: the header's words, the counters of all records added up, and a
+ * count of what there is.
  */
 
 import type { HeapStats, ThreadStats, Word } from '@shmalloc/allocator-api';
@@ -19,8 +20,8 @@ import { usedBytes } from './used.ts';
 import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
 
 /**
- * What happened since the region was made, in all threads together, those that have ended included. A count may lack what a thread is doing at
- * the moment.
+ * What happened since the region was made, in all threads together, those that have ended included. A count
+ * may lack what a thread is doing at the moment.
  * @public
  */
 export interface MiCounters {
@@ -71,9 +72,12 @@ export interface MiStats extends HeapStats {
   readonly huge: number;
   /** Segments that have an owner, or pages. */
   readonly segments: number;
-  /** Segments that wait for a thread to adopt them, and huge blocks whose thread has gone, which wait for nothing but their free. */
+  /**
+   * Segments that wait for a thread to adopt them, and huge blocks whose thread has gone, which wait for
+   * nothing but their free.
+   */
   readonly abandonedSegments: number;
-  /** Segments that nobody has. */
+  /** Segments that no thread has. */
   readonly freeSegments: number;
   /** How this thread does what crosses threads: `'wasm'` or `'js'`. */
   readonly crossings: 'wasm' | 'js';
@@ -91,7 +95,7 @@ export interface MiStats extends HeapStats {
   readonly counters: MiCounters;
 }
 
-/** The counters of all records, whoever had them. */
+/** The counters of all records, whichever thread had them. */
 function countersOf(tld: Tld): MiCounters {
   const sums: Record<string, number> = {};
   for (const [name, counter] of Object.entries(Counter)) {

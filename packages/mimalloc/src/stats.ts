@@ -1,5 +1,6 @@
 /**
- * Counters: plain words in each heap's record, written by its owner on slow paths only, so that counting costs the fast paths nothing.
+ * Counters: plain words in each heap's record, written by its owner on slow paths only, so that counting
+ * costs the fast paths nothing.
  */
 
 import type { Word } from '@shmalloc/allocator-api';

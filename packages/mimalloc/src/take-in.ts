@@ -1,5 +1,6 @@
 /**
- * Pages that were left behind and serve again: in the thread's own heap, or in one that the program has made, with guests in them (`guests.ts`).
+ * Pages that were left behind and serve again: in the thread's own heap, or in one that the program has made,
+ * with guests in them (`guests.ts`).
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -44,8 +45,9 @@ function hasRoom(tld: Tld, page: Word): boolean {
 }
 
 /**
- * Takes a page of a bin with a free block out of the heap that keeps what was left behind. The last one of its queue with room: those that were adopted
- * stand there, and what the keeper allocates from stands in front. O(pages of the bin).
+ * Takes a page of a bin with a free block out of the heap that keeps what was left behind. The last one of
+ * its queue with room: those that were adopted stand there, and what the keeper allocates from stands in
+ * front. O(pages of the bin).
  * @returns the page, which is in front of its queue in the heap now; 0 when there is none
  */
 export function takeIn(tld: Tld, heap: Word, bin: number): Word {
@@ -68,8 +70,9 @@ export function takeIn(tld: Tld, heap: Word, bin: number): Word {
 }
 
 /**
- * Moves a page that is not full. Other threads free into it over its own list, whatever heap it is in. One that has found it full a while ago may still bring a
- * block to the keeper's list: that is freed from there, wherever its page belongs by then (`heap-delete.ts`).
+ * Moves a page that is not full. Other threads free into it over its own list, whatever heap it is in. One
+ * that has found it full a while ago may still bring a block to the keeper's list: that is freed from there,
+ * wherever its page belongs by then (`heap-delete.ts`).
  */
 function moveIn(tld: Tld, heap: Word, keeper: Word, bin: number, page: Word): void {
   const { i32 } = tld;

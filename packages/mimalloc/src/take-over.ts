@@ -1,12 +1,14 @@
 /**
- * Segments that this thread has in hand for a moment: of a thread that has ended, or abandoned ones that somebody wants to see.
+ * Segments that this thread has in hand for a moment: of a thread that has ended, or abandoned ones that
+ * another thread wants to see.
  *
  * ```
- *   a name, or ABANDONED ──takeOver, one exchange──▶ this thread's, in no list of it ──letGo──▶ ABANDONED, or free when it has no live block
+ *   a name, or ABANDONED ──takeOver, one exchange──▶ this thread's, in no list of it ──letGo──▶
+ *        ABANDONED, or free when it has no live block
  * ```
  *
- * Its pages have no owner all that time, so frees of any thread go onto their own lists. If this thread ends in here, the segment has its name, and is mended
- * again by whoever reaps it.
+ * Its pages have no owner all that time, so frees of any thread go onto their own lists. If this thread ends
+ * in here, the segment has its name, and is mended again by the thread that reaps it.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -48,7 +50,7 @@ function hugePageOf(tld: Tld, segment: Word): Word {
 /**
  * Makes a segment this thread's, with views that reach all of it.
  * @param name - whose it is
- * @returns false when somebody else was quicker
+ * @returns false when another thread was quicker
  */
 export function takeOver(tld: Tld, segment: Word, name: number): boolean {
   const { crossings } = tld;
@@ -59,7 +61,8 @@ export function takeOver(tld: Tld, segment: Word, name: number): boolean {
   const { i32 } = tld;
   const base = i32[segment + Segment.base];
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
-  // A thread may have ended between claiming it and taking its bit away, or between setting a bit and letting go.
+  // A thread may have ended between claiming it and taking its bit away, or between setting a bit and letting
+  // go.
   crossings.clearBits(chunk + Chunk.free, bitOf(tld, base));
   crossings.clearBits(chunk + Chunk.abandoned, bitOf(tld, base));
   i32[tld.heap + Heap.segmentCount] += extentOf(tld, segment);

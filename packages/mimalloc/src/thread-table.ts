@@ -1,13 +1,14 @@
 /**
- * The thread table: a heap record for each thread that can be attached at one time, and the records of further heaps.
+ * The thread table: a heap record for each thread that can be attached at one time, and the records of
+ * further heaps.
  *
  * ```
  *   HEAPS  ├ record 0 ┼ record 1 ┼ … ┼ record SLOTS−1 ┤        a thread's backing heap
  *                                                              records of `heapNew` lie in pages of their own
  * ```
  *
- * A record is claimed by exchanging its THREAD_ID from 0. The name counts the owners that a record has had, so no two threads ever
- * have the same one.
+ * A record is claimed by exchanging its THREAD_ID from 0. The name counts the owners that a record has had,
+ * so no two threads ever have the same one.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -19,7 +20,9 @@ import { clearQueues } from './queue.ts';
 import { countCommitted } from './segment.ts';
 import type { Tld } from './tld.ts';
 
-/** Names are multiples of 8, which leaves room for flags beside them, from 16 on: 0 and 1 stand for no thread. */
+/**
+ * Names are multiples of 8, which leaves room for flags beside them, from 16 on: 0 and 1 stand for no thread.
+ */
 const NAME_SHIFT = 3;
 const FIRST_NAME = 2;
 
@@ -39,21 +42,23 @@ export function claimSlot(tld: Tld): void {
 /** Claims a free slot for a thread that is to come. @returns the name that it will have */
 export function reserveSlot(tld: Tld): number {
   const heap = takeSlot(tld);
-  // The name, and not only that it is expected: a handle whose thread was reaped before it came must not let its thread in under the next name.
+  // The name, and not only that it is expected: a handle whose thread was reaped before it came must not let
+  // its thread in under the next name.
   tld.i32[heap + Heap.seat] = tld.i32[heap + Heap.threadId];
   return tld.i32[heap + Heap.threadId];
 }
 
 /**
  * Makes the calling thread the one that a slot was reserved for.
- * @throws AllocError `InvalidParam` when nobody is expected under this name
+ * @throws AllocError `InvalidParam` when no thread is expected under this name
  */
 export function takeSeat(tld: Tld, name: number): void {
   const { i32, crossings } = tld;
   for (let slot = 0; slot < tld.slots; slot++) {
     const heap = slotAt(tld, slot);
     if (i32[heap + Heap.threadId] !== name) continue;
-    // Acquire: pairs with the post that brought the handle. Of two threads with the same handle one is let in.
+    // Acquire: pairs with the post that brought the handle. Of two threads with the same handle one is let
+    // in.
     if (crossings.claim(heap + Heap.seat, name, 0)) {
       enterSlot(tld, heap);
       return;
@@ -72,11 +77,12 @@ function takeSlot(tld: Tld): Word {
   for (let slot = 0; slot < slots; slot++) {
     const heap = slotAt(tld, slot);
     if (i32[heap + Heap.threadId] !== 0) continue;
-    // A name of its own for every try: one that was made of a generation read before could be that of a thread which has come and gone meanwhile, and
-    // whoever reaps that one would reap this one. 2^17 for each of 1022 slots, then names come again.
+    // A name of its own for every try: one that was made of a generation read before could be that of a
+    // thread which has come and gone meanwhile, and the thread that reaps that one would reap this one. 2^17
+    // for each of 1022 slots, then names come again.
     const generation = Atomics.add(i32, heap + Heap.generation, 1);
     const name = (FIRST_NAME + slot + ((generation & 0x1ffff) << 10)) << NAME_SHIFT;
-    // Acquire: pairs with the store of whoever let go of the record.
+    // Acquire: pairs with the store of the thread that let go of the record.
     if (!tld.crossings.claim(heap + Heap.threadId, 0, name)) continue;
     if (generation === 0) countCommitted(tld, Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES));
     i32[heap + Heap.backing] = heap;
@@ -115,7 +121,10 @@ export function hasOtherSlot(tld: Tld, heap: Word): boolean {
   return false;
 }
 
-/** Makes the calling thread another hand of the thread that has a slot. Somebody else sees to it that one of them is at work at a time. */
+/**
+ * Makes the calling thread another hand of the thread that has a slot. Something outside sees to it that one
+ * of them is at work at a time.
+ */
 export function joinSlot(tld: Tld, slot: number): void {
   const heap = slotAt(tld, slot);
   tld.heap = heap;
@@ -140,7 +149,7 @@ export function resetHeap(tld: Tld, heap: Word): void {
   clearQueues(tld, heap);
 }
 
-/** The names of those who have a slot. */
+/** The names of the threads that have a slot. */
 export function namesOf(tld: Tld): number[] {
   const { i32 } = tld;
   const names = new Set<number>();

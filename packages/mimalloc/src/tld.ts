@@ -1,8 +1,10 @@
 /**
- * What one thread knows of the region (mimalloc's *thread-local data*, "tld"): the views, where things lie, who the thread is, and the
- * hooks. Everything that counts is in the region itself; this object can be made anew at any time.
+ * What one thread knows of the region (mimalloc's *thread-local data*, "tld"): the views, where things lie,
+ * which thread it is, and the hooks. Everything that counts is in the region itself; this object can be made
+ * again at any time.
  *
- * The functions of this package take a `Tld` first, as mimalloc's C functions take theirs. {@link MiMalloc} is one.
+ * The functions of this package take a `Tld` first, as mimalloc's C functions take theirs. {@link MiMalloc}
+ * is one.
  */
 
 import {
@@ -63,7 +65,8 @@ export abstract class Tld extends MallocFamily {
   /** @internal */
   readonly header: Word;
   /**
-   * Words from address 0 on that have the pattern of NULL: read once, for the zone must not reach into the header.
+   * Words from address 0 on that have the pattern of NULL: read once, for the zone must not reach into the
+   * header.
    * @internal
    */
   readonly nullWords: number;
@@ -85,7 +88,8 @@ export abstract class Tld extends MallocFamily {
   /** @internal */
   readonly emptyPage: Word;
   /**
-   * Where the thread table lies. Like everything that the header lays out once, it is read from there once: later damage to the header misleads no thread.
+   * Where the thread table lies. Like everything that the header lays out once, it is read from there once:
+   * later damage to the header misleads no thread.
    * @internal
    */
   readonly firstSlot: Word;
@@ -105,7 +109,7 @@ export abstract class Tld extends MallocFamily {
    */
   direct: Word;
   /**
-   * Who this thread is among those attached; never 0, and never reused.
+   * This thread among those attached; never 0, and never reused.
    * @public
    */
   threadId: number;
@@ -226,7 +230,8 @@ export abstract class Tld extends MallocFamily {
   }
 
   /**
-   * Says what runs on every generic allocation in this thread: a program that frees lazily gets its moment here.
+   * Says what runs on every generic allocation in this thread: a program that frees lazily gets its moment
+   * here.
    * @param hook - may allocate and free; null for none
    * @public
    */
@@ -244,7 +249,7 @@ export abstract class Tld extends MallocFamily {
   }
 
   /**
-   * Says where text goes that the heap prints: errors nobody has registered for, statistics. The default is the console.
+   * Says where text goes that the heap prints: errors without a hook, statistics. The default is the console.
    * @param hook - takes text with its line ends
    * @public
    */
@@ -292,8 +297,9 @@ export abstract class Tld extends MallocFamily {
   }
 
   /**
-   * Reports that something in the region cannot have been written by the allocator. Each kind of sentence once, so that a damaged word which every call
-   * meets does not flood the program. The caller ends what it was doing: nothing that it read before counts any more, since the hook may have used the heap.
+   * Reports that something in the region cannot have been written by the allocator. Each kind of sentence
+   * once, so that a damaged word which every call meets does not flood the program. The caller ends what it
+   * was doing: nothing that it read before counts any more, since the hook may have used the heap.
    * @param sentence - what is wrong, with the address
    * @internal
    */
@@ -305,8 +311,8 @@ export abstract class Tld extends MallocFamily {
   }
 
   /**
-   * A list that other threads have freed goes in circles. It is found in the middle of something, and the hook may use the heap: told by
-   * {@link Tld.tellLostLists}.
+   * A list that other threads have freed goes in circles. It is found in the middle of something, and the
+   * hook may use the heap: told by {@link Tld.tellLostLists}.
    * @internal
    */
   noteLostList(address: number): void {
@@ -324,14 +330,16 @@ export abstract class Tld extends MallocFamily {
   }
 
   /**
-   * Makes the views reach memory that has come since this thread looked last. The epoch stays: the next generic allocation still has to hear of it.
+   * Makes the views reach memory that has come since this thread looked last. The epoch stays: the next
+   * generic allocation still has to hear of it.
    * @throws AllocError `InvalidParam` when this thread has detached
    * @internal
    */
   refresh(): void {
     if (this.i32 === NO_WORDS) throw new AllocError('InvalidParam', 'this mimalloc heap is detached');
     this.memory.refresh();
-    // Not assigned unless it must be: a field that was assigned once is a constant to V8, and a pair is 2 ns quicker.
+    // Not assigned unless it must be: a field that was assigned once is a constant to V8, and a pair is 2 ns
+    // quicker.
     if (this.i32 === this.memory.i32) return;
     this.i32 = this.memory.i32;
     this.u8 = this.memory.u8;

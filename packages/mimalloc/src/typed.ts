@@ -1,5 +1,6 @@
 /**
- * Blocks as typed arrays. The view's byte offset is the block's address, so a view can be freed like an address.
+ * Blocks as typed arrays. The view's byte offset is the block's address, so a view can be freed like an
+ * address.
  */
 
 import {
@@ -16,7 +17,10 @@ import {
 import type { MallocFamily } from './family.ts';
 import type { Tld } from './tld.ts';
 
-/** Buffers that were made of a memory: one that has grown answers with another, and the views over the old ones go on. */
+/**
+ * Buffers that were made of a memory: one that has grown answers with another, and the views over the old
+ * ones go on.
+ */
 const MEMORIES: WeakMap<ArrayBufferLike, MemorySource> = new WeakMap();
 
 /** A new block as a typed array; null when there is no memory. */

@@ -10,7 +10,10 @@ import { blockAt, livePage } from './lookup.ts';
 import { Page } from './page.ts';
 import type { Tld } from './tld.ts';
 
-/** Bytes from an address to the end of its block; −1 when it is no block's, as far as secure mode can tell. The page is the address's. */
+/**
+ * Bytes from an address to the end of its block; −1 when it is no block's, as far as secure mode can tell.
+ * The page is the address's.
+ */
 export function usableIn(tld: Tld, page: Word, address: number): number {
   const block = blockAt(tld, page, address >>> 2);
   return tld.guard === null

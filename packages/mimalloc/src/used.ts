@@ -1,8 +1,9 @@
 /**
  * How much is in use: what pages count, less what was freed by other threads and not gathered yet.
  *
- * Other threads may be at work meanwhile. Then the answer is put together from moments that differ, and every part of it is held to what can be: no page has
- * more blocks in use than it has room for, and no segment more bytes than it has.
+ * Other threads may be at work meanwhile. Then the answer is put together from moments that differ, and every
+ * part of it is held to what can be: no page has more blocks in use than it has room for, and no segment more
+ * bytes than it has.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -16,8 +17,8 @@ import type { Tld } from './tld.ts';
 import { forEachPageIn, forEachRecord, forEachSegment } from './walk.ts';
 
 /**
- * Bytes in blocks that are handed out, of all threads. What is freed and only not gathered yet does not count; while other threads are at
- * work the answer may be late.
+ * Bytes in blocks that are handed out, of all threads. What is freed and only not gathered yet does not
+ * count; while other threads are at work the answer may be late.
  */
 export function usedBytes(tld: Tld): number {
   // Another thread may have added memory since this one looked.
@@ -56,7 +57,8 @@ function ungathered(tld: Tld, page: Word, used: number): number {
 function delayedWords(tld: Tld, heap: Word): number {
   const { i32 } = tld;
   let words = 0;
-  // A page brings one block, and goes on to another list until its owner looks. A list that is being taken may lead anywhere.
+  // A page brings one block, and goes on to another list until its owner looks. A list that is being taken
+  // may lead anywhere.
   let left = 4 * mostPages(tld);
   for (let block = i32[heap + Heap.delayedFree]; block > 0 && block < i32.length && left > 0; left--) {
     const page = pageOf(tld, block);

@@ -58,7 +58,10 @@ export function validateShape(tld: Tld, page: Word, exact: boolean): void {
   }
 }
 
-/** What holds between any two stores of the page's owner: new blocks are on a list before CAPACITY counts them, so RESERVED is the limit then. */
+/**
+ * What holds between any two stores of the page's owner: new blocks are on a list before CAPACITY counts
+ * them, so RESERVED is the limit then.
+ */
 export function validateLists(tld: Tld, page: Word, exact: boolean): void {
   const { i32 } = tld;
   const most = i32[page + (exact ? Page.capacity : Page.reserved)];

@@ -24,14 +24,17 @@ import type { Tld } from './tld.ts';
 import { validateLists, validateShape, validateSum } from './validate-page.ts';
 import { forEachPageIn } from './walk.ts';
 
-/** Looks in a row that must find the same. One is not enough even where nothing changes in between that can be seen: a word may have come back. */
+/**
+ * Looks in a row that must find the same. One is not enough even where nothing changes in between that can be
+ * seen: a word may have come back.
+ */
 const LOOKS = 16;
 /** Looks at something that changes all the time. */
 const MOST_LOOKS = 64;
 
 /** How a segment can be looked at. */
 export interface Sight {
-  /** Whether nobody but this thread changes it. */
+  /** Whether no thread but this thread changes it. */
   readonly exact: boolean;
   /** The segments in the lists of those threads that are looked at exactly. */
   readonly listed: ReadonlySet<Word>;
@@ -71,7 +74,7 @@ function steadily(tld: Tld, words: () => string, check: () => void): void {
   if (found !== null) throw found;
 }
 
-/** Runs a check, at once where nobody else changes what it looks at. */
+/** Runs a check, at once where no other thread changes what it looks at. */
 function look(tld: Tld, exact: boolean, words: () => string, check: () => void): void {
   if (exact) check();
   else steadily(tld, words, check);
@@ -122,7 +125,9 @@ function validateTails(tld: Tld, segment: Word, what: string): void {
   }
 }
 
-/** A huge block in use: its page and its segments. What is being made or freed is nobody else's business. */
+/**
+ * A huge block in use: its page and its segments. What is being made or freed is another thread's business.
+ */
 function validateHuge(tld: Tld, segment: Word, what: string): void {
   const { i32 } = tld;
   if (i32[segment + Segment.kind] !== KIND_HUGE || i32[segment + Segment.threadId] !== HUGE_SEGMENT) return;
@@ -161,8 +166,9 @@ function validateDescriptor(tld: Tld, segment: Word, { exact }: Sight, what: str
   );
   const chunk = chunkAt(tld, base >>> tld.chunkShift);
   const bit = 1 << ((base >>> tld.segmentShift) & (SEGMENTS_PER_CHUNK - 1));
-  // Hints: a bit is set before its segment is let go, so those of other threads' segments may be set too early. Memory that is just being added to a segment
-  // of which there was none has no bit yet, and has never been free.
+  // Hints: a bit is set before its segment is let go, so those of other threads' segments may be set too
+  // early. Memory that is just being added to a segment of which there was none has no bit yet, and has never
+  // been free.
   const isNew = !exact && (freeLow | freeHigh) === 0;
   demand(
     owner === FREE_SEGMENT
@@ -196,8 +202,9 @@ function validateCounts(tld: Tld, segment: Word, { exact }: Sight, what: string)
   const present = count(Segment.presentLow, Segment.presentHigh);
   const free = count(Segment.freeLow, Segment.freeHigh);
   const isFree = owner === FREE_SEGMENT;
-  // Memory that has come to a segment is counted as free when its owner looks, or the next one claims it: it may have come while the last one let it go.
-  // Slices leave the free ones before they are a page, and the other way round.
+  // Memory that has come to a segment is counted as free when its owner looks, or the next one claims it: it
+  // may have come while the last one let it go. Slices leave the free ones before they are a page, and the
+  // other way round.
   const isOwn = owner === tld.threadId;
   const late = !isOwn || i32[tld.header + Field.epoch] !== tld.epoch;
   demand(
@@ -220,7 +227,10 @@ function isNamed(tld: Tld, name: number): boolean {
   return false;
 }
 
-/** Whose a page is. One that is being made, adopted or given up is nobody's for a while; those of a dead thread keep its name until they are mended. */
+/**
+ * Whose a page is. One that is being made, adopted or given up is no thread's for a while; those of a dead
+ * thread keep its name until they are mended.
+ */
 function validateOwner(tld: Tld, segment: Word, page: Word, exact: boolean, what: string): void {
   const owner = tld.i32[segment + Segment.threadId];
   const name = ownerOf(tld, page);

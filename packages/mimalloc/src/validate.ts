@@ -2,15 +2,16 @@
  * The walk over everything: what the invariants say, as code.
  *
  * ```
- *   this thread's pages, segments, queues         exact: nobody else changes them, but for what is pushed onto thread_free
- *   what nobody has                               exact, if it stays nobody's while it is looked at
- *   another thread's                              what holds at each of its steps (`moving`); when it is known to be outside of a call
- *                                                 (`quiet`), exact
+ *   this thread's pages, segments, queues         exact, but for what others push onto thread_free
+ *   what no thread has                            exact, if it stays so while it is looked at
+ *   another thread's                              what holds at each of its steps (`moving`); when it is
+ *                                                 known to be outside of a call (`quiet`), exact
  * ```
  *
- * **No false alarm.** What is not this thread's may change between two looks, so a finding stands only if so many looks in a row find the same, and all words
- * that it is about are the same all that time. A thread may be stopped anywhere for any time, so of its pages only that is demanded which
- * holds between any two of its stores.
+ * **No false alarm.** What is not this thread's may change between two looks, so a finding stands only if so
+ * many looks in a row find the same, and all words that it is about are the same all that time. A thread may
+ * be stopped anywhere for any time, so of its pages only that is demanded which holds between any two of its
+ * stores.
  */
 
 import type { ValidateOptions, Word } from '@shmalloc/allocator-api';
@@ -124,7 +125,8 @@ function exactHeaps(tld: Tld, quiet: boolean): Map<number, Word> {
 }
 
 /**
- * Walks everything that belongs to this thread, and what can be said of the rest while others work; the rest as strictly where `quiet` says that none does.
+ * Walks everything that belongs to this thread, and what can be said of the rest while others work; the rest
+ * as strictly where `quiet` says that none does.
  * @throws AllocError `Corrupted` with the first broken invariant
  */
 export function validateHeap(tld: Tld, { quiet = false }: ValidateOptions = {}): void {

@@ -1,6 +1,7 @@
 /**
- * Visiting the live blocks of other threads, while they go on: nothing is taken over, and nothing is changed. Of a thread that rests all of it is exact; of one
- * that is at work it is what was seen. Every walk is bounded by what there is room for.
+ * Visiting the live blocks of other threads, while they go on: nothing is taken over, and nothing is changed.
+ * Of a thread that rests all of it is exact; of one that is at work it is what was seen. Every walk is
+ * bounded by what there is room for.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -45,7 +46,8 @@ function liveIn(tld: Tld, page: Word, waiting: ReadonlySet<Word>): Word[] {
 }
 
 /**
- * Calls back for each live block in pages of other threads, or of one of them. Huge blocks belong to no thread's segments: see `visit.ts`.
+ * Calls back for each live block in pages of other threads, or of one of them. Huge blocks belong to no
+ * thread's segments: see `visit.ts`.
  * @param name - of the thread; 0 for all
  * @param show - gets the block and the bytes of its size class
  * @returns false when the visitor has had enough

@@ -1,5 +1,6 @@
 /**
- * Visiting the blocks that are in use: what is on none of its page's lists (`free-map.ts`), of this thread's heaps, of one of them, or of threads that have gone.
+ * Visiting the blocks that are in use: what is on none of its page's lists (`free-map.ts`), of this thread's
+ * heaps, of one of them, or of threads that have gone.
  */
 
 import { type Address, type BlockVisitor, checkInteger, type Word } from '@shmalloc/allocator-api';
@@ -36,8 +37,8 @@ function liveBlocks(tld: Tld, page: Word): Word[] {
 }
 
 /**
- * The address that the program got for a live block: where the block starts, unless it was handed out by an address inside it, which secure mode
- * knows.
+ * The address that the program got for a live block: where the block starts, unless it was handed out by an
+ * address inside it, which secure mode knows.
  */
 function handedOut(tld: Tld, block: Word, bytes: number): Address {
   const start = block * 4;
@@ -62,8 +63,8 @@ function pagesOf(tld: Tld, heap: Word | null): Word[] {
 }
 
 /**
- * Calls back for each live block of this thread's heaps, or of one. Each page is looked at before the first of its blocks is told, so the visitor
- * may allocate and free.
+ * Calls back for each live block of this thread's heaps, or of one. Each page is looked at before the first
+ * of its blocks is told, so the visitor may allocate and free.
  * @param heap - null for all
  * @returns false when the visitor has had enough
  */
@@ -88,8 +89,9 @@ export function visitLive(tld: Tld, heap: Word | null, visitor: BlockVisitor): b
 }
 
 /**
- * Calls back for each live block that no thread has: of threads that have detached, or were reaped. Segment by segment, each taken over for that long, so that nobody adopts
- * it meanwhile; then the huge blocks, which any thread may free meanwhile. What the visitor frees is gone afterwards.
+ * Calls back for each live block that no thread has: of threads that have detached, or were reaped. Segment
+ * by segment, each taken over for that long, so that no thread adopts it meanwhile; then the huge blocks,
+ * which any thread may free meanwhile. What the visitor frees is gone afterwards.
  * @returns false when the visitor has had enough
  */
 export function visitLeft(tld: Tld, visitor: BlockVisitor): boolean {
@@ -116,7 +118,8 @@ function visitHugeOf(tld: Tld, name: number, visitor: BlockVisitor): boolean {
 }
 
 /**
- * Calls back for each live block of all threads, or of one: this thread's, then those that no thread has, then those of others.
+ * Calls back for each live block of all threads, or of one: this thread's, then those that no thread has,
+ * then those of others.
  * @param name - of the thread; 0 for blocks of no thread, undefined for all
  * @returns false when the visitor has had enough
  */

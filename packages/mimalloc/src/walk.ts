@@ -1,5 +1,6 @@
 /**
- * Walks over what there is, for everyone who looks at more than one page: validation, inspection, statistics, adoption.
+ * Walks over what there is, for all that looks at more than one page: validation, inspection, statistics,
+ * adoption.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -13,8 +14,8 @@ import { slotAt } from './thread-table.ts';
 import type { Tld } from './tld.ts';
 
 /**
- * Calls back for every segment that has memory, in address order. Memory that has come since this thread looked last is seen as well, so views that were
- * held before are old afterwards.
+ * Calls back for every segment that has memory, in address order. Memory that has come since this thread
+ * looked last is seen as well, so views that were held before are old afterwards.
  */
 export function forEachSegment(tld: Tld, visit: (segment: Word) => void): void {
   for (let chunk = lowChunk(tld); chunk < highChunk(tld); chunk++) {
@@ -57,7 +58,10 @@ export function forEachHeap(tld: Tld, visit: (heap: Word) => void): void {
   }
 }
 
-/** Calls back for every record of a heap, whoever has it: those of the thread table, then those of further heaps. */
+/**
+ * Calls back for every record of a heap, whichever thread has it: those of the thread table, then those of
+ * further heaps.
+ */
 export function forEachRecord(tld: Tld, visit: (heap: Word) => void): void {
   for (let slot = 0; slot < tld.slots; slot++) visit(slotAt(tld, slot));
   let left = mostRecords(tld);
@@ -76,7 +80,8 @@ export function forEachRecord(tld: Tld, visit: (heap: Word) => void): void {
 }
 
 /**
- * The heap of this thread that adopts pages of an arena, and in which nobody allocates but the thread itself: the backing heap for arena 0.
+ * The heap of this thread that adopts pages of an arena, and in which no thread allocates but the thread
+ * itself: the backing heap for arena 0.
  * @returns 0 when the thread never made a heap in that arena
  */
 export function keeperOf(tld: Tld, arena: number): Word {

@@ -1,5 +1,6 @@
 /**
- * Blocks that are zero: beyond what was asked for, too, so that a block which grows in place grows into zeros.
+ * Blocks that are zero: beyond what was asked for, too, so that a block which grows in place grows into
+ * zeros.
  *
  * ```
  *   zalloc(20)          ├──── 20 ────┼ 12 ┤       all 32 bytes of the block are zero

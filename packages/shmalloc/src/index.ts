@@ -1,7 +1,9 @@
 /**
- * Memory allocators for shared memory and real threads: the heaps, their contract, and the cells, by one name.
+ * Memory allocators for shared memory and real threads: the heaps, their contract, and the cells, by one
+ * name.
  *
- * Each package is there whole as well, as `shmalloc/mimalloc`, `shmalloc/tlsf` and so on; a program that imports one of these loads no other.
+ * Each package is there whole as well, as `shmalloc/mimalloc`, `shmalloc/tlsf` and so on; a program that
+ * imports one of these loads no other.
  *
  * @packageDocumentation
  */

@@ -22,7 +22,7 @@ import { checkCounts, repairList } from './page-repair.ts';
 
 /** Lets go of a page of this CPU, which leaves its list by the record's being reset. */
 function letGo(slab: SlabCore, page: Word): void {
-  // From here on nobody waits for news of this page: frees go onto its own list.
+  // From here on no thread waits for news of this page: frees go onto its own list.
   slab.crossings.clearBits(page + Page.remote, MARK);
   collectRemote(slab, page);
   if (slab.i32[page + Page.used] === 0) putPage(slab, page);
@@ -45,7 +45,10 @@ export function abandonAll(slab: SlabCore): void {
   releaseCpu(slab.i32, cpu, threadId);
 }
 
-/** Frees the blocks that came to records when their CPUs had gone. A record that is claimed meanwhile does not matter: see `drainDelayed`. */
+/**
+ * Frees the blocks that came to records when their CPUs had gone. A record that is claimed meanwhile does not
+ * matter: see `drainDelayed`.
+ */
 function drainStrays(slab: SlabCore): void {
   for (let slot = 0; slot < slab.plan.slots; slot++) {
     const cpu = recordOf(slab, slot);
@@ -64,7 +67,8 @@ export function sweepClass(slab: SlabCore, index: number): void {
 
 /**
  * Gathers what others have freed into this CPU's pages.
- * @param force - gives back all pages that are empty, the orphans among them, instead of keeping one for each class
+ * @param force - gives back all pages that are empty, the orphans among them, instead of keeping one for each
+ *   class
  */
 export function collectAll(slab: SlabCore, force: boolean): void {
   slab.lookAround();
@@ -92,7 +96,8 @@ export function makeRoom(slab: SlabCore): void {
 }
 
 /**
- * Gives back what a thread has that has died. Nothing happens when there is none of this name: it has detached, was reaped, is being reaped, or never was.
+ * Gives back what a thread has that has died. Nothing happens when there is none of this name: it has
+ * detached, was reaped, is being reaped, or never was.
  * @throws AllocError `InvalidParam` when it is the caller
  */
 export function reapCpu(slab: SlabCore, threadId: number): void {
@@ -114,15 +119,17 @@ function reapClaims(slab: SlabCore, name: number): void {
 }
 
 /**
- * Reaps the thread whose record has a name: its own, or that of a reaper that has died in here. All that is done is done as the record's owner, and the
- * record is free when nothing is left to do. Should this thread end in the middle, the record names it, and what was left is done by the one that reaps it.
+ * Reaps the thread whose record has a name: its own, or that of a reaper that has died in here. All that is
+ * done is done as the record's owner, and the record is free when nothing is left to do. Should this thread
+ * end in the middle, the record names it, and what was left is done by the one that reaps it.
  *
  * It calls itself no deeper than there are records: each call has claimed one that the others have not.
  */
 function reapRecord(slab: SlabCore, cpu: Word, name: number): void {
   const { i32, threadId } = slab;
   const owned = name === threadId;
-  // Acquire: what the dead one has written is what there is. Of several that reap it one gets here; a name that has gone does not come again.
+  // Acquire: what the dead one has written is what there is. Of several that reap it one gets here; a name
+  // that has gone does not come again.
   if (!owned && Atomics.compareExchange(i32, cpu + Cpu.name, name, threadId) !== name) return;
   const dead = Atomics.load(i32, cpu + Cpu.thread);
   // 0: it was expected, and has not come.
@@ -140,7 +147,10 @@ function reapRecord(slab: SlabCore, cpu: Word, name: number): void {
   releaseCpu(i32, cpu, threadId);
 }
 
-/** Opens the lock that a dead thread has held, and mends what it guards. Where the lock is outside, the dead may have been anywhere. */
+/**
+ * Opens the lock that a dead thread has held, and mends what it guards. Where the lock is outside, the dead
+ * may have been anywhere.
+ */
 function repairAfter(slab: SlabCore, dead: number): void {
   if (slab.takeOver(dead)) {
     // It may have died with memory that it was adding, before it said so.

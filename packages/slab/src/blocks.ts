@@ -1,6 +1,7 @@
 /**
- * What the owner of a page does with its blocks: links new ones, takes over what others have freed, lets full pages go and come back, and
- * gives empty ones back. No lock, and one atomic operation where others may be pushing.
+ * What the owner of a page does with its blocks: links new ones, takes over what others have freed, lets full
+ * pages go and come back, and gives empty ones back. No lock, and one atomic operation where others may be
+ * pushing.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -62,7 +63,10 @@ export function extendPage(slab: SlabCore, page: Word, construct: Construct | nu
   return true;
 }
 
-/** Runs the constructor on new blocks. Whatever it does to the heap, the page looks as if it had a block in use, and stays. */
+/**
+ * Runs the constructor on new blocks. Whatever it does to the heap, the page looks as if it had a block in
+ * use, and stays.
+ */
 function constructAll(slab: SlabCore, page: Word, first: Word, last: Word, construct: Construct): void {
   const stride = slab.i32[page + Page.stride];
   slab.i32[page + Page.used]++;
@@ -74,8 +78,9 @@ function constructAll(slab: SlabCore, page: Word, first: Word, last: Word, const
 }
 
 /**
- * Takes over the blocks that others have freed into a page. The list is walked no further than there are blocks in use, and never out of the page; one
- * that goes further is dropped, with its blocks, and that is noted.
+ * Takes over the blocks that others have freed into a page. The list is walked no further than there are
+ * blocks in use, and never out of the page; one that goes further is dropped, with its blocks, and that is
+ * noted.
  */
 export function collectRemote(slab: SlabCore, page: Word): void {
   // Acquire: pairs with the exchange of every push, and receives the links.
@@ -104,10 +109,13 @@ export function collectRemote(slab: SlabCore, page: Word): void {
   i32[page + Page.used] = used - count;
 }
 
-/** Takes a page without a free block out of its list; one more look, since nobody looks at it from now on. */
+/**
+ * Takes a page without a free block out of its list; one more look, since no thread looks at it from now on.
+ */
 export function toFull(slab: SlabCore, page: Word): void {
-  // The mark first, then the look: a block that came before the mark is found now, one that comes later goes to DELAYED. A mark that is still there
-  // from the last time says that nothing has come since. Pairs with `pushUnlessMarked`.
+  // The mark first, then the look: a block that came before the mark is found now, one that comes later goes
+  // to DELAYED. A mark that is still there from the last time says that nothing has come since. Pairs with
+  // `pushUnlessMarked`.
   if ((slab.i32[page + Page.remote] & MARK) === 0) {
     slab.crossings.setBits(page + Page.remote, MARK);
     collectRemote(slab, page);
@@ -124,9 +132,11 @@ function fromFull(slab: SlabCore, page: Word): void {
 }
 
 /**
- * Frees a block of a page that this CPU owns. Link before `USED−−`: a thread that ends in between leaves a count that is too high.
+ * Frees a block of a page that this CPU owns. Link before `USED−−`: a thread that ends in between leaves a
+ * count that is too high.
  *
- * Short, as is what it calls: all of it together is compiled into `free`, and with much more the engine would not compile `free` into what calls that.
+ * Short, as is what it calls: all of it together is compiled into `free`, and with much more the engine would
+ * not compile `free` into what calls that.
  */
 export function freeLocal(slab: SlabCore, page: Word, node: Word): void {
   const { i32 } = slab;
@@ -184,7 +194,10 @@ export function dropPage(slab: SlabCore, page: Word): void {
   putPage(slab, page);
 }
 
-/** Drops a free list that leads out of its page. What was on it is lost, and counts as in use: so the page is not given back. */
+/**
+ * Drops a free list that leads out of its page. What was on it is lost, and counts as in use: so the page is
+ * not given back.
+ */
 function dropList(slab: SlabCore, page: Word, node: Word): Word {
   slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
   slab.i32[page + Page.free] = 0;
@@ -193,8 +206,10 @@ function dropList(slab: SlabCore, page: Word, node: Word): Word {
 }
 
 /**
- * Takes the first free block off a page. Pop before `USED++`: a thread that ends between the two loses this block, and no other thread one of its own.
- * @returns its link word; 0 when what the page has for a free block is none: then it has none any more, and that is noted
+ * Takes the first free block off a page. Pop before `USED++`: a thread that ends between the two loses this
+ * block, and no other thread one of its own.
+ * @returns its link word; 0 when what the page has for a free block is none: then it has none any more, and
+ *   that is noted
  */
 export function popBlock(slab: SlabCore, page: Word): Word {
   const { i32 } = slab;
@@ -206,8 +221,9 @@ export function popBlock(slab: SlabCore, page: Word): Word {
 }
 
 /**
- * Counts a page again whose owner has died, for its owner now: the free blocks are on the list, all others in use. A block that the dead one had
- * taken off and not handed out counts as in use, and is what its death has cost.
+ * Counts a page again whose owner has died, for its owner now: the free blocks are on the list, all others in
+ * use. A block that the dead one had taken off and not handed out counts as in use, and is what its death has
+ * cost.
  * @returns false when the page cannot be counted: its descriptor was written over
  */
 export function recount(slab: SlabCore, page: Word): boolean {

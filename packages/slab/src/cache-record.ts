@@ -71,7 +71,9 @@ export function makeRecord(slab: SlabCore, { size, align, keeps }: CacheKind): n
   throw new AllocError('NoMemory', `this heap has all ${CACHES} object caches that it has room for`);
 }
 
-/** @throws AllocError `InvalidParam` when there is no such cache, `Corrupted` when its record was written over */
+/**
+ * @throws AllocError `InvalidParam` when there is no such cache, `Corrupted` when its record was written over
+ */
 export function readRecord(slab: SlabCore, number: number): CacheKind {
   const { i32 } = slab;
   const record = recordAt(slab, number);

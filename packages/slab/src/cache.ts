@@ -1,6 +1,6 @@
 /**
- * Object caches (Bonwick: "The Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX Summer 1994): pages of one kind of object, which
- * are constructed once and stay constructed while they are free.
+ * Object caches (Bonwick: "The Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX Summer
+ * 1994): pages of one kind of object, which are constructed once and stay constructed while they are free.
  *
  * ```
  *   a page of a cache
@@ -8,8 +8,8 @@
  *            └──────────────────────▶                         the link lies behind: a free object's state is its own
  * ```
  *
- * The pages are those of `page.ts`, with a class for each cache: every CPU has its own, a foreign free is one exchange, and they are orphaned, adopted
- * and given back as all others are.
+ * The pages are those of `page.ts`, with a class for each cache: every CPU has its own, a foreign free is one
+ * exchange, and they are orphaned, adopted and given back as all others are.
  */
 
 import {
@@ -52,8 +52,9 @@ export interface CacheOptions {
   /** Bytes, a power of two up to 4096. Default 8. */
   readonly align?: number | undefined;
   /**
-   * Runs once for each object when a page of them is made, before any is handed out; after that an object is to be freed as it was constructed. It must
-   * not allocate from this cache. Default: none, and then a new object's bytes are anything.
+   * Runs once for each object when a page of them is made, before any is handed out; after that an object is
+   * to be freed as it was constructed. It must not allocate from this cache. Default: none, and then a new
+   * object's bytes are anything.
    */
   readonly ctor?: Constructor | undefined;
 }
@@ -150,7 +151,9 @@ export function createCache(slab: SlabCore, options: CacheOptions): ObjectCache 
   return new ObjectCache(slab, makeRecord(slab, { size, align, keeps: ctor !== null }), ctor);
 }
 
-/** @throws AllocError `InvalidParam` when there is no such cache, or it has a constructor and none is given */
+/**
+ * @throws AllocError `InvalidParam` when there is no such cache, or it has a constructor and none is given
+ */
 export function openCache(slab: SlabCore, handle: CacheHandle, ctor: Constructor | undefined): ObjectCache {
   slab.refresh();
   if (typeof handle !== 'object' || handle === null)

@@ -1,12 +1,15 @@
 /**
- * What one thread knows of the region: the views, where things lie, which CPU it is. Everything that counts is in the region itself; this
- * object can be made again at any time. The functions of this package take it first.
+ * What one thread knows of the region: the views, where things lie, which CPU it is. Everything that counts
+ * is in the region itself; this object can be made again at any time. The functions of this package take it
+ * first.
  *
- * **Views.** Other threads add memory, and what a list, the page map or another thread's free leads to can lie beyond the views of this one. So a view is
- * taken after the point at which memory may have come, and not before: `enter` and `heed` see to it that the views reach all that was there when the
- * lock, or a list, was taken. An old view stays right for the bytes that it covers, and so for this thread's own pages.
+ * **Views.** Other threads add memory, and what a list, the page map or another thread's free leads to can
+ * lie beyond the views of this one. So a view is taken after the point at which memory may have come, and not
+ * before: `enter` and `heed` see to it that the views reach all that was there when the lock, or a list, was
+ * taken. An old view stays right for the bytes that it covers, and so for this thread's own pages.
  *
- * **Errors.** What is found in the middle of an operation is noted, and told to the hook when the operation is over: the hook may use the heap.
+ * **Errors.** What is found in the middle of an operation is noted, and told to the hook when the operation
+ * is over: the hook may use the heap.
  */
 
 import {
@@ -24,7 +27,10 @@ import { Field } from './header.ts';
 import { PageLock, Taken } from './page-lock.ts';
 import { type Plan, readLock } from './plan.ts';
 
-/** Looks at a length that is not yet what it must be. One is enough; a word that was written over costs as many. */
+/**
+ * Looks at a length that is not yet what it must be. One is enough; a word that was written over costs as
+ * many.
+ */
 const MOST_TURNS = 64;
 
 /** What no epoch is: it goes up from 1. */
@@ -41,7 +47,7 @@ const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
 export abstract class SlabCore {
   /** The region. */
   readonly memory: SharedMemory;
-  /** Who this thread is among those attached; never 0, and never reused. For {@link Slab.reap}. */
+  /** This thread among those attached; never 0, and never reused. For {@link Slab.reap}. */
   readonly threadId: number;
   /** The number of this thread's CPU, 0, 1, …: free again for others when it has detached. */
   readonly cpuId: number;
@@ -75,7 +81,8 @@ export abstract class SlabCore {
    */
   readonly cpu: Word;
   /**
-   * The table in which `malloc` finds a page by class: CURRENT of the record; in debug mode one without pages, so that it takes the slow path.
+   * The table in which `malloc` finds a page by class: CURRENT of the record; in debug mode one without
+   * pages, so that it takes the slow path.
    * @internal
    */
   readonly direct: Word;
@@ -227,7 +234,8 @@ export abstract class SlabCore {
   }
 
   /**
-   * Makes the views reach memory that has come since this thread looked last, if some has. After everything by which a thread gets what others had.
+   * Makes the views reach memory that has come since this thread looked last, if some has. After everything
+   * by which a thread gets what others had.
    * @internal
    */
   heed(): void {
@@ -258,9 +266,10 @@ export abstract class SlabCore {
   }
 
   /**
-   * Looks again until the engine tells the length that the memory has. V8 lets a thread know by an interrupt that another one has made a shared
-   * `WebAssembly.Memory` grow, and code looks for interrupts when it turns back in a loop: until then `memory.buffer` may be the old one. With a bound,
-   * since the word may have been written over.
+   * Looks again until the engine tells the length that the memory has. V8 lets a thread know by an interrupt
+   * that another one has made a shared `WebAssembly.Memory` grow, and code looks for interrupts when it turns
+   * back in a loop: until then `memory.buffer` may be the old one. With a bound, since the word may have been
+   * written over.
    */
   private catchUp(): void {
     const { i32, header, memory } = this;

@@ -16,16 +16,17 @@
  * 192
  * ```
  *
- * A name is a multiple of 8 and made of the slot and the generation, so no two threads have the same one until a slot has had 2^17, and from a page's
- * OWNER the record is found without a search.
+ * A name is a multiple of 8 and made of the slot and the generation, so no two threads have the same one
+ * until a slot has had 2^17, and from a page's OWNER the record is found without a search.
  *
  * ```
  *   NAME   0 ──attach──▶ thread ──detach──▶ 0
  *                            └──reap: one exchange──▶ the reaper's name ──all is done──▶ 0
  * ```
  *
- * **NAME is what a record is owned by**, and the exchange on it is what gives the rest of the record, and the pages whose OWNER is THREAD, to one thread
- * alone. A reaper keeps THREAD: should it die as well, the next one finds its name in NAME, and from THREAD what was left to do.
+ * **NAME is what a record is owned by**, and the exchange on it is what gives the rest of the record, and the
+ * pages whose OWNER is THREAD, to one thread alone. A reaper keeps THREAD: should it die as well, the next
+ * one finds its name in NAME, and from THREAD what was left to do.
  */
 
 import { AllocError, type SharedMemory, type Word } from '@shmalloc/allocator-api';
@@ -104,10 +105,12 @@ export function claimRecord({ i32 }: SharedMemory, plan: Plan): Word {
   for (let slot = 0; slot < slots; slot++) {
     const cpu = recordOf({ plan }, slot);
     if (i32[cpu + Cpu.name] !== 0) continue;
-    // A name for every try: one made of a generation that was read before could be that of a thread which has come and gone meanwhile.
+    // A name for every try: one made of a generation that was read before could be that of a thread which has
+    // come and gone meanwhile.
     const generation = Atomics.add(i32, cpu + Cpu.generation, 1);
     const name = (FIRST_SLOT + slot + ((generation & GENERATIONS) << SLOT_BITS)) << NAME_SHIFT;
-    // Acquire: pairs with the exchange in `releaseCpu`. What was pushed to DELAYED since then stays: it is this thread's to pass on.
+    // Acquire: pairs with the exchange in `releaseCpu`. What was pushed to DELAYED since then stays: it is
+    // this thread's to pass on.
     if (Atomics.compareExchange(i32, cpu + Cpu.name, 0, name) !== 0) continue;
     if (generation === 0) Atomics.add(i32, header + Field.touched, CPU_WORDS / 16);
     resetCpu(i32, header, cpu);
@@ -148,7 +151,8 @@ export function resetCpu(i32: Int32Array, header: Word, cpu: Word): void {
 }
 
 /**
- * Makes a record free, as the last thing that its owner does to it. Release: pairs with the exchange in `claimRecord`.
+ * Makes a record free, as the last thing that its owner does to it. Release: pairs with the exchange in
+ * `claimRecord`.
  * @param name - the owner's: of the thread itself, or of the one that reaps it
  */
 export function releaseCpu(i32: Int32Array, cpu: Word, name: number): void {
@@ -157,10 +161,11 @@ export function releaseCpu(i32: Int32Array, cpu: Word, name: number): void {
 }
 
 /**
- * Whether a thread of this name may be holding the page list's lock: it is there, or it is dead and its reaper is not done yet.
+ * Whether a thread of this name may be holding the page list's lock: it is there, or it is dead and its
+ * reaper is not done yet.
  *
- * A thread lets go of the lock before it lets go of its record. So when the lock's word is the same before and after this look, and this says no, the
- * word was not written by a thread.
+ * A thread lets go of the lock before it lets go of its record. So when the lock's word is the same before
+ * and after this look, and this says no, the word was not written by a thread.
  */
 export function canHold(i32: Int32Array, plan: Plan, name: number): boolean {
   const slot = slotOf(name);

@@ -1,7 +1,8 @@
 /**
  * Making a region: its header and empty tables. Where everything lies is `plan.ts`'s.
  *
- * Memory that was made for this region is zero and only reserved, so tables are not cleared: only what is used costs memory.
+ * Memory that was made for this region is zero and only reserved, so tables are not cleared: only what is
+ * used costs memory.
  */
 
 import {
@@ -27,12 +28,13 @@ import { type Plan, planFields, planOf } from './plan.ts';
  */
 export interface SlabOptions extends HeapOptions {
   /**
-   * What stands around the page list; blocks need none. `'none'` is for one thread, and `share` refuses then; `'outside'` says that something else guards
-   * this heap. Default `'spin'`.
+   * What stands around the page list; blocks need none. `'none'` is for one thread, and `share` refuses then;
+   * `'outside'` says that something else guards this heap. Default `'spin'`.
    */
   lock?: HeapOptions['lock'];
   /**
-   * Detect every wrong free, every write past a block's end and into a freed block, for 24 bytes a block and some of the speed. Default false.
+   * Detect every wrong free, every write past a block's end and into a freed block, for 24 bytes a block and
+   * some of the speed. Default false.
    */
   debug?: boolean | undefined;
   /** CPUs (threads) that can be attached at one time, 1 … 1000. Default 8 to 64, by the region. */

@@ -1,5 +1,5 @@
 /**
- * Debug mode: red zones, poison, and who did it.
+ * Debug mode: red zones, poison, and which CPU did it.
  *
  * ```
  *   a block in use                                         a free block
@@ -11,8 +11,9 @@
  *                              node−2  −1    node   +1
  * ```
  *
- * STATE is a seal made of the block's place, so that what a program copies from one block into another is no live block. It goes from live to freed
- * in one exchange: of two CPUs that free a block at the same moment, one hears of it. CPU is who handed it out, then who freed it.
+ * STATE is a seal made of the block's place, so that what a program copies from one block into another is no
+ * live block. It goes from live to freed in one exchange: of two CPUs that free a block at the same moment,
+ * one hears of it. CPU is the one that handed it out, then the one that freed it.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -85,7 +86,10 @@ function sumOf(slab: SlabCore, { block, node }: Payload): number {
   return sum;
 }
 
-/** Writes the red zone of a block that is or becomes live, and SIZE after it: another CPU that looks on finds red all that it must be. */
+/**
+ * Writes the red zone of a block that is or becomes live, and SIZE after it: another CPU that looks on finds
+ * red all that it must be.
+ */
 export function fence(slab: SlabCore, { block, node }: Payload, size: number): void {
   slab.u8.fill(RED, addressOf(block) + size, addressOf(node + SIZE));
   slab.i32[node + SIZE] = size;

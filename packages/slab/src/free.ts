@@ -26,9 +26,11 @@ import { putRun } from './page-run.ts';
 import { classIn } from './queue.ts';
 
 /**
- * What `free` does with a block of a page of this CPU that was full, or is empty now. Apart from `free`, so that the engine's compiler inlines that one.
+ * What `free` does with a block of a page of this CPU that was full, or is empty now. Apart from `free`, so
+ * that the engine's compiler inlines that one.
  *
- * The page that its class keeps stays where it is when it is empty: one that has few blocks in use goes to and fro between one and none.
+ * The page that its class keeps stays where it is when it is empty: one that has few blocks in use goes to
+ * and fro between one and none.
  */
 export function freeOwn(slab: SlabCore, page: Word, node: Word): void {
   const { i32 } = slab;
@@ -52,7 +54,10 @@ export function freeOther(slab: SlabCore, page: Word, node: Word): void {
   if (slab.noted !== null) slab.tell();
 }
 
-/** Frees a block of a page that is not this CPU's. Lock-free, one exchange but for a page's first block after it was full. */
+/**
+ * Frees a block of a page that is not this CPU's. Lock-free, one exchange but for a page's first block after
+ * it was full.
+ */
 function freeForeign(slab: SlabCore, page: Word, node: Word): void {
   if (!isBlockIn(slab, page, node)) {
     slab.noteDamage(`the block at word ${node} lies in no page`);
@@ -62,13 +67,13 @@ function freeForeign(slab: SlabCore, page: Word, node: Word): void {
   do {
     // Release: pairs with the take in `collectRemote`.
     if (slab.crossings.pushUnlessMarked(page + Page.remote, node)) return;
-    // This call has taken the mark away: nobody looks at the page, and its owner has to hear of it.
+    // This call has taken the mark away: no thread looks at the page, and its owner has to hear of it.
   } while (!sendNews(slab, page, node));
 }
 
 /**
- * Whether a word lies in a page: one look at the descriptor's second line, which a push is about to change. The root, or the descriptor, may have been
- * written over, and what is pushed is written to.
+ * Whether a word lies in a page: one look at the descriptor's second line, which a push is about to change.
+ * The root, or the descriptor, may have been written over, and what is pushed is written to.
  */
 function isBlockIn(slab: SlabCore, page: Word, node: Word): boolean {
   if (slab.i32[page + Page.index] !== node >>> slab.pageShift) return false;
@@ -78,8 +83,9 @@ function isBlockIn(slab: SlabCore, page: Word, node: Word): boolean {
 }
 
 /**
- * Brings a block to its page's owner. One that detaches meanwhile leaves the record behind, and any thread that finds the block there passes it on:
- * what is pushed is the block, and whose the record is does not matter.
+ * Brings a block to its page's owner. One that detaches meanwhile leaves the record behind, and any thread
+ * that finds the block there passes it on: what is pushed is the block, and whose the record is does not
+ * matter.
  * @returns false when the page has no owner
  */
 function sendNews(slab: SlabCore, page: Word, node: Word): boolean {
@@ -96,8 +102,8 @@ function sendNews(slab: SlabCore, page: Word, node: Word): boolean {
 }
 
 /**
- * Frees a block that was found in a DELAYED list, wherever its page belongs now. An owner that is another CPU may have been waiting for just this news: so
- * it goes on to that one, and not to the page.
+ * Frees a block that was found in a DELAYED list, wherever its page belongs now. An owner that is another CPU
+ * may have been waiting for just this news: so it goes on to that one, and not to the page.
  */
 function passOn(slab: SlabCore, page: Word, node: Word): void {
   if ((slab.i32[page + Page.owner] & ~IN_FULL) === slab.threadId) freeLocal(slab, page, node);
@@ -106,7 +112,8 @@ function passOn(slab: SlabCore, page: Word, node: Word): void {
 
 /**
  * Frees the blocks of a record's DELAYED list, wherever their pages belong now.
- * @param cpu - any CPU's record: a thread that comes too late, and takes what is another's already, passes it on to that one
+ * @param cpu - any CPU's record: a thread that comes too late, and takes what is another's already, passes it
+ *   on to that one
  */
 export function drainDelayed(slab: SlabCore, cpu: Word): void {
   // Acquire: pairs with the exchange of every push.
@@ -118,7 +125,10 @@ export function drainPending(slab: SlabCore, cpu: Word): void {
   drain(slab, slab.i32[cpu + Cpu.pending], cpu + Cpu.pending);
 }
 
-/** @param place - PENDING of a record that is the caller's. It knows how far this has got: a thread that ends in here loses one block, and not the list */
+/**
+ * @param place - PENDING of a record that is the caller's. It knows how far this has got: a thread that ends
+ *   in here loses one block, and not the list
+ */
 function drain(slab: SlabCore, first: Word, place: Word): void {
   if (first === 0) return;
   // The blocks were pushed by others, in memory that this thread may not have seen yet.
@@ -135,7 +145,10 @@ function drain(slab: SlabCore, first: Word, place: Word): void {
   slab.i32[place] = 0;
 }
 
-/** Blocks of a list that was taken, up to the first that is none; one that does not end has none. O(blocks), no garbage. */
+/**
+ * Blocks of a list that was taken, up to the first that is none; one that does not end has none. O(blocks),
+ * no garbage.
+ */
 function soundLength(slab: SlabCore, first: Word): number {
   const { i32, pageShift } = slab;
   let length = 0;

@@ -7,7 +7,8 @@
  *   block   8 · 2^class bytes, up to half a page, at a multiple of its size
  * ```
  *
- * Shifts are of **words** of 4 bytes, as all places are below the edge of the interface: a word's index stays a small integer for all 4 GiB.
+ * Shifts are of **words** of 4 bytes, as all places are below the edge of the interface: a word's index stays
+ * a small integer for all 4 GiB.
  */
 
 import { AllocError, isPowerOfTwo } from '@shmalloc/allocator-api';
@@ -19,7 +20,10 @@ export const OS_PAGE_WORDS = 1024;
 export const CHUNK_BITS = 7;
 export const CHUNK_PAGES: number = 1 << CHUNK_BITS;
 
-/** Words of a chunk's table: 32 for each page, and 16 for two bits of each. What lies where in it is `page-map.ts`'s. */
+/**
+ * Words of a chunk's table: 32 for each page, and 16 for two bits of each. What lies where in it is
+ * `page-map.ts`'s.
+ */
 export const TABLE_WORDS: number = CHUNK_PAGES * 32 + 16;
 
 /** Log2 of a page's bytes. */
@@ -33,7 +37,8 @@ const PAGES_WANTED = 7;
 const SMALLEST_SHIFT = 3;
 
 /**
- * Classes of sizes that a table has: more than there are, so that a look-up needs no bound. Those from here on are of object caches.
+ * Classes of sizes that a table has: more than there are, so that a look-up needs no bound. Those from here
+ * on are of object caches.
  */
 export const SIZE_CLASSES = 32;
 
@@ -43,7 +48,10 @@ export const CACHES = 32;
 /** Lists of pages that each CPU has. */
 export const CLASSES: number = SIZE_CLASSES + CACHES;
 
-/** The class of a size of 1 … 2^31 bytes: `8 << class` bytes is the least power of two that holds it. 0 gives a class that no page has. */
+/**
+ * The class of a size of 1 … 2^31 bytes: `8 << class` bytes is the least power of two that holds it. 0 gives
+ * a class that no page has.
+ */
 export function classOf(bytes: number): number {
   return 29 - Math.clz32((bytes - 1) | 7);
 }

@@ -28,7 +28,7 @@
  *  39  REACH        one past the last word of any page: as far as every thread has to see              under the lock
  *  48  TOUCHED      lines of 64 bytes that were ever used           ┐ changed with
  *  49  ERRORS       wrong calls that were reported                  ┘ Atomics
- *  64  ORPHANS      for each class, pages that nobody owns           under the lock
+ *  64  ORPHANS      for each class, pages without an owner           under the lock
  * 128  NO_PAGES     a table of CURRENT in which every page is EMPTY
  * 160  EMPTY        the descriptor of a page without blocks
  * 192  CACHES       for each object cache 8 words: `cache.ts`

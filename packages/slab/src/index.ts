@@ -1,5 +1,6 @@
 /**
- * A slab allocator for several CPUs in shared memory: pages of one size of block for each CPU, and object caches.
+ * A slab allocator for several CPUs in shared memory: pages of one size of block for each CPU, and object
+ * caches.
  *
  * @packageDocumentation
  */

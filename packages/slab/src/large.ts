@@ -1,5 +1,6 @@
 /**
- * Large blocks: whole pages in a row, from the end of memory. Above half a page; every operation takes the page list's lock.
+ * Large blocks: whole pages in a row, from the end of memory. Above half a page; every operation takes the
+ * page list's lock.
  *
  * ```
  *   ├ page ┼ page ┼ page ┤

@@ -10,10 +10,14 @@ import { LARGE, ORPHAN, Page } from './page.ts';
 import { pageAt, startOf } from './page-map.ts';
 import { isSound } from './shape.ts';
 
-/** The page that an address lies in if it has blocks, all of them within this thread's views; else 0. Looks for memory that has been added. */
+/**
+ * The page that an address lies in if it has blocks, all of them within this thread's views; else 0. Looks
+ * for memory that has been added.
+ */
 export function livePage(slab: SlabCore, address: number): Word {
   if (address >>> 0 !== address) return 0;
-  // To the end of its page, and not only of its first word. The engine takes long to say whether memory has grown, so it is not asked for every block.
+  // To the end of its page, and not only of its first word. The engine takes long to say whether memory has
+  // grown, so it is not asked for every block.
   if (((address >>> 2) | ((1 << slab.pageShift) - 1)) >= slab.i32.length) slab.refresh();
   let page = blockPage(slab, address);
   if (page === 0) {
@@ -24,7 +28,9 @@ export function livePage(slab: SlabCore, address: number): Word {
   return page;
 }
 
-/** The same with the views as they are. A descriptor that is another page's was written over, or the root was. */
+/**
+ * The same with the views as they are. A descriptor that is another page's was written over, or the root was.
+ */
 function blockPage(slab: SlabCore, address: number): Word {
   const { i32, pageShift } = slab;
   const page = pageAt(slab, address >>> 2);
@@ -38,8 +44,8 @@ function blockPage(slab: SlabCore, address: number): Word {
 }
 
 /**
- * The word of the block that starts at an address of a page; 0 when none does that was ever linked. In debug mode what stands around a block is looked for
- * by what the descriptor says, so that is looked at, too.
+ * The word of the block that starts at an address of a page; 0 when none does that was ever linked. In debug
+ * mode what stands around a block is looked for by what the descriptor says, so that is looked at, too.
  */
 export function blockOf(slab: SlabCore, page: Word, address: number): Word {
   const { i32 } = slab;

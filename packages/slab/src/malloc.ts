@@ -35,8 +35,9 @@ function refill(slab: SlabCore, page: Word, construct: Construct | null): boolea
 }
 
 /**
- * Looks for a page of a class with a free block, which then is the first of its list. Each turn serves, makes a page a full one, or takes a page, and a list
- * that was made again has only pages that are not full: so there are no more turns than pages.
+ * Looks for a page of a class with a free block, which then is the first of its list. Each turn serves, makes
+ * a page a full one, or takes a page, and a list that was made again has only pages that are not full: so
+ * there are no more turns than pages.
  * @returns its descriptor; 0 when there is no memory
  */
 function findPage(slab: SlabCore, index: number, shape: Shape | null, construct: Construct | null): Word {
@@ -86,7 +87,9 @@ export function mallocSlow(slab: SlabCore, size: number, align: number): Word {
   return block;
 }
 
-/** Counts a request that is answered with 0: now a program may go on with NULL, as it may have done before. */
+/**
+ * Counts a request that is answered with 0: now a program may go on with NULL, as it may have done before.
+ */
 export function countFailure(slab: SlabCore): void {
   slab.count(Counter.failures);
   slab.inspectNull();

@@ -1,5 +1,6 @@
 /**
- * The global page list: which pages are free, and which have lost their CPU. All of it under the page list's lock.
+ * The global page list: which pages are free, and which have lost their CPU. All of it under the page list's
+ * lock.
  *
  * ```
  *   start                                                                          end
@@ -11,15 +12,15 @@
  *     a bit a page, in the order of addresses                        ORPHANS[class] ──▶ page ──▶ page ──▶ 0
  * ```
  *
- * A bit a page, and not a chain: freed neighbours need no merging, a large block finds its run, and small and large ones meet only when nothing
- * is left between them.
+ * A bit a page, and not a chain: freed neighbours need no merging, a large block finds its run, and small and
+ * large ones meet only when nothing is left between them.
  *
- * **Death inside.** A page's OWNER and COUNT say what it is; the bits, the chains and the counts follow from them, and {@link repairList} makes them
- * anew. A page's OWNER is written last when it is taken, and first when it is given back: whatever the dead one had begun, each page is one thing
- * or the other.
+ * **Death inside.** A page's OWNER and COUNT say what it is; the bits, the chains and the counts follow from
+ * them, and {@link repairList} makes them again. A page's OWNER is written last when it is taken, and first
+ * when it is given back: whatever the dead one had begun, each page is one thing or the other.
  *
- * **Damage.** What the list leads to is looked at before it is used, and no walk is longer than there are pages. When something is wrong the list is built
- * from the pages, and the error noted.
+ * **Damage.** What the list leads to is looked at before it is used, and no walk is longer than there are
+ * pages. When something is wrong the list is built from the pages, and the error noted.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -27,7 +28,7 @@ import type { SlabCore } from './core.ts';
 import { Counter } from './cpu.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
-import { NOBODY, ORPHAN, Page } from './page.ts';
+import { NO_OWNER, ORPHAN, Page } from './page.ts';
 import {
   chunkBounds,
   endOfMemory,
@@ -79,7 +80,10 @@ function lowestFrom(slab: SlabCore, from: number): number {
   return -1;
 }
 
-/** The lowest free page, −1 when there is none. Constant time but for chunks that have filled up since the last call. */
+/**
+ * The lowest free page, −1 when there is none. Constant time but for chunks that have filled up since the
+ * last call.
+ */
 function lowestFree(slab: SlabCore): number {
   const { i32, header } = slab;
   if (i32[header + Field.freePages] === 0) return -1;
@@ -117,8 +121,9 @@ function classOfPage(slab: SlabCore, page: Word): number {
 }
 
 /**
- * Takes a page for the calling CPU: one of its class that nobody owns, or a free one.
- * @returns its descriptor; 0 when there is none. A free page's descriptor is that of an empty page, but for INDEX.
+ * Takes a page for the calling CPU: one of its class that no thread owns, or a free one.
+ * @returns its descriptor; 0 when there is none. A free page's descriptor is that of an empty page, but for
+ *   INDEX.
  */
 export function takePage(slab: SlabCore, index: number): Word {
   slab.inspectNull();
@@ -140,7 +145,10 @@ export function takePage(slab: SlabCore, index: number): Word {
   return page;
 }
 
-/** Looks that a free page was left clean, and sees to it. A page without blocks is taken for one that needs to be laid out. */
+/**
+ * Looks that a free page was left clean, and sees to it. A page without blocks is taken for one that needs to
+ * be laid out.
+ */
 function cleanPage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
   const { capacity, free, used, remote } = Page;
@@ -160,14 +168,15 @@ export function putPage(slab: SlabCore, page: Word): void {
   slab.count(Counter.returned);
   enter(slab);
   const { i32 } = slab;
-  i32[page + Page.owner] = NOBODY;
+  i32[page + Page.owner] = NO_OWNER;
   markRun(slab, i32[page + Page.index], 1, true);
   slab.leave();
 }
 
 /**
- * No thread has a block of the page, so none looks. A page is found clean by the next CPU that takes it. CAPACITY before FREE: while FREE is not 0
- * it has all blocks of the page, and `recount` finds that none is in use.
+ * No thread has a block of the page, so none looks. A page is found clean by the next CPU that takes it.
+ * CAPACITY before FREE: while FREE is not 0 it has all blocks of the page, and `recount` finds that none is
+ * in use.
  */
 function clearPage(slab: SlabCore, page: Word): void {
   const { i32 } = slab;
@@ -177,7 +186,10 @@ function clearPage(slab: SlabCore, page: Word): void {
   i32[page + Page.remote] = 0;
 }
 
-/** Leaves a page of the calling CPU, which is in no list and has no mark, to the next CPU that wants one of its class. */
+/**
+ * Leaves a page of the calling CPU, which is in no list and has no mark, to the next CPU that wants one of
+ * its class.
+ */
 export function orphanPage(slab: SlabCore, page: Word): void {
   enter(slab);
   const { i32 } = slab;
@@ -188,10 +200,10 @@ export function orphanPage(slab: SlabCore, page: Word): void {
   slab.leave();
 }
 
-/** Takes all pages of a class that nobody owns, chained by NEXT. */
+/** Takes all pages of a class that no thread owns, chained by NEXT. */
 export function takeOrphans(slab: SlabCore, index: number): Word {
   const head = slab.header + Field.orphans + index;
-  // A plain look: what comes at this moment is for the next who asks.
+  // A plain look: what comes at this moment is for the next that asks.
   if (slab.i32[head] === 0) return 0;
   enter(slab);
   let first = 0;

@@ -1,16 +1,19 @@
 /**
- * The lock of the page list. Its word is the holder's **name**, so that a holder who has died can be told from one who is slow.
+ * The lock of the page list. Its word is the holder's **name**, so that a holder that has died can be told
+ * from one that is slow.
  *
  * ```
- *   0 ──lock──▶ name ──unlock──▶ 0          bit 0 beside the name: somebody sleeps (mutex only)
- *                 └──take over: the name of who has reaped it──▶ …
+ *   0 ──lock──▶ name ──unlock──▶ 0          bit 0 beside the name: a thread sleeps (mutex only)
+ *                 └──take over: the name of its reaper──▶ …
  * ```
  *
- * That is why it is none of `@shmalloc/atomic-cell`'s locks, whose word says HELD and no more. A CPU that is terminated inside holds up all others
- * that want a page, until `reap` is called for it: the caller takes the lock over, builds the page list anew from the page descriptors, and
- * unlocks. What runs inside is a few dozen loads and stores, and never a program's code.
+ * That is why it is none of `@shmalloc/atomic-cell`'s locks, whose word says HELD and no more. A CPU that is
+ * terminated inside holds up all others that want a page, until `reap` is called for it: the caller takes the
+ * lock over, builds the page list again from the page descriptors, and unlocks. What runs inside is a few
+ * dozen loads and stores, and never a program's code.
  *
- * A word that is the name of no thread that can hold the lock was written by a program, not by a thread: it is replaced, and waited for no longer.
+ * A word that is the name of no thread that can hold the lock was written by a program, not by a thread: it
+ * is replaced, and waited for no longer.
  */
 
 import type { LockKind, SharedMemory, Word } from '@shmalloc/allocator-api';
@@ -102,17 +105,24 @@ export class PageLock {
     }
   }
 
-  /** Acquire: what the holder has written is what the caller finds. Fails when a thread has gone to sleep meanwhile. */
+  /**
+   * Acquire: what the holder has written is what the caller finds. Fails when a thread has gone to sleep
+   * meanwhile.
+   */
   #replace(found: number): boolean {
     const mine = this.#name | (found & SLEEPERS);
     return Atomics.compareExchange(this.#words, this.#place, found, mine) === found;
   }
 
-  /** Takes the lock if its word names no thread that can hold it: not the caller, which does not, and none that has gone. */
+  /**
+   * Takes the lock if its word names no thread that can hold it: not the caller, which does not, and none
+   * that has gone.
+   */
   #isWrong(found: number): boolean {
     const name = found & ~SLEEPERS;
     if (name !== this.#name && this.#canHold(name)) return false;
-    // The exchange is the second look: a holder that has let go of the lock since the first one has changed the word, and no name comes again.
+    // The exchange is the second look: a holder that has let go of the lock since the first one has changed
+    // the word, and no name comes again.
     return this.#replace(found);
   }
 

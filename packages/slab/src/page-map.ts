@@ -12,7 +12,8 @@
  *   ├── chunk ──┼── page ──┼── … ┤         └─────────────────────┘
  * ```
  *
- * A root entry is the table's place less what the chunk's first page would add: a descriptor is one load and one sum away from an address.
+ * A root entry is the table's place less what the chunk's first page would add: a descriptor is one load and
+ * one sum away from an address.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -21,7 +22,9 @@ import { CHUNK_BITS, CHUNK_PAGES, TABLE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 
-/** A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd. */
+/**
+ * A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd.
+ */
 export const NO_TABLE = 1;
 
 const MAP_WORDS: number = CHUNK_PAGES / 32;
@@ -31,8 +34,9 @@ const FREE_BITS: number = CHUNK_PAGES * DESCRIPTOR_WORDS;
 const PRESENT_BITS: number = FREE_BITS + MAP_WORDS;
 
 /**
- * The table of a chunk, 0 when it has none. A table of the region's own chunks lies where it has always lain. That of another one lies in pages that
- * hold state, so an entry of the root that leads elsewhere is a wrong one, and no table.
+ * The table of a chunk, 0 when it has none. A table of the region's own chunks lies where it has always lain.
+ * That of another one lies in pages that hold state, so an entry of the root that leads elsewhere is a wrong
+ * one, and no table.
  */
 export function tableOf(slab: SlabCore, chunk: number): Word {
   const { i32, plan } = slab;
@@ -75,11 +79,12 @@ export function pageAt(slab: SlabCore, word: Word): Word {
 }
 
 /**
- * Whether a word is the first of a descriptor of a page that has had blocks: what a link, a list or an entry of the root leads to is looked at in this way
- * before it is followed any further. O(1), and only off the fast paths.
+ * Whether a word is the first of a descriptor of a page that has had blocks: what a link, a list or an entry
+ * of the root leads to is looked at in this way before it is followed any further. O(1), and only off the
+ * fast paths.
  *
- * INDEX and the root agree on it nearly always: three loads. A root that was written over may lead elsewhere, and then the table is looked for where
- * nothing has written.
+ * INDEX and the root agree on it nearly always: three loads. A root that was written over may lead elsewhere,
+ * and then the table is looked for where nothing has written.
  */
 export function isDescriptor(slab: SlabCore, page: Word): boolean {
   const { i32 } = slab;
@@ -96,7 +101,10 @@ export function chunkBounds(slab: SlabCore): { low: number; high: number } {
   return { low: Math.max(0, i32[header + Field.chunkLow]), high };
 }
 
-/** Pages from here on would lie outside the memory, as far as this thread sees it: under the lock, all that there is. Bits that say otherwise are damage. */
+/**
+ * Pages from here on would lie outside the memory, as far as this thread sees it: under the lock, all that
+ * there is. Bits that say otherwise are damage.
+ */
 export function endOfMemory(slab: SlabCore): number {
   return slab.i32.length >>> slab.pageShift;
 }

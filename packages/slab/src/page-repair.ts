@@ -1,5 +1,6 @@
 /**
- * The page list from the pages. For a holder of the lock: when the one before has died in the middle, or something was written over.
+ * The page list from the pages. For a holder of the lock: when the one before has died in the middle, or
+ * something was written over.
  *
  * ```
  *   root, PRESENT ──▶ CHUNK_LOW, CHUNK_HIGH      OWNER, COUNT ──▶ FREE bits, PRESENT, FREE_PAGES, HINT, ORPHANS
@@ -11,7 +12,7 @@
 import type { SlabCore } from './core.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
-import { LARGE, NOBODY, ORPHAN, Page, STATE } from './page.ts';
+import { LARGE, NO_OWNER, ORPHAN, Page, STATE } from './page.ts';
 import { chunkBounds, descriptorIn, freeWord, isPresent, presentWord, tableOf } from './page-map.ts';
 
 function ones(bits: number): number {
@@ -47,7 +48,7 @@ export function repairList(slab: SlabCore): void {
         i32[page + Page.next] = i32[head];
         i32[head] = page;
       }
-      const free = here && owner === NOBODY && index >= taken;
+      const free = here && owner === NO_OWNER && index >= taken;
       if (free) i32[freeWord(table, index)] |= 1 << index;
       else i32[freeWord(table, index)] &= ~(1 << index);
       if (free) freePages++;
@@ -59,11 +60,15 @@ export function repairList(slab: SlabCore): void {
   i32[header + Field.freePages] = freePages;
   i32[header + Field.present] = present;
   i32[header + Field.hint] = low;
-  // Pages of memory that a dead thread was adding are free now, and others have not heard of it. Release as in `addPages`.
+  // Pages of memory that a dead thread was adding are free now, and others have not heard of it. Release as
+  // in `addPages`.
   Atomics.add(i32, header + Field.epoch, 1);
 }
 
-/** Holds the counts against the bits, and repairs the list when they do not agree. When memory is short: what is not counted is not found. */
+/**
+ * Holds the counts against the bits, and repairs the list when they do not agree. When memory is short: what
+ * is not counted is not found.
+ */
 export function checkCounts(slab: SlabCore): void {
   const { i32, header, plan } = slab;
   const { low, high } = chunkBounds(slab);

@@ -3,11 +3,12 @@
  *
  * ```
  *   ├ page ┼ page ┼ page ┼ page ┤
- *   │ INDEX, COUNT = 4,  the others: NOBODY's, and not free
+ *   │ INDEX, COUNT = 4,  the others: NO_OWNER, and not free
  *   │ OWNER = LARGE
  * ```
  *
- * What the first descriptor says is held against the pages before it is believed: a COUNT that was written over would give away pages of others.
+ * What the first descriptor says is held against the pages before it is believed: a COUNT that was written
+ * over would give away pages of others.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -15,7 +16,7 @@ import type { SlabCore } from './core.ts';
 import { Counter } from './cpu.ts';
 import { CHUNK_BITS } from './geometry.ts';
 import { Field } from './header.ts';
-import { LARGE, NOBODY, Page } from './page.ts';
+import { LARGE, NO_OWNER, Page } from './page.ts';
 import { enter, markRun, named } from './page-list.ts';
 import {
   chunkBounds,
@@ -29,7 +30,10 @@ import {
   tableOf,
 } from './page-map.ts';
 
-/** The first page of the highest free run of `count` that starts at a multiple of `align` pages, −1 when there is none. */
+/**
+ * The first page of the highest free run of `count` that starts at a multiple of `align` pages, −1 when there
+ * is none.
+ */
 function highestRun(slab: SlabCore, count: number, align: number): number {
   const { i32, header } = slab;
   if (i32[header + Field.freePages] < count) return -1;
@@ -56,7 +60,10 @@ function highestRun(slab: SlabCore, count: number, align: number): number {
   return -1;
 }
 
-/** Whether a page is the first of a large block, and what its descriptor says of the others is so. Under the lock. O(pages). */
+/**
+ * Whether a page is the first of a large block, and what its descriptor says of the others is so. Under the
+ * lock. O(pages).
+ */
 function isRun(slab: SlabCore, page: Word): boolean {
   const { i32 } = slab;
   const count = i32[page + Page.count];
@@ -69,7 +76,7 @@ function isRun(slab: SlabCore, page: Word): boolean {
     const free = i32[freeWord(table, index)] >>> index;
     const present = i32[presentWord(table, index)] >>> index;
     if ((free & 1) !== 0 || (present & 1) === 0) return false;
-    if (index > first && i32[descriptorIn(table, index) + Page.owner] !== NOBODY) return false;
+    if (index > first && i32[descriptorIn(table, index) + Page.owner] !== NO_OWNER) return false;
   }
   return true;
 }
@@ -81,7 +88,10 @@ function demandRun(slab: SlabCore, page: Word): boolean {
   return false;
 }
 
-/** Debug mode: the seal behind a block of pages is none before it is one. Others look at it as soon as they see the block. */
+/**
+ * Debug mode: the seal behind a block of pages is none before it is one. Others look at it as soon as they
+ * see the block.
+ */
 function clearSeal(slab: SlabCore, end: number): void {
   if (slab.debug) slab.i32[(end << slab.pageShift) - 1] = 0;
 }
@@ -118,7 +128,7 @@ export function putRun(slab: SlabCore, page: Word): boolean {
   const { i32 } = slab;
   const isLarge = i32[page + Page.owner] === LARGE;
   if (isLarge && demandRun(slab, page)) {
-    i32[page + Page.owner] = NOBODY;
+    i32[page + Page.owner] = NO_OWNER;
     markRun(slab, i32[page + Page.index], i32[page + Page.count], true);
   }
   slab.leave();

@@ -7,8 +7,9 @@
  *  │ 448    │      │ SLOTS×192 │ 4112 words for 128 pages        │
  * ```
  *
- * Every thread has a copy of its own, made when it attaches and held against the header then. So what is written over these words afterwards leads
- * none astray that is there, and keeps others from attaching; `validate` names it.
+ * Every thread has a copy of its own, made when it attaches and held against the header then. So what is
+ * written over these words afterwards leads none astray that is there, and keeps others from attaching;
+ * `validate` names it.
  */
 
 import { AllocError, LOCK_KINDS, type LockKind, type SharedMemory, type Word } from '@shmalloc/allocator-api';

@@ -5,10 +5,11 @@
  *   CURRENT[class] ──▶ page ⇄ page ⇄ page ⇄ (the first again)        without a page: EMPTY
  * ```
  *
- * Blocks come from the first; a page that comes back from being full goes to the end, and has time to get more blocks back.
+ * Blocks come from the first; a page that comes back from being full goes to the end, and has time to get
+ * more blocks back.
  *
- * Links are looked at before they are followed, by `isDescriptor` and by the link that leads back. When one is wrong the list is made from the pages
- * whose OWNER this CPU is, and the error noted.
+ * Links are looked at before they are followed, by `isDescriptor` and by the link that leads back. When one
+ * is wrong the list is made from the pages whose OWNER this CPU is, and the error noted.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -32,8 +33,9 @@ export function isListable(slab: SlabCore, page: Word, index: number): boolean {
 }
 
 /**
- * Whether what stands first in a list of this CPU can be there: this CPU's name and the class are found nowhere but in descriptors, and in few other words.
- * What is looked at further before it is used: its blocks by `isNode`, its neighbours when it leaves the list.
+ * Whether what stands first in a list of this CPU can be there: this CPU's name and the class are found
+ * nowhere but in descriptors, and in few other words. What is looked at further before it is used: its blocks
+ * by `isNode`, its neighbours when it leaves the list.
  */
 export function isFirst(slab: SlabCore, page: Word, index: number): boolean {
   const { i32 } = slab;
@@ -43,7 +45,8 @@ export function isFirst(slab: SlabCore, page: Word, index: number): boolean {
 /**
  * Makes the list of a class from this CPU's pages, one page left out, and notes that it had to. O(pages).
  *
- * A page counts where its INDEX says that it lies, and so once, whatever the root says: `appendPage` finds nothing to make anew here.
+ * A page counts where its INDEX says that it lies, and so once, whatever the root says: `appendPage` finds
+ * nothing to make again here.
  */
 export function rebuildList(slab: SlabCore, index: number, except: Word): void {
   slab.noteDamage(`the list of class ${index} of cpu ${slab.cpuId} was not one`);
@@ -55,7 +58,8 @@ export function rebuildList(slab: SlabCore, index: number, except: Word): void {
 }
 
 /**
- * Puts a page at the end of its class's list. The page whose place it takes has to name the first one as its next: what stands in CURRENT may be no page.
+ * Puts a page at the end of its class's list. The page whose place it takes has to name the first one as its
+ * next: what stands in CURRENT may be no page.
  *
  * In one piece and short: it is compiled into `free`.
  */

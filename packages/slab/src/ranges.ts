@@ -32,9 +32,12 @@ export function pagesIn(slab: SlabCore, start: number, end: number): PageRange {
 }
 
 /**
- * Takes a range under management. The range is looked at under the lock: of two threads that bring the same memory one is told.
- * @param fresh - whether memory that is managed already may not be in it; else the range is all that there is to be
- * @throws AllocError `MemoryOverlap` for the heap's own state and what it has, `InvalidParam` when there is no whole page
+ * Takes a range under management. The range is looked at under the lock: of two threads that bring the same
+ * memory one is told.
+ * @param fresh - whether memory that is managed already may not be in it; else the range is all that there is
+ *   to be
+ * @throws AllocError `MemoryOverlap` for the heap's own state and what it has, `InvalidParam` when there is
+ *   no whole page
  */
 export function addRange(slab: SlabCore, start: number, end: number, fresh: boolean): void {
   enter(slab);
@@ -82,10 +85,10 @@ function isHome({ plan }: SlabCore, chunk: number): boolean {
 }
 
 /** Pages that the tables of a range's chunks take. */
-function stateNeeds(slab: SlabCore, { first, end }: PageRange, anew: boolean): number {
+function stateNeeds(slab: SlabCore, { first, end }: PageRange, fresh: boolean): number {
   let tables = 0;
   for (let chunk = first >>> CHUNK_BITS; chunk << CHUNK_BITS < end; chunk++) {
-    if (!isHome(slab, chunk) && (anew || tableOf(slab, chunk) === 0)) tables++;
+    if (!isHome(slab, chunk) && (fresh || tableOf(slab, chunk) === 0)) tables++;
   }
   return Math.ceil((tables * TABLE_WORDS) / (1 << slab.pageShift));
 }
@@ -104,8 +107,9 @@ function markState(slab: SlabCore, table: Word, chunk: number, first: number, en
 /**
  * Takes checked pages under management. Under the lock. O(pages).
  *
- * A thread may end anywhere in here. The pages of the tables are marked before a table is one, so that none is taken for memory; what is present and not
- * free yet is found by `repairList`; the rest can be added another time.
+ * A thread may end anywhere in here. The pages of the tables are marked before a table is one, so that none
+ * is taken for memory; what is present and not free yet is found by `repairList`; the rest can be added
+ * another time.
  */
 export function addPages(slab: SlabCore, { first, end }: PageRange): void {
   const { i32, header, pageShift } = slab;
@@ -144,7 +148,9 @@ export function layTables(slab: SlabCore): void {
     setTable(slab, plan.firstChunk + number, plan.tables + number * TABLE_WORDS);
 }
 
-/** Forgets all memory and all blocks; the CPU table keeps its CPUs, the caches their kinds. Under the lock. */
+/**
+ * Forgets all memory and all blocks; the CPU table keeps its CPUs, the caches their kinds. Under the lock.
+ */
 function forgetMemory(slab: SlabCore): void {
   const { i32, header, plan } = slab;
   layTables(slab);

@@ -12,7 +12,10 @@ import { LARGE, Page } from './page.ts';
 /** The largest request: what rounded up still is within 32 bits. */
 const MAX_REQUEST = 0xffff0000;
 
-/** Makes a block fit `size` where it is; false, and nothing done, when it does not, or would waste more than half. */
+/**
+ * Makes a block fit `size` where it is; false, and nothing done, when it does not, or would waste more than
+ * half.
+ */
 function resizeInPlace(slab: SlabCore, address: number, size: number): boolean {
   const page = livePage(slab, address);
   const { i32 } = slab;

@@ -6,7 +6,8 @@
  *            │  └ link word: FIRST for block 0, and STRIDE words from one to the next
  * ```
  *
- * All that a descriptor says of its blocks follows from its CLASS and its INDEX. So what was written over is found by working it out again.
+ * All that a descriptor says of its blocks follows from its CLASS and its INDEX. So what was written over is
+ * found by working it out again.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -51,7 +52,10 @@ export function initPage(slab: SlabCore, page: Word, shape: Shape): void {
   i32[page + Page.mask] = shape.mask;
 }
 
-/** Whether a descriptor is one of a page with blocks, and says what follows from its class and its place. No garbage: a CPU asks for every 4 KiB. */
+/**
+ * Whether a descriptor is one of a page with blocks, and says what follows from its class and its place. No
+ * garbage: a CPU asks for every 4 KiB.
+ */
 export function isSound(slab: SlabCore, page: Word): boolean {
   const { i32 } = slab;
   const index = i32[page + Page.class];
@@ -74,8 +78,9 @@ export function isSound(slab: SlabCore, page: Word): boolean {
 }
 
 /**
- * Whether a word is the link word of a block of a page, among its first so many, by what its descriptor's first line says. Each block that `malloc` does not
- * find at once is looked at in this way: so there is no division where blocks lie at multiples of a power of two, and no look at the line that others write.
+ * Whether a word is the link word of a block of a page, among its first so many, by what its descriptor's
+ * first line says. Each block that `malloc` does not find at once is looked at in this way: so there is no
+ * division where blocks lie at multiples of a power of two, and no look at the line that others write.
  */
 export function isNode(slab: SlabCore, page: Word, node: Word, count: number): boolean {
   const { i32 } = slab;

@@ -68,7 +68,8 @@ const { clz32 } = Math;
 const MAX_REQUEST = 0xffff0000;
 
 /**
- * A slab allocator in shared memory. One object is one thread's access to a region, and makes that thread a CPU of it; every thread makes its own.
+ * A slab allocator in shared memory. One object is one thread's access to a region, and makes that thread a
+ * CPU of it; every thread makes its own.
  *
  * @example
  * ```ts
@@ -87,14 +88,16 @@ export class Slab extends SlabCore implements Heap {
   constructor(memory: SharedMemory, plan: Plan, expected = 0) {
     const cpu = expected === 0 ? claimRecord(memory, plan) : enterRecord(memory, plan, expected);
     super(memory, plan, cpu);
-    // Release: pairs with the looks of `canHold` and of a reaper. Before this thread takes the lock, or a page.
+    // Release: pairs with the looks of `canHold` and of a reaper. Before this thread takes the lock, or a
+    // page.
     Atomics.store(memory.i32, cpu + Cpu.thread, this.threadId);
   }
 
   /**
    * Makes a region, or takes given memory for one, and attaches the calling thread. O(pages).
    * @param options - where the region lies, and how it is run
-   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when the engine refuses that much
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when the engine
+   *   refuses that much
    */
   static create(options: SlabOptions = {}): Slab {
     const { memory, plan } = layOut(options);
@@ -111,8 +114,9 @@ export class Slab extends SlabCore implements Heap {
    * Attaches the calling thread to a region that another has made.
    * @param handle - what `share` or `shareSlot` has returned there
    * @param options - `lock`, for a heap that was made with `'outside'`: this thread has to say so, too
-   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one and for an unknown option, `TooManyThreads` when `threads` are attached,
-   *   `Unsupported` for a heap with `lock: 'none'`, `Corrupted` when its header was written over
+   * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one and for an unknown option,
+   *   `TooManyThreads` when `threads` are attached, `Unsupported` for a heap with `lock: 'none'`, `Corrupted`
+   *   when its header was written over
    */
   static attach(handle: Handle | SlotHandle, options: AttachOptions = {}): Slab {
     checkOptions(options, []);
@@ -127,9 +131,10 @@ export class Slab extends SlabCore implements Heap {
   // ── The C-style facade ──
 
   /**
-   * Hands out a block at a multiple of the least power of two that holds it, up to 4096. Sizes up to half a page are rounded up to that power,
-   * larger ones to whole pages. Up to half a page: O(1), no lock and no atomic operation; when the pages at hand are full it takes another one, and may
-   * wait for a CPU that is taking a page at that moment. Above: takes the page list's lock, and O(pages / 32).
+   * Hands out a block at a multiple of the least power of two that holds it, up to 4096. Sizes up to half a
+   * page are rounded up to that power, larger ones to whole pages. Up to half a page: O(1), no lock and no
+   * atomic operation; when the pages at hand are full it takes another one, and may wait for a CPU that is
+   * taking a page at that moment. Above: takes the page list's lock, and O(pages / 32).
    * @param size - bytes; 0 gives a unique address
    * @returns the block, or 0 when there is no memory
    * @throws TypeError or RangeError when `size` is no non-negative integer
@@ -141,7 +146,8 @@ export class Slab extends SlabCore implements Heap {
       const block = i32[page + Page.free];
       if (block > 0) {
         const next = i32[block];
-        // A link that was written over and leads out of memory gives undefined. Costs nothing while none has: the engine's compiler knows it for a number.
+        // A link that was written over and leads out of memory gives undefined. Costs nothing while none has:
+        // the engine's compiler knows it for a number.
         if (next !== undefined) {
           i32[page + Page.free] = next;
           i32[page + Page.used]++;
@@ -180,10 +186,12 @@ export class Slab extends SlabCore implements Heap {
   }
 
   /**
-   * Changes a block's size: in place when the new one fits and is more than half of it, otherwise by moving it.
+   * Changes a block's size: in place when the new one fits and is more than half of it, otherwise by moving
+   * it.
    * @param address - a block, or 0 to allocate one
    * @param size - bytes; 0 still leaves a block
-   * @returns the block, or 0, and then the old one is as it was. An address that is no block's is reported, and the answer is 0.
+   * @returns the block, or 0, and then the old one is as it was. An address that is no block's is reported,
+   *   and the answer is 0.
    */
   realloc(address: Address, size: number): Address {
     const answer = this.tryRealloc(address, size);
@@ -223,10 +231,10 @@ export class Slab extends SlabCore implements Heap {
   }
 
   /**
-   * Gives a block back, whichever CPU it is from. Lock-free, and one exchange for a block of another CPU; but for the last block of a page that is not
-   * kept, and large blocks, which take the page list's lock.
-   * @param address - a block, or 0, which is ignored. Anything else is reported through the error hook, as is a second free where it can be
-   *   told (always in debug mode).
+   * Gives a block back, whichever CPU it is from. Lock-free, and one exchange for a block of another CPU; but
+   * for the last block of a page that is not kept, and large blocks, which take the page list's lock.
+   * @param address - a block, or 0, which is ignored. Anything else is reported through the error hook, as is
+   *   a second free where it can be told (always in debug mode).
    */
   free(address: Address): void {
     const error = this.tryFree(address);
@@ -274,7 +282,8 @@ export class Slab extends SlabCore implements Heap {
   /**
    * How much of a block may be used. O(1).
    * @param address - a block
-   * @returns bytes, at least what was asked for; 0 for 0, and for an address that is no block's, which is reported
+   * @returns bytes, at least what was asked for; 0 for 0, and for an address that is no block's, which is
+   *   reported
    */
   usableSize(address: Address): number {
     const answer = this.tryUsableSize(address);
@@ -291,7 +300,7 @@ export class Slab extends SlabCore implements Heap {
     return usable < 0 ? notAllocated('usableSize', address) : usable;
   }
 
-  // ── The explicit interface: whoever frees says what was allocated, and errors are thrown ──
+  // ── The explicit interface: a free says what was allocated, and errors are thrown ──
 
   /**
    * Hands out a block. Costs what `alignedAlloc` costs.
@@ -310,7 +319,8 @@ export class Slab extends SlabCore implements Heap {
    * @param address - what `alloc` returned
    * @param size - bytes, what `alloc` was given
    * @param align - bytes, what `alloc` was given
-   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have been allocated with these
+   * @throws AllocError `NotAllocated` when no such block is handed out, `InvalidParam` when it cannot have
+   *   been allocated with these
    */
   dealloc(address: Address, size: number, align: number): void {
     checkInteger('address', address);
@@ -338,20 +348,24 @@ export class Slab extends SlabCore implements Heap {
   }
 
   /**
-   * Forgets all blocks and all memory, and has `[start, start + size)` alone. No other thread may be using the region meanwhile. O(pages).
+   * Forgets all blocks and all memory, and has `[start, start + size)` alone. No other thread may be using
+   * the region meanwhile. O(pages).
    * @param start - bytes into the memory
    * @param size - bytes; whole pages of it are used
-   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when it covers NULL or the heap's own state
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when it
+   *   covers NULL or the heap's own state
    */
   init(start: Address, size: number): void {
     addRange(this, start, this.endOf(start, size), false);
   }
 
   /**
-   * Has `[start, start + size)` as well, for all CPUs. Any number of threads may do so at the same time: `addMemory(memory.grow(n), n)`. O(pages).
+   * Has `[start, start + size)` as well, for all CPUs. Any number of threads may do so at the same time:
+   * `addMemory(memory.grow(n), n)`. O(pages).
    * @param start - bytes into the memory
    * @param size - bytes; whole pages of it are used
-   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when some of it is managed already
+   * @throws AllocError `InvalidParam` when the range does not fit or holds no page, `MemoryOverlap` when some
+   *   of it is managed already
    */
   addMemory(start: Address, size: number): void {
     addRange(this, start, this.endOf(start, size), true);
@@ -371,7 +385,10 @@ export class Slab extends SlabCore implements Heap {
     return totalBytes(this);
   }
 
-  /** Bytes in blocks that are handed out, of all CPUs, rounding included. O(pages + blocks freed by other CPUs and not taken over yet). */
+  /**
+   * Bytes in blocks that are handed out, of all CPUs, rounding included. O(pages + blocks freed by other CPUs
+   * and not taken over yet).
+   */
   usedBytes(): number {
     return usedBytes(this);
   }
@@ -386,7 +403,8 @@ export class Slab extends SlabCore implements Heap {
   /**
    * Makes a cache of one kind of object, for all CPUs.
    * @param options - size, alignment, constructor
-   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are 32 already
+   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are
+   *   32 already
    */
   createCache(options: CacheOptions): ObjectCache {
     return createCache(this, options);
@@ -428,15 +446,16 @@ export class Slab extends SlabCore implements Heap {
   /**
    * Gives an object back, whichever CPU it is from. Costs about what `free` costs.
    * @param cache - its cache
-   * @param address - the object, constructed as it was; or 0, which is ignored. What is no object of this cache in use is reported, where it can be
-   *   told
+   * @param address - the object, constructed as it was; or 0, which is ignored. What is no object of this
+   *   cache in use is reported, where it can be told
    */
   cacheFree(cache: ObjectCache, address: Address): void {
     cacheFree(this, this.checkCache(cache), address);
   }
 
   /**
-   * Gives back the pages of a cache in which no object is in use: this CPU's, and those of CPUs that have gone. O(pages).
+   * Gives back the pages of a cache in which no object is in use: this CPU's, and those of CPUs that have
+   * gone. O(pages).
    * @param cache - a cache of this thread
    * @returns how many pages
    */
@@ -464,8 +483,8 @@ export class Slab extends SlabCore implements Heap {
   }
 
   /**
-   * Reserves a record for a thread that is to come: the one that attaches with this handle has the `threadId` that it names. So it can be reaped however
-   * early it ends. Lock-free; O(slots).
+   * Reserves a record for a thread that is to come: the one that attaches with this handle has the `threadId`
+   * that it names. So it can be reaped however early it ends. Lock-free; O(slots).
    * @returns what one thread attaches with, once
    * @throws AllocError as `share`, and `TooManyThreads` when `threads` are attached or expected
    */
@@ -484,8 +503,8 @@ export class Slab extends SlabCore implements Heap {
   }
 
   /**
-   * This thread is done. Pages with blocks in use are left to the CPUs that need one of their size. Calling it twice does nothing. A write through NULL is
-   * reported. O(pages).
+   * This thread is done. Pages with blocks in use are left to the CPUs that need one of their size. Calling
+   * it twice does nothing. A write through NULL is reported. O(pages).
    */
   detach(): void {
     if (this.closed) return;
@@ -502,11 +521,12 @@ export class Slab extends SlabCore implements Heap {
   }
 
   /**
-   * Gives back what a thread has that has died (`worker.terminate()`), and opens the page list's lock if it died holding it. To be called when
-   * the worker's `exit` event has come. A block that the dead thread had in hand inside `malloc` or `free` is lost: one at most, unless it died
-   * between two instructions of taking over what others had freed into a page; then those. O(pages + the dead thread's free blocks).
-   * Nothing happens when there is no thread of this name: it has detached, was reaped, is just being reaped by another thread, or never was. So the exit handler
-   * of every worker may call it.
+   * Gives back what a thread has that has died (`worker.terminate()`), and opens the page list's lock if it
+   * died holding it. To be called when the worker's `exit` event has come. A block that the dead thread had
+   * in hand inside `malloc` or `free` is lost: one at most, unless it died between two instructions of taking
+   * over what others had freed into a page; then those. O(pages + the dead thread's free blocks). Nothing
+   * happens when there is no thread of this name: it has detached, was reaped, is just being reaped by
+   * another thread, or never was. So the exit handler of every worker may call it.
    * @param threadId - the dead thread's `threadId`
    * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own
    */
@@ -518,7 +538,8 @@ export class Slab extends SlabCore implements Heap {
   // ── Looking at everything ──
 
   /**
-   * Calls back for each live block of all CPUs, or of one. What other CPUs do meanwhile may be missed. O(pages + blocks).
+   * Calls back for each live block of all CPUs, or of one. What other CPUs do meanwhile may be missed.
+   * O(pages + blocks).
    * @param visitor - returns false to see no more; it must not call the heap
    * @param options - one thread's
    */
@@ -543,8 +564,9 @@ export class Slab extends SlabCore implements Heap {
   }
 
   /**
-   * Walks the page list, this CPU's pages and those without a CPU completely, and others' as far as they can be looked at while they are at work. Reports
-   * only what it has seen unchanged twice. Holds the page list's lock meanwhile. O(pages + free blocks).
+   * Walks the page list, this CPU's pages and those without a CPU completely, and others' as far as they can
+   * be looked at while they are at work. Reports only what it has seen unchanged twice. Holds the page list's
+   * lock meanwhile. O(pages + free blocks).
    * @param options - `quiet: true` says that no other thread is using the heap: then everything is checked
    * @throws AllocError `Corrupted` with the first broken invariant
    */

@@ -55,7 +55,7 @@ export interface SlabStats extends HeapStats {
   readonly freePages: number;
   /** Pages in large blocks. */
   readonly largePages: number;
-  /** Pages that nobody owns because their CPUs have gone. */
+  /** Pages that no thread owns because their CPUs have gone. */
   readonly orphanPages: number;
   /** Every CPU that there was. */
   readonly cpus: readonly CpuStats[];
@@ -66,7 +66,10 @@ export function totalBytes(slab: SlabCore): number {
   return Math.min(slab.i32[slab.header + Field.present], mostPages(slab)) * (4 << slab.pageShift);
 }
 
-/** Blocks of a list that others push to, at most so many: what is being taken at this moment may lead anywhere. */
+/**
+ * Blocks of a list that others push to, at most so many: what is being taken at this moment may lead
+ * anywhere.
+ */
 function lengthOf(slab: SlabCore, first: Word, most: number): number {
   let length = 0;
   for (let node = first; node > 0 && length < most; node = slab.i32[node]) length++;
@@ -90,8 +93,9 @@ function delayedWords(slab: SlabCore): number {
 }
 
 /**
- * Bytes in blocks that are handed out, rounding included. What others have freed does not count, though its page's owner may not have taken it over;
- * while they are at it the answer may be a little off. O(pages + such blocks).
+ * Bytes in blocks that are handed out, rounding included. What others have freed does not count, though its
+ * page's owner may not have taken it over; while they are at it the answer may be a little off. O(pages +
+ * such blocks).
  */
 export function usedBytes(slab: SlabCore): number {
   slab.refresh();

@@ -1,5 +1,6 @@
 /**
- * The walker: every invariant of the region that holds while other CPUs are at work, and of this CPU's pages all.
+ * The walker: every invariant of the region that holds while other CPUs are at work, and of this CPU's pages
+ * all.
  *
  * ```
  *                                                           others at work      quiet
@@ -10,8 +11,8 @@
  *   REMOTE, DELAYED, PENDING                                                    all
  * ```
  *
- * What others may be changing is not looked at, or in an order in which they cannot deceive. And what seems broken while they may be at work is looked at
- * once more: only what is found the same again is an error.
+ * What others may be changing is not looked at, or in an order in which they cannot deceive. And what seems
+ * broken while they may be at work is looked at once more: only what is found the same again is an error.
  */
 
 import { AllocError, checkNullZone, type Demand, demandOf, type Word } from '@shmalloc/allocator-api';
@@ -22,7 +23,7 @@ import { CHUNK_BITS, CHUNK_PAGES, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
 import { largePayload } from './large.ts';
 import { payloadOf } from './lookup.ts';
-import { FIRST_NAME, IN_FULL, LARGE, MARK, NOBODY, ORPHAN, Page, STATE } from './page.ts';
+import { FIRST_NAME, IN_FULL, LARGE, MARK, NO_OWNER, ORPHAN, Page, STATE } from './page.ts';
 import { named } from './page-list.ts';
 import {
   forEachPage,
@@ -158,14 +159,14 @@ function checkPages(slab: SlabCore, quiet: boolean): void {
       const owner = i32[page + Page.owner];
       const isHere = isPresent(slab, index);
       const bit = isFree(slab, index);
-      demand(isHere || (owner === NOBODY && !bit), `${at} is not under management, and is in use or free`);
+      demand(isHere || (owner === NO_OWNER && !bit), `${at} is not under management, and is in use or free`);
       if (!isHere) continue;
       if (owner !== STATE) present++;
       if (bit) free++;
-      demand(!bit || owner === NOBODY, `${at} is in the page list, and has an owner`);
+      demand(!bit || owner === NO_OWNER, `${at} is in the page list, and has an owner`);
       demand(!bit || index >= taken, `${at} is in the page list, and in a large block`);
-      demand(bit || owner !== NOBODY || index < taken, `${at} is nobody's, and not in the page list`);
-      demand(owner === NOBODY || index >= taken, `${at} has an owner, and is in a large block`);
+      demand(bit || owner !== NO_OWNER || index < taken, `${at} has no owner, and is not in the page list`);
+      demand(owner === NO_OWNER || index >= taken, `${at} has an owner, and is in a large block`);
       if (owner === LARGE) {
         const count = i32[page + Page.count];
         const fits = count > 0 && (index + count) * 2 ** slab.pageShift <= i32.length;
@@ -174,7 +175,7 @@ function checkPages(slab: SlabCore, quiet: boolean): void {
         taken = index + count;
         if (slab.debug) checkLarge(slab, page, at);
       } else if (owner === ORPHAN || owner >= FIRST_NAME) checkPage(slab, page, index, at, quiet);
-      else demand(owner === NOBODY || owner === STATE, `${at} has the owner ${owner}`);
+      else demand(owner === NO_OWNER || owner === STATE, `${at} has the owner ${owner}`);
       if (bit)
         demand(i32[page + Page.capacity] === 0 && i32[page + Page.free] === 0, `${at} is free and not clean`);
       if (bit) demand(chunk >= i32[header + Field.hint], `${at} is free, and below where the search begins`);
@@ -279,8 +280,9 @@ function checkLarge(slab: SlabCore, page: Word, at: string): void {
 }
 
 /**
- * What stands behind a block, if it is handed out: before the look, and after it. A CPU that takes it back changes the seal first, and what the seal guards
- * after that (`takeBack`); one that hands it out the other way round; and no block of this page is handed out meanwhile.
+ * What stands behind a block, if it is handed out: before the look, and after it. A CPU that takes it back
+ * changes the seal first, and what the seal guards after that (`takeBack`); one that hands it out the other
+ * way round; and no block of this page is handed out meanwhile.
  */
 function checkRedZone(slab: SlabCore, payload: Payload, at: string): void {
   const seal = sealOf(slab, payload.node);
@@ -289,7 +291,7 @@ function checkRedZone(slab: SlabCore, payload: Payload, at: string): void {
   demand(error === null || sealOf(slab, payload.node) !== seal, `${at}: ${error?.message}`);
 }
 
-/** The chains of pages that nobody owns. */
+/** The chains of pages that no thread owns. */
 function checkOrphans(slab: SlabCore): void {
   const { i32, header } = slab;
   const pages = i32[header + Field.present];

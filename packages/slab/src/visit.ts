@@ -1,8 +1,8 @@
 /**
  * Visiting the blocks in use: what is linked in a page and on none of the lists that free blocks are in.
  *
- * Of pages that other CPUs are working in this is what was seen while they went on. Every walk is bounded by what a page has room for, so a list that is
- * taken meanwhile ends it early.
+ * Of pages that other CPUs are working in this is what was seen while they went on. Every walk is bounded by
+ * what a page has room for, so a list that is taken meanwhile ends it early.
  */
 
 import { type BlockVisitor, checkInteger, type VisitOptions, type Word } from '@shmalloc/allocator-api';
@@ -59,7 +59,8 @@ function liveNodes(slab: SlabCore, page: Word, waiting: ReadonlySet<Word>): Word
 }
 
 /**
- * Calls back for each live block, objects of caches included: their tag is the cache's number plus 1. A large block is no CPU's.
+ * Calls back for each live block, objects of caches included: their tag is the cache's number plus 1. A large
+ * block is no CPU's.
  * @returns false when the visitor has had enough
  */
 export function visitLive(slab: SlabCore, visitor: BlockVisitor, { threadId }: VisitOptions): boolean {

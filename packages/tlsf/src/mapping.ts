@@ -1,8 +1,9 @@
 /**
- * From a block's size to the list that keeps blocks of that size: two levels, so that both are found with one bit operation.
+ * From a block's size to the list that keeps blocks of that size: two levels, so that both are found with one
+ * bit operation.
  *
- * Sizes are counted in granules (16 bytes). The first level is the power of two, the second divides it into 32 equal ranges; below
- * 32 granules every size has a list of its own.
+ * Sizes are counted in granules (16 bytes). The first level is the power of two, the second divides it into
+ * 32 equal ranges; below 32 granules every size has a list of its own.
  *
  * ```
  *  granules  1 2 3 … 31 │ 32 33 … 63 │ 64,65  66,67 … 126,127 │ 128–131 … │        │ 2^27 … 2^28 − 1
@@ -11,11 +12,15 @@
  *  width     1          │ 1          │ 2                       │ 4         │ 2^(first − 1)
  * ```
  *
- * A list is named by one number, `first * 32 + second`. Rounding is in the name: `mapFloor` is where a free block of this size is
- * kept, `mapCeil` the first list of which **every** block is large enough (Masmano et al., "TLSF", ECRTS 2004, §3.2).
+ * A list is named by one number, `first * 32 + second`. Rounding is in the name: `mapFloor` is where a free
+ * block of this size is kept, `mapCeil` the first list of which **every** block is large enough (Masmano et
+ * al., "TLSF", ECRTS 2004, §3.2).
  */
 
-/** log2 of the lists a power of two is divided into: a bitmap word holds them exactly, and a good fit wastes at most 1/32. */
+/**
+ * log2 of the lists a power of two is divided into: a bitmap word holds them exactly, and a good fit wastes
+ * at most 1/32.
+ */
 export const SECOND_BITS = 5;
 export const SECOND_COUNT: number = 1 << SECOND_BITS;
 /** Zeros before a number of SECOND_BITS + 1 bits. */
@@ -37,7 +42,8 @@ export const EXACT_SIZES: number = 4 * 2 * SECOND_COUNT;
  */
 export function mapFloor(size: number): number {
   const granules = size >>> 2;
-  // log2 of the range's width. Setting bit 5 makes it 0 for the small sizes, and then first and second run together in the number itself.
+  // log2 of the range's width. Setting bit 5 makes it 0 for the small sizes, and then first and second run
+  // together in the number itself.
   const shift = LEADING - clz32(granules | SECOND_COUNT);
   return (shift << SECOND_BITS) + (granules >>> shift);
 }

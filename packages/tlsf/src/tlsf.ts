@@ -1,8 +1,9 @@
 /**
- * Two-level segregated fit (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory allocator for real-time systems", ECRTS 2004).
+ * Two-level segregated fit (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory allocator for
+ * real-time systems", ECRTS 2004).
  *
- * Free blocks are kept in lists by size; a bitmap says which lists have any. Finding one that fits is two bit searches, whatever the
- * heap holds: there is no loop in this file but those of `clear` and `checkSet`.
+ * Free blocks are kept in lists by size; a bitmap says which lists have any. Finding one that fits is two bit
+ * searches, whatever the heap holds: there is no loop in this file but those of `clear` and `checkSet`.
  *
  * ```
  *  state   (words)
@@ -15,8 +16,8 @@
  *  793   └────────────────────────────┘
  * ```
  *
- * Invariants: bit f is set if and only if word f is not 0; bit s of word f if and only if the head of (f, s) is not 0; every block of
- * list (f, s) is free and `mapFloor` of its size is (f, s).
+ * Invariants: bit f is set if and only if word f is not 0; bit s of word f if and only if the head of (f, s)
+ * is not 0; every block of list (f, s) is free and `mapFloor` of its size is (f, s).
  */
 
 import type { AttachOptions, Handle, HeapOptions, SharedMemory, Word } from '@shmalloc/allocator-api';
@@ -94,7 +95,8 @@ export class Tlsf extends BoundaryTagHeap {
    * Attaches to a heap that another thread has made.
    * @param handle - what its `share()` returned
    * @param options - has to say `lock: 'outside'` for a heap that was made with it
-   * @throws TypeError or AllocError `InvalidParam` when no TLSF heap of this version lies there, or one with another lock
+   * @throws TypeError or AllocError `InvalidParam` when no TLSF heap of this version lies there, or one with
+   *   another lock
    */
   static attach(handle: Handle, options: AttachOptions = {}): Tlsf {
     return attachHeap(Tlsf, handle, options);
@@ -129,8 +131,8 @@ export class Tlsf extends BoundaryTagHeap {
   }
 
   /**
-   * No list promises a fit, but the first block of the list that holds sizes around this one may still be large enough. One look, which
-   * lets a request take what is left of a nearly full heap.
+   * No list promises a fit, but the first block of the list that holds sizes around this one may still be
+   * large enough. One look, which lets a request take what is left of a nearly full heap.
    */
   protected override takeTight(size: number): Word {
     const block = this.i32[this.heads + floor(size)];

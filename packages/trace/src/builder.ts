@@ -1,5 +1,6 @@
 /**
- * Builds a trace, one operation at a time, and refuses every operation that would break an invariant of the normal form.
+ * Builds a trace, one operation at a time, and refuses every operation that would break an invariant of the
+ * normal form.
  */
 
 import {
@@ -22,7 +23,8 @@ const LIVE = 1;
 const FREED = 2;
 
 /**
- * Collects operations into a {@link Trace}. A refused operation throws and leaves the builder as it was, so the caller may go on.
+ * Collects operations into a {@link Trace}. A refused operation throws and leaves the builder as it was, so
+ * the caller may go on.
  *
  * @example
  * ```ts
@@ -65,7 +67,7 @@ export class TraceBuilder {
   }
 
   /**
-   * @param thread - who allocates: a thread already seen, or the next new number
+   * @param thread - one that allocates: a thread already seen, or the next new number
    * @param size - bytes, 0 … 2^32 − 1
    * @returns the block's number
    * @throws TraceError `thread-order`, `thread-ended`, `size`
@@ -75,7 +77,7 @@ export class TraceBuilder {
   }
 
   /**
-   * @param thread - who allocates
+   * @param thread - one that allocates
    * @param size - bytes in all, count and size multiplied
    * @returns the block's number
    * @throws as {@link TraceBuilder.malloc}
@@ -85,7 +87,7 @@ export class TraceBuilder {
   }
 
   /**
-   * @param thread - who allocates
+   * @param thread - one that allocates
    * @param align - bytes, a power of two up to 2^31
    * @param size - bytes
    * @returns the block's number
@@ -99,7 +101,7 @@ export class TraceBuilder {
   }
 
   /**
-   * @param thread - who reallocates
+   * @param thread - that reallocates
    * @param oldId - the block that ends, or 0 for NULL
    * @param size - bytes
    * @returns the number of the block that begins
@@ -113,7 +115,7 @@ export class TraceBuilder {
   }
 
   /**
-   * @param thread - who frees
+   * @param thread - one that frees
    * @param id - the block, or 0 for NULL
    * @throws TraceError `never-allocated`, `freed-twice`, `thread-order`, `thread-ended`
    */
@@ -133,7 +135,8 @@ export class TraceBuilder {
   }
 
   /**
-   * The same for an event that is an object. `event.id` is looked at by `free` alone: allocations are numbered here.
+   * The same for an event that is an object. `event.id` is looked at by `free` alone: allocations are
+   * numbered here.
    * @returns the number of the block that was allocated or freed, 0 for `exit`
    * @throws TraceError, for every reason above, and `op` for an unknown operation
    */

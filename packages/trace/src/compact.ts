@@ -26,8 +26,9 @@
  *     6 switch   number of the thread                     —          no operation of its own: what follows is that thread's
  * ```
  *
- * The distance of a block is how many allocations lie between it and now: 1 for the youngest. Programs free what is young, so
- * most distances take one byte or two. The checksum is the CRC-32 of gzip, over everything from byte 13 on. A varint is LEB128: seven bits a byte, the lowest first, the top bit set on all but the
+ * The distance of a block is how many allocations lie between it and now: 1 for the youngest. Programs free
+ * what is young, so most distances take one byte or two. The checksum is the CRC-32 of gzip, over everything
+ * from byte 13 on. A varint is LEB128: seven bits a byte, the lowest first, the top bit set on all but the
  * last. The thread before the first switch is 0. Blocks are numbered from 1.
  */
 
@@ -58,7 +59,10 @@ const LOW_MASK = 0x0f;
 /** The kind that is no operation. The others are the normal form's codes. */
 const SWITCH = 6;
 
-/** The longest operation with the switch before it: twice a head and four more bytes of value, and five of size. */
+/**
+ * The longest operation with the switch before it: twice a head and four more bytes of value, and five of
+ * size.
+ */
 const MAX_OPERATION_BYTES = 16;
 const MAX_COUNTS_BYTES = 15;
 
@@ -148,18 +152,21 @@ function putVarint(bytes: Uint8Array, at: number, value: number): number {
 }
 
 /**
- * Reads a trace in the compact format. Cost: some 20 ns an operation, 18 bytes each of columns and one a block meanwhile.
+ * Reads a trace in the compact format. Cost: some 20 ns an operation, 18 bytes each of columns and one a
+ * block meanwhile.
  * @param bytes - the whole file
  * @returns the trace, every invariant of the normal form checked
- * @throws TraceError `magic`, `version`, `truncated`, `checksum` (some byte has changed) or `corrupt` (it was written like this), with the
- *   offset in bytes where it shows
+ * @throws TraceError `magic`, `version`, `truncated`, `checksum` (some byte has changed) or `corrupt` (it was
+ *   written like this), with the offset in bytes where it shows
  * @public
  */
 export function readTrace(bytes: Uint8Array): Trace {
   return new Reader(bytes).read();
 }
 
-/** One pass over a file. The offset is a field, because reading a varint yields both a value and a new offset. */
+/**
+ * One pass over a file. The offset is a field, because reading a varint yields both a value and a new offset.
+ */
 class Reader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -250,7 +257,8 @@ class Reader {
     const operations = this.#varint();
     const threads = this.#varint();
     const blocks = this.#varint();
-    // An operation takes a byte at least, so counts beyond the file's length are known wrong before anything is allocated.
+    // An operation takes a byte at least, so counts beyond the file's length are known wrong before anything
+    // is allocated.
     if (operations > this.#bytes.length - this.#at || blocks > operations || threads > operations) {
       this.#refuse(
         'corrupt',
@@ -261,7 +269,7 @@ class Reader {
     return { operations, threads, blocks };
   }
 
-  /** Demands that this is a whole file as somebody wrote it. */
+  /** Demands that this is a whole file as another thread wrote it. */
   #envelope(): void {
     const bytes = this.#bytes;
     if (!isCompact(bytes)) this.#refuse('magic', 0, 'does not begin with "SHMT": this is no compact trace');

@@ -1,6 +1,6 @@
 /**
- * The CRC-32 of gzip, PNG and ISO 3309: polynomial 0xEDB88320 (bits reversed), all ones at the beginning, complemented at the end. It finds
- * every change of up to 32 bits in a row, and any other but one in 2^32.
+ * The CRC-32 of gzip, PNG and ISO 3309: polynomial 0xEDB88320 (bits reversed), all ones at the beginning,
+ * complemented at the end. It finds every change of up to 32 bits in a row, and any other but one in 2^32.
  */
 
 const POLYNOMIAL = 0xedb88320;

@@ -9,9 +9,10 @@ import type { Trace } from './normal-form.ts';
 const MAX_CPUS = 1024;
 
 /**
- * Which CPU runs which thread: the thread with the most operations first, each onto the CPU with the least to do (longest
- * processing time first; at most 4/3 of the best balance, Graham 1969). Ties go to the lower number, so the same trace always folds
- * the same way. With as many CPUs as threads, every thread has its own.
+ * Which CPU runs which thread: the thread with the most operations first, each onto the CPU with the least to
+ * do (longest processing time first; at most 4/3 of the best balance, Graham 1969). Ties go to the lower
+ * number, so the same trace always folds the same way. With as many CPUs as threads, every thread has its
+ * own.
  * @param trace - whose threads
  * @param cpus - 1 … 1024
  * @returns a CPU for every thread

@@ -20,7 +20,10 @@ export interface ReplayHeap {
   free(address: Address, size: number): void;
 }
 
-/** The allocator itself. With `touch`, the first and the last word of each block are written, as a program would use its memory. */
+/**
+ * The allocator itself. With `touch`, the first and the last word of each block are written, as a program
+ * would use its memory.
+ */
 export class BareHeap implements ReplayHeap {
   readonly #allocator: ReplayAllocator;
   readonly #memory: SharedMemory;

@@ -14,7 +14,10 @@ export interface TraceInfo {
   /** How many of each kind. */
   readonly counts: Readonly<Record<OpName, number>>;
   readonly threads: number;
-  /** The most threads at once; a thread lives from its first operation to its exit, or to the end of the trace. */
+  /**
+   * The most threads at once; a thread lives from its first operation to its exit, or to the end of the
+   * trace.
+   */
   readonly maxConcurrentThreads: number;
   /** Blocks allocated, by whichever operation. */
   readonly blocks: number;
@@ -32,7 +35,10 @@ export interface TraceInfo {
   readonly leakedBlocks: number;
   /** Bytes of the blocks never freed. */
   readonly leakedBytes: number;
-  /** `sizeHistogram[k]`: allocations of more than 2^(k−1) and up to 2^k bytes; `[0]` holds sizes 0 and 1. 33 entries. */
+  /**
+   * `sizeHistogram[k]`: allocations of more than 2^(k−1) and up to 2^k bytes; `[0]` holds sizes 0 and 1. 33
+   * entries.
+   */
   readonly sizeHistogram: readonly number[];
 }
 

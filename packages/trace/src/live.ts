@@ -1,13 +1,15 @@
 /**
  * The bytes that are live while a replay goes on, as asked for.
  *
- * Each CPU keeps what it has allocated less what it has freed, and lets others look at it: a plain store, and their sum is the whole, as of
- * a moment ago. That shows no peak, because a sum of numbers read one after the other need never have been true. So CPUs can count instead:
- * every change is one atomic addition to one word, which says what the whole became by it. Since it can only rise by an addition, the largest
- * of these answers over all CPUs is the peak.
+ * Each CPU keeps what it has allocated less what it has freed, and lets others look at it: a plain store, and
+ * their sum is the whole, as of a moment ago. That shows no peak, because a sum of numbers read one after the
+ * other need never have been true. So CPUs can count instead: every change is one atomic addition to one
+ * word, which says what the whole became by it. Since it can only rise by an addition, the largest of these
+ * answers over all CPUs is the peak.
  *
- * An allocation is added once it is made and a free is taken off before it is done, so the word never says more than is live (but for what a
- * shrinking reallocation has just given back). What is live lies in one region of at most 4 GiB, so 32 bits are enough for it.
+ * An allocation is added once it is made and a free is taken off before it is done, so the word never says
+ * more than is live (but for what a shrinking reallocation has just given back). What is live lies in one
+ * region of at most 4 GiB, so 32 bits are enough for it.
  */
 
 import { CONTROL_COUNTING, CONTROL_LIVE, liveSlot, type ReplayPlan } from './plan.ts';
@@ -62,7 +64,10 @@ export class LiveBytes {
     return this.#isExact() ? Math.max(this.#pastPeak, this.#recentPeak) : undefined;
   }
 
-  /** The same since this was last asked, that moment and this one included; what is live `now` when it is not known. */
+  /**
+   * The same since this was last asked, that moment and this one included; what is live `now` when it is not
+   * known.
+   */
   recentPeak(now: number): number {
     const peak = this.#isExact() ? Math.max(this.#recentPeak, now) : now;
     this.#pastPeak = Math.max(this.#pastPeak, this.#recentPeak);
@@ -75,7 +80,10 @@ export class LiveBytes {
     return this.#counts || this.#cpus === 1;
   }
 
-  /** What is live over all CPUs by this change. Orders nothing: the word has had this value, and no more is asked of it. */
+  /**
+   * What is live over all CPUs by this change. Orders nothing: the word has had this value, and no more is
+   * asked of it.
+   */
   #count(bytes: number): number {
     return (Atomics.add(this.#control, CONTROL_LIVE, bytes) >>> 0) + bytes;
   }

@@ -1,7 +1,8 @@
 /**
  * The normal form of a trace: what a program asked of its allocator, in the order in which it asked.
  *
- * An event is `{ thread, op, id, size, align?, oldId? }`. A trace holds no objects; it is six columns of equal length:
+ * An event is `{ thread, op, id, size, align?, oldId? }`. A trace holds no objects; it is six columns of
+ * equal length:
  *
  * ```
  *              op         thread      id          size        alignLog2   oldId
@@ -15,9 +16,10 @@
  *     bytes   1          4           4           4           1           4              = 18 an operation
  * ```
  *
- * Invariants: threads are numbered from 0 in order of first appearance; blocks from 1 in order of allocation, and no number is
- * used twice; a block is freed or reallocated at most once, after its allocation; a thread does nothing after its exit; id 0 is
- * NULL, so that `free` of 0 is `free(NULL)` and `realloc` with oldId 0 is `realloc(NULL, size)`.
+ * Invariants: threads are numbered from 0 in order of first appearance; blocks from 1 in order of allocation,
+ * and no number is used twice; a block is freed or reallocated at most once, after its allocation; a thread
+ * does nothing after its exit; id 0 is NULL, so that `free` of 0 is `free(NULL)` and `realloc` with oldId 0
+ * is `realloc(NULL, size)`.
  */
 
 /** `malloc(size)`. @public */
@@ -57,7 +59,7 @@ export const MAX_SIZE: number = 2 ** 32 - 1;
  * @public
  */
 export interface TraceEvent {
-  /** Who did it. */
+  /** One that did it. */
   readonly thread: number;
   readonly op: OpName;
   /** The block that was allocated or freed; 0 for `free(NULL)` and `exit`. */

@@ -1,6 +1,6 @@
 /**
- * A replay plan: who does which operation, and who waits for whom. It is typed arrays over shared memory, so it can be posted to
- * every worker.
+ * A replay plan: which thread does which operation, and which waits for which. It is typed arrays over shared
+ * memory, so it can be posted to every worker.
  *
  * ```
  *   stream of CPU 0                     stream of CPU 1                    a record, 20 bytes
@@ -53,7 +53,7 @@ const CONTROL_CPUS: number = 4 * LINE_WORDS;
 
 /** Behind a value: how many threads sleep on it. */
 export const CONTROL_SLEEPERS = 1;
-/** Behind `live`, on which nobody sleeps: how many CPUs count. */
+/** Behind `live`, on which no thread sleeps: how many CPUs count. */
 export const CONTROL_COUNTING: number = CONTROL_LIVE + 1;
 /** In a CPU's line: whether a thread has taken this CPU. */
 export const CONTROL_TAKEN = 2;
@@ -78,13 +78,14 @@ export interface ReplayStream {
   readonly records: Uint32Array;
   /** Pairs (CPU, sync point). */
   readonly waits: Uint32Array;
-  /** Pairs (block, size) of the blocks that this CPU allocates and nobody frees. */
+  /** Pairs (block, size) of the blocks that this CPU allocates and no thread frees. */
   readonly leaks: Uint32Array;
 }
 
 /**
- * A trace made ready for replay on a number of CPUs. Structured-cloneable; what is cloned shares its memory. One replay at a time: before
- * another {@link resetPlan}, and for another at the same time {@link siblingPlan}.
+ * A trace made ready for replay on a number of CPUs. Structured-cloneable; what is cloned shares its memory.
+ * One replay at a time: before another {@link resetPlan}, and for another at the same time
+ * {@link siblingPlan}.
  * @public
  */
 export interface ReplayPlan {
@@ -119,7 +120,8 @@ export function freshState(cpus: number, blocks: number): PlanState {
 }
 
 /**
- * Makes a plan fresh again. The blocks of the last replay are forgotten, not freed. No CPU may be replaying it.
+ * Makes a plan fresh again. The blocks of the last replay are forgotten, not freed. No CPU may be replaying
+ * it.
  * @public
  */
 export function resetPlan(plan: ReplayPlan): void {
@@ -129,7 +131,8 @@ export function resetPlan(plan: ReplayPlan): void {
 }
 
 /**
- * The same plan with a state of its own, so that both can be replayed at the same time. The streams, which are most of a plan, are shared.
+ * The same plan with a state of its own, so that both can be replayed at the same time. The streams, which
+ * are most of a plan, are shared.
  * @returns the sibling, fresh whatever the state of `plan`; it takes 4 bytes a block and 128 a CPU
  * @public
  */

@@ -1,18 +1,21 @@
 /**
- * Makes plans: one pass over a trace, in the recorded order, that deals its operations out to the CPUs' streams.
+ * Makes plans: one pass over a trace, in the recorded order, that deals its operations out to the CPUs'
+ * streams.
  *
- * **The order across CPUs.** An operation that ends a block (free, realloc) must come after the one that began it. On one CPU the
- * stream sees to that. Across CPUs the first waits until the CPU of the second has done it. A CPU that has waited for a later sync point
- * of another needs no wait for an earlier one, so most of these waits vanish, and only operations that somebody waits for are
- * published.
+ * **The order across CPUs.** An operation that ends a block (free, realloc) must come after the one that
+ * began it. On one CPU the stream sees to that. Across CPUs the first waits until the CPU of the second has
+ * done it. A CPU that has waited for a later sync point of another needs no wait for an earlier one, so most
+ * of these waits vanish, and only operations that another thread waits for are published.
  *
- * **No deadlock.** Every wait is of an operation for one that lies before it in the recorded order, and every stream is in that
- * order. Suppose that nobody can go on. Of all operations not done, take the first in the recorded order. Everything before it in
- * its stream is done, so it is its CPU's turn; what it waits for lies before it in the recorded order, so that is done too. So it
- * can run: a contradiction. The waits of `window` also point backwards only.
+ * **No deadlock.** Every wait is of an operation for one that lies before it in the recorded order, and every
+ * stream is in that order. Suppose that no thread can go on. Of all operations not done, take the first in
+ * the recorded order. Everything before it in its stream is done, so it is its CPU's turn; what it waits for
+ * lies before it in the recorded order, so that is done too. So it can run: a contradiction. The waits of
+ * `window` also point backwards only.
  *
- * **Drift.** Nothing else is kept in step: a CPU may run far ahead of the others, and blocks that were never live together in the recording
- * are then live together in the replay. `window` bounds that: no operation runs more than two windows ahead.
+ * **Drift.** Nothing else is kept in step: a CPU may run far ahead of the others, and blocks that were never
+ * live together in the recording are then live together in the replay. `window` bounds that: no operation
+ * runs more than two windows ahead.
  */
 
 import { checkInteger } from '@shmalloc/allocator-api';
@@ -39,12 +42,16 @@ import {
  * @public
  */
 export interface PlanOptions {
-  /** How far CPUs may drift apart: no operation runs more than two windows of this many recorded operations ahead. 0, the default: no limit. */
+  /**
+   * How far CPUs may drift apart: no operation runs more than two windows of this many recorded operations
+   * ahead. 0, the default: no limit.
+   */
   readonly window?: number | undefined;
 }
 
 /**
- * Makes a trace ready for replay. Cost: some 0.1 µs an operation; 20 bytes of shared memory an operation, and 13 a block meanwhile.
+ * Makes a trace ready for replay. Cost: some 0.1 µs an operation; 20 bytes of shared memory an operation, and
+ * 13 a block meanwhile.
  * @param trace - in normal form
  * @param cpus - 1 … 1024; threads are folded onto them as {@link foldThreads} says
  * @param options - the bound on drift
@@ -80,7 +87,9 @@ class Drafts {
   readonly #count: Uint32Array;
   /** `#seen[b * cpus + a]`: the latest sync point of `a` that `b` has waited for. */
   readonly #seen: Uint32Array;
-  /** By block: which CPU begins it, its place in that stream from 1, its size, and whether anybody ends it. */
+  /**
+   * By block: which CPU begins it, its place in that stream from 1, its size, and whether anybody ends it.
+   */
   readonly #cpuOfBlock: Uint32Array;
   readonly #pointOfBlock: Uint32Array;
   readonly #sizeOfBlock: Uint32Array;
@@ -178,7 +187,10 @@ class Drafts {
   }
 }
 
-/** Keeps CPUs within two windows of each other: the first operation of a CPU in a window waits for the end of the one before the last. */
+/**
+ * Keeps CPUs within two windows of each other: the first operation of a CPU in a window waits for the end of
+ * the one before the last.
+ */
 class Pace {
   /** By CPU: how many operations it has in all windows up to the one before the last. */
   behind: Uint32Array;

@@ -1,6 +1,6 @@
 /**
- * Runs one CPU's stream of a plan on an allocator, in the calling thread. Every CPU of the plan runs in a thread of its own, at
- * the same time; who makes these threads is the caller's business.
+ * Runs one CPU's stream of a plan on an allocator, in the calling thread. Every CPU of the plan runs in a
+ * thread of its own, at the same time; one that makes these threads is the caller's business.
  */
 
 import type { Oracle } from '@shmalloc/alloc-test/oracle';
@@ -38,20 +38,30 @@ export interface ReplayOptions {
   readonly oracle?: Oracle | undefined;
   /** Without an oracle: whether the first and the last word of every block are written. Default true. */
   readonly touch?: boolean | undefined;
-  /** Bytes that the heap has touched so far. Given to one CPU, that one takes samples. Called for each sample and no more often. */
+  /**
+   * Bytes that the heap has touched so far. Given to one CPU, that one takes samples. Called for each sample
+   * and no more often.
+   */
   readonly footprint?: (() => number) | undefined;
   /** The most samples to take, at equal distances. Default 512. */
   readonly maxSamples?: number | undefined;
   /** Operations of this CPU between two samples, instead of `maxSamples`. 0: only one, at the end. */
   readonly sampleEvery?: number | undefined;
   /**
-   * Whether to count the bytes that are live over all CPUs, so that peaks are exact. It is done when every CPU of the plan asks for it, and
-   * then costs an atomic addition an operation. On one CPU peaks are exact without it. Default: whether `footprint` is given.
+   * Whether to count the bytes that are live over all CPUs, so that peaks are exact. It is done when every
+   * CPU of the plan asks for it, and then costs an atomic addition an operation. On one CPU peaks are exact
+   * without it. Default: whether `footprint` is given.
    */
   readonly countLive?: boolean | undefined;
-  /** Milliseconds, for `seconds` and for the samples' `time`. Default `performance.now`, whose origin is another in every thread. */
+  /**
+   * Milliseconds, for `seconds` and for the samples' `time`. Default `performance.now`, whose origin is
+   * another in every thread.
+   */
   readonly clock?: (() => number) | undefined;
-  /** Whether to free, once all CPUs have ended and off the clock, what the trace leaks. The heap is then empty. Default false. */
+  /**
+   * Whether to free, once all CPUs have ended and off the clock, what the trace leaks. The heap is then
+   * empty. Default false.
+   */
   readonly freeLeaks?: boolean | undefined;
 }
 
@@ -64,11 +74,14 @@ export interface ReplaySample {
   readonly operation: number;
   /** What `clock` said, in milliseconds. */
   readonly time: number;
-  /** Bytes asked for and not freed, over all CPUs; where they are not counted and others run, as of a moment ago. */
+  /**
+   * Bytes asked for and not freed, over all CPUs; where they are not counted and others run, as of a moment
+   * ago.
+   */
   readonly liveBytes: number;
   /**
-   * The most of them from the sample before until now, as seen after each operation of this CPU; where they are not counted and there are
-   * other CPUs, the same as `liveBytes`.
+   * The most of them from the sample before until now, as seen after each operation of this CPU; where they
+   * are not counted and there are other CPUs, the same as `liveBytes`.
    */
   readonly peakLiveBytes: number;
   /** What `footprint` said. */
@@ -90,8 +103,9 @@ export interface ReplayResult {
   /** Operations left out because an earlier allocation of their block had failed. */
   readonly skipped: number;
   /**
-   * The most bytes live over all CPUs, as asked for, right after an operation of this CPU; the largest of all CPUs' is the peak of the
-   * replay. A reallocation counts once, when it is made. Undefined on several CPUs that do not all count (`countLive`).
+   * The most bytes live over all CPUs, as asked for, right after an operation of this CPU; the largest of all
+   * CPUs' is the peak of the replay. A reallocation counts once, when it is made. Undefined on several CPUs
+   * that do not all count (`countLive`).
    */
   readonly peakLiveBytes: number | undefined;
   /** In the order of the stream; the last one is at its end. None without `footprint`. */
@@ -105,17 +119,18 @@ const FAILED = 0xffff_ffff;
 const NOT_YET = 0;
 
 /**
- * Replays one CPU's stream. Progress: blocks until all CPUs of the plan have begun, and wherever a block must come from another; a CPU
- * that never begins is waited for until {@link abortReplay}.
+ * Replays one CPU's stream. Progress: blocks until all CPUs of the plan have begun, and wherever a block must
+ * come from another; a CPU that never begins is waited for until {@link abortReplay}.
  *
- * The loop makes no garbage. It is quickest in a thread that replays on one class of allocator only, since the engine then knows
- * what it calls.
+ * The loop makes no garbage. It is quickest in a thread that replays on one class of allocator only, since
+ * the engine then knows what it calls.
  * @param plan - the plan that all CPUs share, fresh or reset
  * @param cpu - 0 … cpus − 1, each in one thread
  * @param allocator - attached in this thread
  * @param options - what to check and to measure
- * @throws what the allocator throws, after which all other CPUs stop with ReplayError `aborted` where they next wait; ReplayError `order`,
- *   `stale`; TypeError, RangeError or AllocError `InvalidParam` for a wrong CPU or option
+ * @throws what the allocator throws, after which all other CPUs stop with ReplayError `aborted` where they
+ *   next wait; ReplayError `order`, `stale`; TypeError, RangeError or AllocError `InvalidParam` for a wrong
+ *   CPU or option
  * @public
  */
 export function replayOn(
@@ -167,7 +182,8 @@ export function replayOn(
 }
 
 /**
- * Stops a replay from outside, for instance when a worker has died: every CPU that waits, now or later, throws.
+ * Stops a replay from outside, for instance when a worker has died: every CPU that waits, now or later,
+ * throws.
  * @public
  */
 export function abortReplay(plan: ReplayPlan): void {
@@ -246,7 +262,10 @@ class Run {
     this.#plan.table[records[at + RECORD_ID]] = address;
   }
 
-  /** NULL when the allocator could not, and then the old block is freed; FAILED when there was no block to begin with. */
+  /**
+   * NULL when the allocator could not, and then the old block is freed; FAILED when there was no block to
+   * begin with.
+   */
   #reallocate(oldId: number, oldSize: number, size: number): number {
     const old = oldId === 0 ? NULL : this.#addressOf(oldId);
     if (old === FAILED) {

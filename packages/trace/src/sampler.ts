@@ -1,5 +1,6 @@
 /**
- * Samples of one CPU's replay: how much is live, how much is touched, when. They go into one array made beforehand.
+ * Samples of one CPU's replay: how much is live, how much is touched, when. They go into one array made
+ * beforehand.
  */
 
 import { AllocError, checkInteger } from '@shmalloc/allocator-api';

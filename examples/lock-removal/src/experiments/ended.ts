@@ -33,7 +33,7 @@ export async function ended(program: string, adopted: boolean): Promise<Outcome>
       left > 0 && (adopted ? stranded === 0 && got > 0.8 * total : stranded === left && got < 0.6 * total),
     lines: [
       `thread 0 fills half of ${mebibytes(total)} and ends with ${left} segments; thread 1 frees all of its blocks`,
-      `then ${mebibytes(available)} are available; malloc in thread 1 fails after ${mebibytes(got)}, and ${stranded} segments are nobody's to use`,
+      `then ${mebibytes(available)} are available; malloc in thread 1 fails after ${mebibytes(got)}, and ${stranded} segments are no thread's to use`,
     ],
     facts: { segments: left, stranded, totalBytes: total, availableBytes: available, gotBytes: got },
   };

@@ -6,8 +6,8 @@
  *   then:            thread 1 asks for all the memory that it can get
  * ```
  *
- * With pages that come back, thread 0 uses the same quarter three times, and thread 1 gets the rest. With pages that are lost, thread 0 has three
- * quarters of the heap in the end and nothing in them.
+ * With pages that come back, thread 0 uses the same quarter three times, and thread 1 gets the rest. With
+ * pages that are lost, thread 0 has three quarters of the heap in the end and nothing in them.
  */
 
 import { Crew } from '../crew.ts';

@@ -1,13 +1,14 @@
 /**
- * A thread is terminated while it works, and nobody asks it where: steps 1, 5 and 6.
+ * A thread is terminated while it works, and no thread asks it where: steps 1, 5 and 6.
  *
  * ```
  *   threads 0, 1   churn ─────────────────────────────────────────────▶ do they go on?
  *   thread 2       churn ──✗   the next one ──✗   the next one ──✗       killed one after the other
  * ```
  *
- * Where there is a lock, a victim is killed at a moment when the lock is seen taken. The lock may be another thread's at that moment, or be given
- * back before the kill arrives: then it is the next one's turn, until one dies inside.
+ * Where there is a lock, a victim is killed at a moment when the lock is seen taken. The lock may be another
+ * thread's at that moment, or be given back before the kill arrives: then it is the next one's turn, until
+ * one dies inside.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +19,10 @@ import { counted, mebibytes, type Outcome, plural } from '../outcome.ts';
 /** Threads that are not killed, and the number that each victim has. */
 const SURVIVORS = 2;
 const VICTIM = SURVIVORS;
-/** Victims of one heap, where one of them is to die inside, and heaps. The dead leave their segments behind: in a full heap nobody needs the lock. */
+/**
+ * Victims of one heap, where one of them is to die inside, and heaps. The dead leave their segments behind:
+ * in a full heap no thread needs the lock.
+ */
 const VICTIMS = 8;
 const HEAPS = 10;
 /** Looks at the lock before a victim is killed all the same. */
@@ -27,9 +31,15 @@ const MOST_LOOKS = 100_000;
 const LOST_PER_DEATH = 2;
 /** Milliseconds that a victim works at least. */
 const WARM_MS = 5;
-/** A moment longer inside the segment lock, about a microsecond: the lock itself is held for a few instructions, and hardly anybody dies there. */
+/**
+ * A moment longer inside the segment lock, about a microsecond: the lock itself is held for a few
+ * instructions, and hardly anybody dies there.
+ */
 const LINGER_ROUND = 7;
-/** What threads do: a few blocks of which every other one has segments of its own, so that the lock is in use all the time; or many of all kinds. */
+/**
+ * What threads do: a few blocks of which every other one has segments of its own, so that the lock is in use
+ * all the time; or many of all kinds.
+ */
 const FOR_THE_LOCK = { slots: 8, hugeEvery: 2 };
 const OF_ALL_KINDS = { slots: 256, hugeEvery: 50 };
 
@@ -47,7 +57,7 @@ export async function killedInside(program: string, lock: string, heaps: number 
         victims === 1
           ? `a thread was killed, with ${lock} in its hands`
           : `${victims} threads were killed, the last of them with ${lock} in its hands`,
-        `the two others: not one pair of malloc and free in ${PATIENCE_MS / 1000} s, and there is nobody to give it back`,
+        `the two others: not one pair of malloc and free in ${PATIENCE_MS / 1000} s, and no thread can give it back`,
       ],
       facts: { victims, stuck: 1, lockTaken: Number(isTaken) },
     };
@@ -78,7 +88,7 @@ async function killUntilStuck(
   return { killed, stuck, isTaken };
 }
 
-/** Threads that wait for nobody. */
+/** Threads that wait for no thread. */
 export async function killedAnywhere(program: string, victims: number): Promise<Outcome> {
   const crew = await Crew.of(program, SURVIVORS, SMALL_SEGMENT_SHIFT);
   const { heap, board } = crew;
@@ -135,13 +145,16 @@ async function killOne(crew: Crew, inside: boolean): Promise<Hand> {
   const begin = performance.now();
   while (board.progressOf(VICTIM) === 0 && performance.now() - begin < PATIENCE_MS) await sleep(1);
   if (!inside) await sleep(WARM_MS * Math.random());
-  // A guard that is taken all the time is one that nobody gives back; then the end is the same.
+  // A guard that is taken all the time is one that no thread gives back; then the end is the same.
   if (inside) for (let looks = 0; crew.guard === 0 && looks < MOST_LOOKS; looks++);
   await crew.kill(victim);
   return victim;
 }
 
-/** Whether the survivors do nothing, with the lock taken: without that they have only not had a processor, and are waited for. */
+/**
+ * Whether the survivors do nothing, with the lock taken: without that they have only not had a processor, and
+ * are waited for.
+ */
 async function isStuck(crew: Crew): Promise<boolean> {
   const late = performance.now() + LONG_MS;
   do {

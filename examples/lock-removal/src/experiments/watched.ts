@@ -96,7 +96,8 @@ async function shift(program: string, threads: number, patient: boolean): Promis
   void Promise.all(answers).then(() => {
     ended = true;
   });
-  // On a heap that is broken threads may run in circles: those have as long as they take when they do not, and some.
+  // On a heap that is broken threads may run in circles: those have as long as they take when they do not,
+  // and some.
   for (let patience = 5 * PATIENCE_MS; !ended && patience > 0; ) {
     await sleep(LOOK_MS);
     if (oracle.violationCount > 0) patience -= LOOK_MS;
@@ -178,7 +179,7 @@ export async function insisted(program: string): Promise<Outcome> {
   const retries = sumOf(found.answers, 'refused');
   const { violations } = found;
   return {
-    claim: 'who tries again comes through: a spin lock in disguise',
+    claim: 'a thread that tries again comes through: a spin lock in disguise',
     shown: isWhole(found) && pairs === 2 * PAIRS,
     lines: [
       `two threads, ${counted(pairs)} pairs came through after ${counted(retries)} retries, ${plural(violations, 'violation')}`,

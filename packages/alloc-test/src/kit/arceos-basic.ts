@@ -63,7 +63,10 @@ export function vectorTest(bench: Bench): void {
   expectEmpty(watched, before);
 }
 
-/** One operation in five takes the first entry out, the others set random keys; a map of JavaScript's tells what must be there. */
+/**
+ * One operation in five takes the first entry out, the others set random keys; a map of JavaScript's tells
+ * what must be there.
+ */
 export function mapTest(bench: Bench): void {
   const watched = bench.watch(bench.big());
   const before = watched.heap.usedBytes();
@@ -100,7 +103,10 @@ export function mapTest(bench: Bench): void {
   expectEmpty(watched, before);
 }
 
-/** Vectors of one length, every second of which gives way to a longer one: holes that the newcomers do not fit. */
+/**
+ * Vectors of one length, every second of which gives way to a longer one: holes that the newcomers do not
+ * fit.
+ */
 export function replaceTest(bench: Bench): void {
   const watched = bench.watch(bench.big());
   const before = watched.heap.usedBytes();

@@ -1,6 +1,6 @@
 /**
- * The single-threaded ArceOS tests, with the parameters of the originals at full scale: a heap of 512 MiB, their random numbers.
- * (multi_thread_test is in `threads.ts`, basic_test in `arceos-basic.ts`.)
+ * The single-threaded ArceOS tests, with the parameters of the originals at full scale: a heap of 512 MiB,
+ * their random numbers. (multi_thread_test is in `threads.ts`, basic_test in `arceos-basic.ts`.)
  */
 
 import { basicChecks } from './arceos-basic.ts';
@@ -25,7 +25,10 @@ export function arceosChecks(bench: Bench): Check[] {
   ];
 }
 
-/** Two thirds allocate ⌊2^(r & 15) · (1 + U)⌋ bytes at a multiple of 2^(r & 7), one third frees a random one; then all are freed. */
+/**
+ * Two thirds allocate ⌊2^(r & 15) · (1 + U)⌋ bytes at a multiple of 2^(r & 7), one third frees a random one;
+ * then all are freed.
+ */
 export function alignTest(bench: Bench): void {
   const watched = bench.watch(bench.big());
   const { heap, checked } = watched;
@@ -80,7 +83,10 @@ export function miTest(bench: Bench): void {
   expectEmpty(watched, before);
 }
 
-/** Batches of one size; half of a batch is freed first-in-first-out, the other half last-in-first-out. Every block is touched. */
+/**
+ * Batches of one size; half of a batch is freed first-in-first-out, the other half last-in-first-out. Every
+ * block is touched.
+ */
 export function glibcBench(bench: Bench): void {
   const watched = bench.watch(bench.big());
   const { heap } = watched;

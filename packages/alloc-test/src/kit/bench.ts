@@ -1,6 +1,7 @@
 /**
- * The bench that a check stands at: makes heaps of the algorithm under test, and says what is wrong by throwing. Checks are
- * plain functions of a bench, so that they run, and can be seen to fail, without a test runner.
+ * The bench that a check stands at: makes heaps of the algorithm under test, and says what is wrong by
+ * throwing. Checks are plain functions of a bench, so that they run, and can be seen to fail, without a test
+ * runner.
  */
 
 import {
@@ -32,7 +33,10 @@ export interface Check {
 /** The heap of the ArceOS tests. */
 const BIG_BYTES = 512 * 1024 * 1024;
 
-/** One for all synchronous checks of a process: reserved once, and what an earlier heap left there is part of the test. */
+/**
+ * One for all synchronous checks of a process: reserved once, and what an earlier heap left there is part of
+ * the test.
+ */
 let bigRegion: WebAssembly.Memory | undefined;
 
 /** What an allocator may find in memory it is given. */
@@ -80,7 +84,7 @@ export class Bench {
     this.largestShare = options.largestShare ?? 0.8;
     this.omit = options.omit ?? {};
     this.seed = checkInteger('seed', options.seed ?? Number(process.env.SEED ?? Date.now() % 2 ** 31));
-    // A crew of nobody would pass everything.
+    // A crew of no thread would pass everything.
     for (const workers of this.workers) {
       if (checkInteger('workers', workers) === 0) throw new RangeError('workers must be at least 1, got 0');
     }
@@ -103,7 +107,9 @@ export class Bench {
     return this.create({ memory: this.memory(this.heapBytes), ...options });
   }
 
-  /** The 512 MiB heap of the ArceOS tests. Only for synchronous checks: they take turns on the same memory. */
+  /**
+   * The 512 MiB heap of the ArceOS tests. Only for synchronous checks: they take turns on the same memory.
+   */
   big(): Heap {
     const pages = BIG_BYTES / 65536;
     bigRegion ??= new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });

@@ -1,5 +1,6 @@
 /**
- * The ArceOS side of a heap: memory that is given to it piece by piece, explicit layouts, errors with codes, totals that add up.
+ * The ArceOS side of a heap: memory that is given to it piece by piece, explicit layouts, errors with codes,
+ * totals that add up.
  */
 
 import { AllocError, type AllocErrorCode, type Heap, isAligned } from '@shmalloc/allocator-api';
@@ -130,8 +131,8 @@ export function everyOrder(bench: Bench): void {
 }
 
 /**
- * Fills ranges with the smallest blocks, so that a block ends at every seam, frees them in random order, and fills again. What an
- * allocator notes of where a range ended must not outlive the seam.
+ * Fills ranges with the smallest blocks, so that a block ends at every seam, frees them in random order, and
+ * fills again. What an allocator notes of where a range ended must not outlive the seam.
  */
 function fillRanges(bench: Bench, [first, ...others]: (readonly [start: number, size: number])[]): void {
   const heap = bench.create({ memory: bench.memory(2 * bench.heapBytes) });

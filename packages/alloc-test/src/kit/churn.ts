@@ -1,5 +1,6 @@
 /**
- * What checks do with a heap that has an oracle beside it: live on it for a while at random, fill it, free everything.
+ * What checks do with a heap that has an oracle beside it: live on it for a while at random, fill it, free
+ * everything.
  */
 
 import { type Bench, expect, expectEmpty, type WatchedHeap } from './bench.ts';

@@ -58,8 +58,8 @@ const GROUPS: Readonly<Record<Group, (bench: Bench) => Check[]>> = {
 const MINUTES = { brief: 15, quick: 15, medium: 15, full: 30 };
 
 /**
- * Registers every check of the kit for one algorithm. What the options switch off is registered as skipped, with the reason in its
- * title.
+ * Registers every check of the kit for one algorithm. What the options switch off is registered as skipped,
+ * with the reason in its title.
  *
  * @example
  * ```ts

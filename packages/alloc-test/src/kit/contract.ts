@@ -51,7 +51,8 @@ export function reallocContents(bench: Bench): void {
   const before = watched.heap.usedBytes();
   const { checked } = watched;
   const sizes = [1, 8, 15, 16, 24, 100, 99, 1000, 4096, 5000, 3, 40_000, 39_999, 12, 0, 64];
-  // The second block stands right behind the first one's place, so that some steps must move and some need not.
+  // The second block stands right behind the first one's place, so that some steps must move and some need
+  // not.
   for (const crowded of [false, true]) {
     let size = 20;
     let address = expectBlock(checked.malloc(size), 'malloc(20)');

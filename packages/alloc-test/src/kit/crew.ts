@@ -1,5 +1,6 @@
 /**
- * A crew of real workers on one heap, with a watchdog: a broken allocator may send a worker round in circles for ever.
+ * A crew of real workers on one heap, with a watchdog: a broken allocator may send a worker round in circles
+ * without end.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -18,8 +19,8 @@ export interface CrewOptions {
   /** Seconds until workers that still run are terminated. */
   readonly seconds: number;
   /**
-   * Seconds of processor time that this process may use meanwhile, for work that may go wrong and need not end: on a machine that does other things the
-   * crew gets as much done with them as on one that does not.
+   * Seconds of processor time that this process may use meanwhile, for work that may go wrong and need not
+   * end: on a machine that does other things the crew gets as much done with them as on one that does not.
    */
   readonly workSeconds?: number;
   /** Stop everyone as soon as this oracle has found something. */

@@ -117,7 +117,10 @@ function generator(seed: number): (n: number) => number {
   };
 }
 
-/** All rounds. @throws Error with the first call that threw something else than an AllocError, or gave what cannot be */
+/**
+ * All rounds.
+ * @throws Error with the first call that threw something else than an AllocError, or gave what cannot be
+ */
 export async function damageRounds(job: DamageJob): Promise<DamageCounts> {
   const algorithm = ((await import(job.module)) as Record<string, HeapAlgorithm>)[job.exportName];
   if (algorithm === undefined) throw new Error(`${job.module} exports no ${job.exportName}`);

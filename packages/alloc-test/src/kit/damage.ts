@@ -1,8 +1,10 @@
 /**
- * Damage is reported, and never hangs: a program that writes past a block, into a freed one or anywhere at all can destroy every word of
- * the region. Whatever it has destroyed, each call returns or throws an `AllocError`, and hands out nothing outside the memory.
+ * Damage is reported, and never hangs: a program that writes past a block, into a freed one or anywhere at
+ * all can destroy every word of the region. Whatever it has destroyed, each call returns or throws an
+ * `AllocError`, and hands out nothing outside the memory.
  *
- * The rounds run in a worker, so that a call that never comes back is a failure with a seed and a name and not a test run that stops.
+ * The rounds run in a worker, so that a call that never comes back is a failure with a seed and a name and
+ * not a test run that stops.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -22,22 +24,28 @@ export interface DamageOptions {
   rounds?: number | undefined;
   /** Calls on each after the damage. Default 80. */
   calls?: number | undefined;
-  /** Bytes of each heap; the memory has twice as many, and `addMemory` is given of the rest. Default 128 KiB. */
+  /**
+   * Bytes of each heap; the memory has twice as many, and `addMemory` is given of the rest. Default 128 KiB.
+   */
   bytes?: number | undefined;
   /** Further options for `create`, such as `lock` or `debug`. */
   create?: HeapOptions | undefined;
   /** What `attach` is given beside the handle. */
   attach?: object | undefined;
   /**
-   * Words, counted from the header's first, that are not damaged and are 0 between calls: those of locks, since a wait for a lock whose
-   * word names a possible holder is no fault. Default none.
+   * Words, counted from the header's first, that are not damaged and are 0 between calls: those of locks,
+   * since a wait for a lock whose word names a possible holder is no fault. Default none.
    */
   spared?: readonly number[] | undefined;
-  /** The URL of a module whose export `calls` is an {@link ExtraCalls}: calls that only this algorithm has. */
+  /**
+   * The URL of a module whose export `calls` is an {@link ExtraCalls}: calls that only this algorithm has.
+   */
   extra?: string | undefined;
   /** Seconds in which a single call must have come back. Default 30. */
   patience?: number | undefined;
-  /** Default: `SEED` of the environment, or else by the clock; it is logged. Round n has the seed `seed + n`. */
+  /**
+   * Default: `SEED` of the environment, or else by the clock; it is logged. Round n has the seed `seed + n`.
+   */
   seed?: number | undefined;
 }
 
@@ -77,8 +85,8 @@ export function damage(test: TestFunction, subject: Subject, options: DamageOpti
 /**
  * The same without a test runner.
  * @returns what the calls came to
- * @throws Error with the seed, the call and the damage when a call threw anything but an `AllocError`, gave what cannot be or did not come
- *   back; and when none of many rounds met damage, so that nothing was tested
+ * @throws Error with the seed, the call and the damage when a call threw anything but an `AllocError`, gave
+ *   what cannot be or did not come back; and when none of many rounds met damage, so that nothing was tested
  */
 export async function damagedHeaps(subject: Subject, options: DamageOptions): Promise<DamageCounts> {
   const patience = checkInteger('patience', options.patience ?? 30);

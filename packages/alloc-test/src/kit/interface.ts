@@ -1,5 +1,6 @@
 /**
- * What every heap offers beside C's and ArceOS's calls: questions that are answered and not reported, looking at blocks, figures, handles, options.
+ * What every heap offers beside C's and ArceOS's calls: questions that are answered and not reported, looking
+ * at blocks, figures, handles, options.
  */
 
 import { AllocError, type Heap, Layout } from '@shmalloc/allocator-api';

@@ -1,5 +1,6 @@
 /**
- * What a worker does with the heap that it shares with others. Free of threads themselves: a job is a function of its arguments.
+ * What a worker does with the heap that it shares with others. Free of threads themselves: a job is a
+ * function of its arguments.
  */
 
 import type { Handle } from '@shmalloc/allocator-api';
@@ -73,7 +74,10 @@ export class Barrier {
   }
 }
 
-/** In a slot's first word. Who takes a slot from `EMPTY` or `FULL` to `BUSY` owns it until it writes one of the two again. */
+/**
+ * In a slot's first word. One that takes a slot from `EMPTY` or `FULL` to `BUSY` owns it until it writes one
+ * of the two again.
+ */
 const EMPTY = 0;
 const FULL = 1;
 const BUSY = 2;
@@ -127,8 +131,8 @@ function randomSize(random: ArceosRandom, large: boolean): number {
 }
 
 /**
- * Takes whatever lies in a random slot, by whomever it was allocated, frees it or reallocates it and passes it on; fills the slot when it was
- * empty.
+ * Takes whatever lies in a random slot, by any thread it was allocated, frees it or reallocates it and passes
+ * it on; fills the slot when it was empty.
  */
 function randomWork(checked: CheckedAllocator, job: RandomJob): number {
   const random = new ArceosRandom(job.seed + job.thread * 7919);
@@ -158,8 +162,9 @@ function randomWork(checked: CheckedAllocator, job: RandomJob): number {
 }
 
 /**
- * multi_thread_test. In each round the first threads allocate slots j · threads + t and free their own j ≥ slots / 2; then other threads
- * allocate slots / 2 each and free all j · threads + t, what the first left among them.
+ * multi_thread_test. In each round the first threads allocate slots j · threads + t and free their own j ≥
+ * slots / 2; then other threads allocate slots / 2 each and free all j · threads + t, what the first left
+ * among them.
  */
 function multiThreadWork(checked: CheckedAllocator, job: MultiThreadJob): number {
   const { threads, rounds, slots, column } = job;

@@ -1,6 +1,6 @@
 /**
- * Property tests: any sequence of operations keeps the heap valid and the oracle silent. A sequence that does not is shrunk to a short
- * one, and is printed with the seed that leads to it.
+ * Property tests: any sequence of operations keeps the heap valid and the oracle silent. A sequence that does
+ * not is shrunk to a short one, and is printed with the seed that leads to it.
  */
 
 import fc from 'fast-check';
@@ -8,7 +8,10 @@ import { type Bench, type Check, expect, expectNoViolations } from './bench.ts';
 import { freeAll } from './churn.ts';
 import { type AlignedBlock, takeAt } from './random.ts';
 
-/** One operation. `pick` chooses among the blocks that are held at that moment, so that a shrunk sequence stays meaningful. */
+/**
+ * One operation. `pick` chooses among the blocks that are held at that moment, so that a shrunk sequence
+ * stays meaningful.
+ */
 export type Step =
   | { readonly do: 'malloc'; readonly size: number }
   | { readonly do: 'calloc'; readonly count: number; readonly size: number }

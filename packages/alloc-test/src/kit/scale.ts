@@ -11,8 +11,8 @@ export function scaled(quick: number, more: number): number {
 }
 
 /**
- * Some of several variants of a test, drawn anew in each run; all of them where `SCALE` is not `quick`. The seed is `SEED` of the environment or by the
- * clock; it is printed, with what is left out.
+ * Some of several variants of a test, drawn again in each run; all of them where `SCALE` is not `quick`. The
+ * seed is `SEED` of the environment or by the clock; it is printed, with what is left out.
  * @param what - of what these are variants, for what is printed
  * @param all - the variants, by name
  * @param count - how many

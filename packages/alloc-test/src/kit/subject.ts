@@ -5,7 +5,8 @@
 import type { HeapAlgorithm, LockKind } from '@shmalloc/allocator-api';
 
 /**
- * The algorithm under test, and where workers find it. A heap's header starts with a magic, and has its version among the next three words.
+ * The algorithm under test, and where workers find it. A heap's header starts with a magic, and has its
+ * version among the next three words.
  * @public
  */
 export interface Subject {
@@ -48,30 +49,43 @@ export type Group =
  */
 export interface ConformanceOptions {
   /**
-   * `'brief'`: a second or two. `'quick'`: a few seconds. `'medium'`: three times that. `'full'`: every row of the ArceOS tests with its own numbers: tens of
-   * seconds, or minutes. Default: `SCALE` of the environment, or else `'quick'`, and `'brief'` for a {@link ConformanceOptions.variant}.
+   * `'brief'`: a second or two. `'quick'`: a few seconds. `'medium'`: three times that. `'full'`: every row
+   * of the ArceOS tests with its own numbers: tens of seconds, or minutes. Default: `SCALE` of the
+   * environment, or else `'quick'`, and `'brief'` for a {@link ConformanceOptions.variant}.
    */
   scale?: 'brief' | 'quick' | 'medium' | 'full' | undefined;
-  /** Whether this is another mode, policy or wrapper of an algorithm that is tested in one of them at a larger scale. Default false. */
+  /**
+   * Whether this is another mode, policy or wrapper of an algorithm that is tested in one of them at a larger
+   * scale. Default false.
+   */
   variant?: boolean | undefined;
   /** How many workers share the heap, once for each entry. Default `[1, 4]`. */
   workers?: readonly number[] | undefined;
   /**
-   * The locks to run threads with. `false` for an algorithm without locks: its `create` is given none, its threads run once, and nothing
-   * is expected to go wrong between them. Default spin and mutex.
+   * The locks to run threads with. `false` for an algorithm without locks: its `create` is given none, its
+   * threads run once, and nothing is expected to go wrong between them. Default spin and mutex.
    */
   locks?: readonly LockKind[] | false | undefined;
-  /** Whether a heap with `maxBytes` above `bytes` grows by itself, by any thread: then the workers share one that does, too. Default false. */
+  /**
+   * Whether a heap with `maxBytes` above `bytes` grows by itself, by any thread: then the workers share one
+   * that does, too. Default false.
+   */
   grows?: boolean | undefined;
   /** The largest alignment that the algorithm offers, in bytes. Below 4096 the rest shows as skipped. */
   maxAlign?: number | undefined;
-  /** Bytes of the small heaps that most checks work on; a 64th of it is the smallest range that `addMemory` is given. Default 1 MiB. */
+  /**
+   * Bytes of the small heaps that most checks work on; a 64th of it is the smallest range that `addMemory` is
+   * given. Default 1 MiB.
+   */
   heapBytes?: number | undefined;
   /** Which part of `availableBytes` one request must get from an almost empty heap. Default 0.8. */
   largestShare?: number | undefined;
   /** Groups that the algorithm cannot stand, each with the reason; they show as skipped. */
   omit?: Partial<Record<Group, string>> | undefined;
-  /** Seed of everything random but the ArceOS tests. Default: `SEED` of the environment, or else by the clock; it is logged. */
+  /**
+   * Seed of everything random but the ArceOS tests. Default: `SEED` of the environment, or else by the clock;
+   * it is logged.
+   */
   seed?: number | undefined;
 }
 

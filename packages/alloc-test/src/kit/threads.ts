@@ -1,6 +1,6 @@
 /**
- * Real threads on one heap: multi_thread_test of ArceOS, random work with blocks that pass between workers, and the proof that the
- * same without a lock goes wrong (so that the checks are known to see it).
+ * Real threads on one heap: multi_thread_test of ArceOS, random work with blocks that pass between workers,
+ * and the proof that the same without a lock goes wrong (so that the checks are known to see it).
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +33,9 @@ const PATIENCE = { crew: 600 };
 /** Seconds of processor time for a race, in which a worker may go round in circles. */
 const RACE_SECONDS = 2.4;
 
-/** How often a heap grows under a crew, and the milliseconds in between; WebAssembly memory comes in 64 KiB. */
+/**
+ * How often a heap grows under a crew, and the milliseconds in between; WebAssembly memory comes in 64 KiB.
+ */
 const GROWTH = { times: 6, pause: 2, unit: 65536 };
 
 /** How often two workers without a lock get the chance to collide. */
@@ -203,7 +205,8 @@ function blocksOf(table: SharedArrayBuffer): HeldBlock[] {
 }
 
 /**
- * A heap that is far too small for what the workers hold: all of them make it grow, and what one gets may lie beyond what another has seen of the memory.
+ * A heap that is far too small for what the workers hold: all of them make it grow, and what one gets may lie
+ * beyond what another has seen of the memory.
  */
 export async function selfGrowingCrew(
   bench: Bench,
@@ -228,7 +231,8 @@ export async function selfGrowingCrew(
 }
 
 /**
- * The main thread takes all memory there is; what the workers get, they get out of memory that is added after they have attached.
+ * The main thread takes all memory there is; what the workers get, they get out of memory that is added after
+ * they have attached.
  */
 export async function growingCrew(
   bench: Bench,
@@ -266,8 +270,8 @@ export async function growingCrew(
 }
 
 /**
- * Two workers on a heap that has no lock, and that nothing outside guards either, until the oracle sees a violation. Everything is bounded: operations, time, and
- * how often it is tried.
+ * Two workers on a heap that has no lock, and that nothing outside guards either, until the oracle sees a
+ * violation. Everything is bounded: operations, time, and how often it is tried.
  * @returns what was found; empty when the workers were lucky every time
  */
 export async function raceWithoutLock(bench: Bench): Promise<Violation[]> {

@@ -1,6 +1,6 @@
 /**
- * A worker of the kit, for one job after another: it attaches to the heap and to the oracle, does the job, detaches, and says how it went. An error is an
- * answer too.
+ * A worker of the kit, for one job after another: it attaches to the heap and to the oracle, does the job,
+ * detaches, and says how it went. An error is an answer too.
  */
 
 import { parentPort } from 'node:worker_threads';

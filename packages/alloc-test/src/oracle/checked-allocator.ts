@@ -1,9 +1,11 @@
 /**
- * An allocator with a witness: every operation goes to the allocator, and what it answers is held against the oracle.
+ * An allocator with a witness: every operation goes to the allocator, and what it answers is held against the
+ * oracle.
  *
- * The order matters when threads share the heap. A block leaves H *before* the allocator gets it back, because from then on another
- * thread may be given it; a new block enters H *after* the allocator has handed it out. Between the two it is nobody's, so
- * a correct allocator never causes a violation, whatever the interleaving.
+ * The order matters when threads share the heap. A block leaves H *before* the allocator gets it back,
+ * because from then on another thread may be given it; a new block enters H *after* the allocator has handed
+ * it out. Between the two it is no thread's, so a correct allocator never causes a violation, whatever the
+ * interleaving.
  */
 
 import {
@@ -31,11 +33,13 @@ export interface CheckedRange {
 }
 
 /**
- * One thread's view of an allocator, with every answer checked. Blocks are stamped: the caller does not write into them.
+ * One thread's view of an allocator, with every answer checked. Blocks are stamped: the caller does not write
+ * into them.
  *
- * Checked are: inside the region, no overlap with any thread's block, aligned (to what was asked for, to the default of
- * `malloc`, and to 8), `usableSize` at least the size, `calloc` zeroed, contents intact at `free` and across `realloc`. What is wrong goes to
- * the oracle; nothing is thrown, except what the allocator throws. Cost: O(1) up to 1 KiB, O(pages) above.
+ * Checked are: inside the region, no overlap with any thread's block, aligned (to what was asked for, to the
+ * default of `malloc`, and to 8), `usableSize` at least the size, `calloc` zeroed, contents intact at `free`
+ * and across `realloc`. What is wrong goes to the oracle; nothing is thrown, except what the allocator
+ * throws. Cost: O(1) up to 1 KiB, O(pages) above.
  * @public
  */
 export class CheckedAllocator {
@@ -132,7 +136,8 @@ export class CheckedAllocator {
    * Resizes a block: its stamp must have come along.
    * @param address - a block, or 0
    * @param oldSize - the size it has, in bytes
-   * @param _oldAlign - the alignment that it was allocated with; not looked at, since `realloc` owes the new block only the default
+   * @param _oldAlign - the alignment that it was allocated with; not looked at, since `realloc` owes the new
+   *   block only the default
    * @param newSize - bytes
    * @returns as {@link CheckedAllocator.malloc}; after 0 the old block is still there
    */
@@ -146,7 +151,7 @@ export class CheckedAllocator {
     }
     const { memory } = this.#allocator;
     if (moved === NULL) {
-      // The block has to be as it was, and nobody else's.
+      // The block has to be as it was, and no other thread's.
       if (known && this.#take('realloc', address, oldSize)) this.#verify('realloc', address, oldSize);
       return NULL;
     }

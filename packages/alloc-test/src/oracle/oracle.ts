@@ -12,8 +12,8 @@ import { type Finding, type Violation, ViolationLog } from './violation.ts';
  */
 export interface OracleOptions {
   /**
-   * How far addresses reach: the bytes of the whole buffer that the region lies in, at most 4 GiB. For memory that grows, what it can
-   * grow to: a block beyond is a violation (`outside`).
+   * How far addresses reach: the bytes of the whole buffer that the region lies in, at most 4 GiB. For memory
+   * that grows, what it can grow to: a block beyond is a violation (`outside`).
    */
   bytes: number;
   /** How many violations are kept with their details. All are counted. Default 64. */
@@ -34,8 +34,8 @@ export interface OracleHandle extends ShadowBuffers {
 }
 
 /**
- * The set of live blocks H = \{[l, r)\}, kept apart from the allocator under test, and the violations found. Lock-free; any number of
- * threads may use it through {@link CheckedAllocator}, one for each thread.
+ * The set of live blocks H = \{[l, r)\}, kept apart from the allocator under test, and the violations found.
+ * Lock-free; any number of threads may use it through {@link CheckedAllocator}, one for each thread.
  *
  * @example
  * ```ts
@@ -62,8 +62,8 @@ export class Oracle {
   }
 
   /**
-   * Makes an oracle with no live blocks. It reserves about half of `bytes`, and the system commits what is touched: some
-   * 64 bytes a page under large blocks, up to 2 KiB a page under small ones.
+   * Makes an oracle with no live blocks. It reserves about half of `bytes`, and the system commits what is
+   * touched: some 64 bytes a page under large blocks, up to 2 KiB a page under small ones.
    * @throws TypeError or RangeError for a wrong number
    */
   static create(options: OracleOptions): Oracle {
@@ -136,7 +136,8 @@ export class Oracle {
   }
 
   /**
-   * Counts a violation and keeps it while there is room. For checks of one's own; {@link CheckedAllocator} reports what it finds.
+   * Counts a violation and keeps it while there is room. For checks of one's own; {@link CheckedAllocator}
+   * reports what it finds.
    */
   report(finding: Finding): void {
     this.#log.add(finding);

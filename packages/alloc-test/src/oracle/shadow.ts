@@ -14,11 +14,12 @@
  *                   └ thread + 1: 12 bits, size: 20 bits; or 0xfffff, and the size is in the word s
  * ```
  *
- * A block that covers a page whole takes it with one compare-exchange 0 → WHOLE; every other piece adds 1 to the page's
- * word and sets its bits with one `Atomics.or` for 256 bytes. So a small block costs two atomic operations, and a large one
- * costs one a page. Of two claims that overlap at least one sees the other, whatever their interleaving:
- * each bit is taken by one atomic operation, and so is the page's word, which tells whole claims from parts.
- * Records are plain stores: they only name owners, in messages. The memory is reserved and the system commits what is touched.
+ * A block that covers a page whole takes it with one compare-exchange 0 → WHOLE; every other piece adds 1 to
+ * the page's word and sets its bits with one `Atomics.or` for 256 bytes. So a small block costs two atomic
+ * operations, and a large one costs one a page. Of two claims that overlap at least one sees the other,
+ * whatever their interleaving: each bit is taken by one atomic operation, and so is the page's word, which
+ * tells whole claims from parts. Records are plain stores: they only name owners, in messages. The memory is
+ * reserved and the system commits what is touched.
  */
 
 import { type Address, MAX_BYTES } from '@shmalloc/allocator-api';
@@ -80,7 +81,10 @@ function maskOf(from: number, to: number): number {
   return (count === WORD_GRANULES ? -1 : (1 << count) - 1) << (from & (WORD_GRANULES - 1));
 }
 
-/** The set H of live blocks, shared by threads. Lock-free; claims cost O(1) for small blocks, O(pages) for large ones. */
+/**
+ * The set H of live blocks, shared by threads. Lock-free; claims cost O(1) for small blocks, O(pages) for
+ * large ones.
+ */
 export class Shadow {
   readonly buffers: ShadowBuffers;
   readonly #pages: Int32Array<SharedArrayBuffer>;
@@ -160,7 +164,10 @@ export class Shadow {
     return undefined;
   }
 
-  /** Every live block in the order of addresses. Meant for a moment when no thread allocates. Cost: O(pages + blocks · 512). */
+  /**
+   * Every live block in the order of addresses. Meant for a moment when no thread allocates. Cost: O(pages +
+   * blocks · 512).
+   */
   *blocks(): Generator<LiveBlock> {
     for (let page = 0; page < this.#pages.length; page++) {
       const word = this.#pages[page];
@@ -219,7 +226,10 @@ export class Shadow {
     }
   }
 
-  /** The first granule of `[from, to)` whose bit is set; `from` when the claim that is under way has set none yet. */
+  /**
+   * The first granule of `[from, to)` whose bit is set; `from` when the claim that is under way has set none
+   * yet.
+   */
   #firstTaken(from: number, to: number): number {
     for (let at = from; at < to; at += WORD_GRANULES) {
       const word = Atomics.load(this.#bits, at >>> WORD_SHIFT);

@@ -7,8 +7,8 @@
  *   ├ every byte ──────────────┤                                                                 up to 1024 bytes
  * ```
  *
- * The pattern is a function of the block's address and size: nothing is kept for a block, and any thread can verify it.
- * Neighbouring words differ, and so do the stamps of neighbouring blocks.
+ * The pattern is a function of the block's address and size: nothing is kept for a block, and any thread can
+ * verify it. Neighbouring words differ, and so do the stamps of neighbouring blocks.
  */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
@@ -23,7 +23,9 @@ const STRIDE = 4096;
 /** The odd integer nearest to 2^32 divided by the golden ratio. */
 const GOLDEN = 0x9e3779b1 | 0;
 
-/** Up to this many bytes a zeroed block is looked at all over; above, its edges and one word in a cache line. */
+/**
+ * Up to this many bytes a zeroed block is looked at all over; above, its edges and one word in a cache line.
+ */
 const ZERO_LIMIT = 65536;
 const ZERO_EDGE = 4096;
 const ZERO_STRIDE = 64;
@@ -63,7 +65,8 @@ export function stamp(memory: SharedMemory, address: Address, size: number): voi
 }
 
 /**
- * Compares the first `length` bytes at `address` with the stamp that a block of `stampSize` bytes got at `stampAddress`.
+ * Compares the first `length` bytes at `address` with the stamp that a block of `stampSize` bytes got at
+ * `stampAddress`.
  * @returns the offset of the first wrong byte, or {@link INTACT}
  */
 export function firstDamage(

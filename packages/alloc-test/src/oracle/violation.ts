@@ -1,6 +1,6 @@
 /**
- * What the oracle found, in a form that threads can share: a violation is a row of numbers in a bounded table, and its sentence
- * is made when it is read.
+ * What the oracle found, in a form that threads can share: a violation is a row of numbers in a bounded
+ * table, and its sentence is made when it is read.
  *
  * ```
  *  words  │ count │ refused │ ready[0] │ ready[1] │ …                   count is exact, also beyond the table
@@ -97,11 +97,14 @@ export interface Finding {
   /** For an overlap: the block that was there before. */
   other?: LiveBlock | undefined;
   /**
-   * outside: start of the region · misaligned: what was asked for · contents, not-zeroed: offset of the byte · usable: what it said ·
-   * lost: how many blocks before · refused: bytes available
+   * outside: start of the region · misaligned: what was asked for · contents, not-zeroed: offset of the byte
+   * · usable: what it said · lost: how many blocks before · refused: bytes available
    */
   detail?: number;
-  /** outside: end of the region · contents: the byte, and above bit 8 the expected one · not-zeroed: the byte · lost: how many after */
+  /**
+   * outside: end of the region · contents: the byte, and above bit 8 the expected one · not-zeroed: the byte
+   * · lost: how many after
+   */
   more?: number;
 }
 
@@ -144,7 +147,9 @@ export class ViolationLog {
     Atomics.add(this.#words, REFUSED, 1);
   }
 
-  /** Whether a block that the oracle does not know may be one that it refused; each refused block excuses one. */
+  /**
+   * Whether a block that the oracle does not know may be one that it refused; each refused block excuses one.
+   */
   excuse(): boolean {
     for (let left = Atomics.load(this.#words, REFUSED); left > 0; ) {
       const seen = Atomics.compareExchange(this.#words, REFUSED, left, left - 1);

@@ -1,4 +1,7 @@
-/** The random-damage test can fail: heaps that hang, throw, hand out nonsense or meet no damage at all do not pass it. */
+/**
+ * The random-damage test can fail: heaps that hang, throw, hand out nonsense or meet no damage at all do not
+ * pass it.
+ */
 
 import type { HeapAlgorithm } from '@shmalloc/allocator-api';
 import test from 'ava';

@@ -232,7 +232,10 @@ export class Hasty extends Faulty {
   }
 }
 
-/** Remembers where a range ended when another one has long continued it, and hands out nothing that ends there. */
+/**
+ * Remembers where a range ended when another one has long continued it, and hands out nothing that ends
+ * there.
+ */
 export class Seamed extends Faulty {
   readonly #ends = new Set<number>();
 
@@ -246,7 +249,7 @@ export class Seamed extends Faulty {
   }
 }
 
-/** Adds memory for itself, and not for those who have attached. */
+/** Adds memory for itself, and not for those that have attached. */
 export class Selfish extends Faulty {
   override addMemory(start: number, size: number): void {
     if (start + size <= this.memory.byteLength / 7 || this.memory.byteLength < 2 ** 17) {
@@ -290,7 +293,7 @@ export class Deferring extends Faulty {
   }
 }
 
-/** The same, but nobody can make it. */
+/** The same, but no thread can make it. */
 export class Hoarding extends Deferring {
   override collect(): void {}
 }

@@ -1,6 +1,6 @@
 /**
- * The simplest heap that keeps the whole contract: one list of blocks in the order of addresses, searched from the front. Slow, short,
- * and here to show that the kit lets a correct allocator pass.
+ * The simplest heap that keeps the whole contract: one list of blocks in the order of addresses, searched
+ * from the front. Slow, short, and here to show that the kit lets a correct allocator pass.
  *
  * ```
  *  header  │ magic │ version │ lock kind │ lock │ used bytes │ pools │ pool 0: first, end │ … │ pool 7 │

@@ -1,4 +1,7 @@
-/** The checks of `bounds/`: what they let pass, what they name, and that a stale view and an index off by one are named in a package. */
+/**
+ * The checks of `bounds/`: what they let pass, what they name, and that a stale view and an index off by one
+ * are named in a package.
+ */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -17,7 +20,10 @@ test.afterEach.always(() => {
 
 let modules = 0;
 
-/** Runs the body of a function over a view of 8 words in rewritten code. @returns its result, and what was found */
+/**
+ * Runs the body of a function over a view of 8 words in rewritten code.
+ * @returns its result, and what was found
+ */
 async function run(
   body: string,
   declared: readonly Declaration[] = [],

@@ -4,7 +4,10 @@ import { Shadow } from '../../dist/oracle/shadow.js';
 
 const BYTES = 8 << 20;
 
-/** Addresses and sizes near the borders that matter: granules, words of bits (256), pages (4096), long records (1 MiB). */
+/**
+ * Addresses and sizes near the borders that matter: granules, words of bits (256), pages (4096), long records
+ * (1 MiB).
+ */
 const borders = fc
   .tuple(
     fc.oneof(fc.nat(2), fc.nat(BYTES / 4096 - 1)),
@@ -86,7 +89,8 @@ test('a claim that fails inside a page leaves no bit set, in the word where it f
 
 test('only where a block starts is it in the set: not inside, not between granules, not 4 GiB further', (t) => {
   const shadow = Shadow.create(BYTES);
-  // The size's lower 20 bits are 48: what stands behind the first word of the long record reads like a block of 48 bytes.
+  // The size's lower 20 bits are 48: what stands behind the first word of the long record reads like a block
+  // of 48 bytes.
   const size = (2 << 20) + 48;
   shadow.claim(1, 4096, size);
   for (const [address, bytes] of [

@@ -1,4 +1,7 @@
-/** A second thread that holds the same region and does what it is asked: `Peer` here, its loop in `peer-worker.ts`. */
+/**
+ * A second thread that holds the same region and does what it is asked: `Peer` here, its loop in
+ * `peer-worker.ts`.
+ */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Address, MemorySource, ScalarType } from '@shmalloc/allocator-api';

@@ -123,7 +123,8 @@ for (const backing of ['wasm', 'sab'] as const) {
     const source = memory.source as { grow(length: number): unknown };
     const { grow } = Object.getPrototypeOf(source) as typeof source;
     let theirs = 0;
-    // The engine's own `grow` is the one step that cannot be seen into: the other thread runs right before it.
+    // The engine's own `grow` is the one step that cannot be seen into: the other thread runs right before
+    // it.
     source.grow = (length) => {
       source.grow = grow;
       theirs = other.grow(128 * KIB);

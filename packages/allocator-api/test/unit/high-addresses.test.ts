@@ -1,4 +1,7 @@
-/** Regions of 4 GiB. They are only reserved; the few pages that are touched here are all that the machine gives. */
+/**
+ * Regions of 4 GiB. They are only reserved; the few pages that are touched here are all that the machine
+ * gives.
+ */
 import {
   alignDown,
   alignUp,

@@ -191,7 +191,8 @@ test('a buffer of more than 4 GiB is refused', (t) => {
   t.is(error?.code, 'InvalidParam');
 });
 
-// The two tests below stand in for engines: one without WebAssembly, one that refuses to give that much memory.
+// The two tests below stand in for engines: one without WebAssembly, one that refuses to give that much
+// memory.
 test.serial('without WebAssembly the default is a SharedArrayBuffer', (t) => {
   const { WebAssembly: real } = globalThis;
   Object.assign(globalThis, { WebAssembly: undefined });

@@ -1,5 +1,6 @@
 /**
- * The smallest allocator that can be wrapped, and the least protected: it only ever moves a cursor, with a plain load and a plain store.
+ * The smallest allocator that can be wrapped, and the least protected: it only ever moves a cursor, with a
+ * plain load and a plain store.
  *
  * ```
  *    state            +4               +8              +12

@@ -1,6 +1,7 @@
 /**
- * The crossings that a test runs with: the two implementations, and copies with a planted fault each. A test that a fault passes unnoticed tests
- * nothing; so the tests with threads run with the faults too, and must find them.
+ * The crossings that a test runs with: the two implementations, and copies with a planted fault each. A test
+ * that a fault passes unnoticed tests nothing; so the tests with threads run with the faults too, and must
+ * find them.
  */
 
 import type { SharedMemory } from '@shmalloc/allocator-api';
@@ -40,7 +41,10 @@ export const FAULTS = {
       }
     },
   ),
-  /** A loop that goes on with what it read first, as one translated from C11 does; it gives up before it hangs the test. */
+  /**
+   * A loop that goes on with what it read first, as one translated from C11 does; it gives up before it hangs
+   * the test.
+   */
   'expected is never refreshed': faulty(
     class extends JsCrossings {
       override push(place: number, block: number): void {
@@ -79,7 +83,7 @@ export const FAULTS = {
       }
     },
   ),
-  /** Nobody is told to bring news any more. */
+  /** No thread is told to bring news any more. */
   'mark taken with the list': faulty(
     class extends JsCrossings {
       override takeAllMarked(place: number): number {
@@ -107,7 +111,7 @@ export const FAULTS = {
       }
     },
   ),
-  /** Bits that somebody has are claimed once more. */
+  /** Bits that another thread has are claimed once more. */
   'run claimed unseen': faulty(
     class extends JsCrossings {
       override claimRunAt(place: number, first: number, count: number): boolean {
@@ -117,7 +121,7 @@ export const FAULTS = {
       }
     },
   ),
-  /** A word in which somebody else has changed another bit counts as lost. */
+  /** A word in which another thread has changed another bit counts as lost. */
   'run claimed in one try': faulty(
     class extends JsCrossings {
       override claimRunAt(place: number, first: number, count: number): boolean {

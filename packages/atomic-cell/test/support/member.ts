@@ -1,4 +1,6 @@
-/** A thread of the team: runs one task after another. A task is a module, which is evaluated again for each. */
+/**
+ * A thread of the team: runs one task after another. A task is a module, which is evaluated again for each.
+ */
 
 import { parentPort } from 'node:worker_threads';
 import { type Order, serve } from './team.ts';

@@ -1,5 +1,6 @@
 /**
- * Where the words of the tests lie: each on a cache line of its own, in a region of at least 64 KiB. A test uses what it needs.
+ * Where the words of the tests lie: each on a cache line of its own, in a region of at least 64 KiB. A test
+ * uses what it needs.
  *
  * ```
  *  0        64       128      192      256      320       1024                  65536

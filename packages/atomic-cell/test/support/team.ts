@@ -21,7 +21,10 @@ export function hire<Task>(file: string, memory: SharedMemory, id: number, task:
 
 /** Threads that have done their task and wait for another: to start one costs more than most tasks. */
 const idle: Worker[] = [];
-/** Modules that change what their thread can, or how the package finds it: nothing else may run there, before or after. */
+/**
+ * Modules that change what their thread can, or how the package finds it: nothing else may run there, before
+ * or after.
+ */
 const ALONE = ['counter', 'forbidden'];
 
 /** What a member of the team is told. */
@@ -112,7 +115,8 @@ export async function until(condition: () => boolean): Promise<void> {
 }
 
 /**
- * Repeats an experiment that goes wrong by chance until it has, so that what proves a checker does not depend on one run.
+ * Repeats an experiment that goes wrong by chance until it has, so that what proves a checker does not depend
+ * on one run.
  * @param run - the experiment; returns how much went wrong
  * @returns that of the last run: 0 when it went well a hundred times
  */

@@ -1,4 +1,7 @@
-/** What several threads do to one another through crossings; each test with both implementations, mixed, and with the faults that it must find. */
+/**
+ * What several threads do to one another through crossings; each test with both implementations, mixed, and
+ * with the faults that it must find.
+ */
 
 import { SharedMemory } from '@shmalloc/allocator-api';
 import { crossingsFor } from '@shmalloc/atomic-cell';
@@ -81,7 +84,10 @@ async function pushAndTake(team: Team, memory: SharedMemory): Promise<number> {
   return arrivals.faults;
 }
 
-/** Four threads push, and this one marks the list again and again: it takes what comes, and gets the news of each mark. */
+/**
+ * Four threads push, and this one marks the list again and again: it takes what comes, and gets the news of
+ * each mark.
+ */
 async function markAndTell(team: Team, memory: SharedMemory): Promise<number> {
   const rounds = 25_000;
   const crossings = crossingsUnderTest(memory, team[0]);
@@ -101,7 +107,7 @@ async function markAndTell(team: Team, memory: SharedMemory): Promise<number> {
       outstanding = true;
       marks++;
     }
-    // What was pushed before the mark, nobody brings news of.
+    // What was pushed before the mark, no thread brings news of.
     arrivals.take(crossings.takeAllMarked(cell));
   };
   const answers = await untilAllHaveCome(pushers, look);
@@ -292,7 +298,8 @@ for (const which of ['wasm', 'js'] as const) {
       await thief.terminate();
       t.true(crossings.claimRunAt(BITMAP / 4, 0, 20));
       t.true(crossings.claimRunAt(BITMAP / 4, 80, 48));
-      // 12 bits of the run lie in the first word, 32 in the second and 16 in the third; it claims and gives back upwards.
+      // 12 bits of the run lie in the first word, 32 in the second and 16 in the third; it claims and gives
+      // back upwards.
       let left = 0;
       for (let bit = 20; bit < 80; bit++) if (crossings.claimRunAt(BITMAP / 4, bit, 1)) left++;
       t.log(`${60 - left} bits were lost, after ${memory.i32[TALLY / 4]} rounds`);

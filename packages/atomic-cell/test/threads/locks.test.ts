@@ -13,7 +13,10 @@ const KINDS = [
   ['Mutex', Mutex],
 ] as const;
 
-/** Every thread counts under the lock. What it returns is the counter, and in how many threads `Atomics.wait` threw. */
+/**
+ * Every thread counts under the lock. What it returns is the counter, and in how many threads `Atomics.wait`
+ * threw.
+ */
 async function count(
   memory: SharedMemory,
   lock: CounterTask['lock'],
@@ -179,7 +182,8 @@ test('Mutex: a sleeper finds what was written over the word, and puts it back', 
   const memory = SharedMemory.create({ bytes: 65536 });
   const lock = new Mutex(memory, CELL);
   lock.lock();
-  // The back-off before the first sleep sees a holder, and the sleep's first look something else: the word changes in between.
+  // The back-off before the first sleep sees a holder, and the sleep's first look something else: the word
+  // changes in between.
   const { exchange } = Atomics;
   let looks = 0;
   Atomics.exchange = ((words: Int32Array, index: number, value: number) => {

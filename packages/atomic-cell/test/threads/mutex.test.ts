@@ -73,7 +73,8 @@ for (const backing of BACKINGS) {
     const waiters = startTeam<unknown, number>('waiter', memory, [0]);
     await until(() => Atomics.notify(memory.i32, CELL / 4, 1) === 1);
     await sleep(50); // it sleeps again; if it should not yet, the test shows less, and still passes
-    // What a thread leaves that was terminated between the end of its wait and its exchange: a free mutex and no further notify.
+    // What a thread leaves that was terminated between the end of its wait and its exchange: a free mutex and
+    // no further notify.
     Atomics.store(memory.i32, CELL / 4, 0);
     t.deepEqual(await Promise.all(waiters), [HELD_WITH_WAITERS]);
   });

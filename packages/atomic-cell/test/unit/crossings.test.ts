@@ -184,7 +184,8 @@ for (const { kind, backing } of REAL) {
 
   test(`memory that grows is there at once, whoever has made it grow (${name})`, (t) => {
     const ours = SharedMemory.create({ bytes: 65536, maxBytes: 16 * 65536, backing });
-    // Each operation is the first one to come to the new memory, where another view has made the last old word and the first new one ones.
+    // Each operation is the first one to come to the new memory, where another view has made the last old
+    // word and the first new one ones.
     const uses: readonly [unknown, (crossings: Crossings, word: number) => unknown][] = [
       [-1, (crossings, word) => crossings.load(word)],
       [undefined, (crossings, word) => crossings.push(LIST, word)],

@@ -1,6 +1,7 @@
 /**
- * Damage to the allocator's own state: whatever stands there, every call comes back, with an answer or with an AllocError. The byte heap of this test is
- * robust itself, so that what is tested is the state alone: it is bounded by construction, and refuses what it has not handed out.
+ * Damage to the allocator's own state: whatever stands there, every call comes back, with an answer or with
+ * an AllocError. The byte heap of this test is robust itself, so that what is tested is the state alone: it
+ * is bounded by construction, and refuses what it has not handed out.
  */
 
 import {

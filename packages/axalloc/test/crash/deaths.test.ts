@@ -1,6 +1,7 @@
 /**
- * Threads that die at a certain step: what they were at is finished by the reaper. The dying thread is one that gets no further: everything is
- * looked at from within its last step, and what it would do afterwards is of no interest.
+ * Threads that die at a certain step: what they were at is finished by the reaper. The dying thread is one
+ * that gets no further: everything is looked at from within its last step, and what it would do afterwards is
+ * of no interest.
  */
 
 import { AxAlloc } from '@shmalloc/axalloc';

@@ -24,7 +24,8 @@ for (const algorithm of NAMES) {
     allocator.reap(dead.threadId);
     const before = seen(allocator);
     const unknown = [0, 1000, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53 - 1];
-    // An exchange cuts a number to 32 bits: these are the live thread's name, and those of a line that is being reaped by it.
+    // An exchange cuts a number to 32 bits: these are the live thread's name, and those of a line that is
+    // being reaped by it.
     const cut = [2 ** 32 + alive.threadId, 2 ** 32 - alive.threadId, 2 ** 33 + alive.threadId];
     for (const name of [threadId, dead.threadId, ...unknown, ...cut]) allocator.reap(name);
     t.is(seen(allocator), before);
@@ -140,7 +141,8 @@ test('a generation that its maker never made current: the next in its slot is no
     algorithms: hookedAlgorithms(reaperHooks),
   });
   const c = attachTo(a.share());
-  // The maker dies just before its generation is current; its reaper opens it, C looks at it meanwhile, and the reaper closes it.
+  // The maker dies just before its generation is current; its reaper opens it, C looks at it meanwhile, and
+  // the reaper closes it.
   let looked = 0;
   once(makerHooks, 'registerError', () => {
     once(reaperHooks, 'attach', () => {
@@ -179,7 +181,8 @@ test('a block that was freed twice, the second time while its heap goes: nothing
   a.swap('buddy');
   const told: AllocError[] = [];
   b.registerError((error) => void told.push(error));
-  // B has seen on the map whose block it is; it moves to the new generation first, and meanwhile the old one goes.
+  // B has seen on the map whose block it is; it moves to the new generation first, and meanwhile the old one
+  // goes.
   const page = twice - (twice % 4096);
   const done = once(hooks, 'attach', () => {
     a.free(last);

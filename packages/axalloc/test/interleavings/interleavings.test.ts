@@ -1,4 +1,7 @@
-/** What another CPU does between two steps of this one: each test is named after the interleaving that it shows. */
+/**
+ * What another CPU does between two steps of this one: each test is named after the interleaving that it
+ * shows.
+ */
 
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
 import { AxAlloc } from '@shmalloc/axalloc';

@@ -1,4 +1,7 @@
-/** An algorithm whose heaps call back before each operation: so that something else happens at just that moment, as another CPU would do it. */
+/**
+ * An algorithm whose heaps call back before each operation: so that something else happens at just that
+ * moment, as another CPU would do it.
+ */
 
 import type { HeapAlgorithm } from '@shmalloc/allocator-api';
 import { ALGORITHMS } from './tools.js';

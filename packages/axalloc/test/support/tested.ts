@@ -1,6 +1,7 @@
 /**
- * A two-level allocator as the conformance kit wants a heap: over a region of its own, one class for each algorithm inside. Its total is that of
- * all pages, since that is what a request can be met from; memory that is added goes to the page part.
+ * A two-level allocator as the conformance kit wants a heap: over a region of its own, one class for each
+ * algorithm inside. Its total is that of all pages, since that is what a request can be met from; memory that
+ * is added goes to the page part.
  */
 
 import { ForwardingHeap } from '@shmalloc/alloc-test';
@@ -132,7 +133,10 @@ export const AxBuddy: HeapAlgorithm = over('buddy');
 export const AxSlab: HeapAlgorithm = over('slab');
 export const AxBasic: HeapAlgorithm = over('basic');
 
-/** What the kit asks of a heap with a fixed amount of memory. This one grows; `growth.test.ts` has what it must do instead. */
+/**
+ * What the kit asks of a heap with a fixed amount of memory. This one grows; `growth.test.ts` has what it
+ * must do instead.
+ */
 export const OMITTED = {
   bytes: 'memory comes through the page part, which has tests of its own for it',
   exhaustion:

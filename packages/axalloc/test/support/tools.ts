@@ -69,7 +69,10 @@ export function attachTo(handle: AxHandle): AxAlloc {
   });
 }
 
-/** Swaps, unless there are no pages for a heap at this moment, or too many old ones hold blocks: then nothing has changed. */
+/**
+ * Swaps, unless there are no pages for a heap at this moment, or too many old ones hold blocks: then nothing
+ * has changed.
+ */
 export function trySwap(allocator: AxAlloc, name: string): void {
   try {
     allocator.swap(name);

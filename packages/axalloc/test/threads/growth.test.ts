@@ -188,7 +188,8 @@ test('four CPUs that run dry at once do not all double', async (t) => {
       answers.reduce((sum, { refused }) => sum + refused, 0),
       0,
     );
-    // 60 blocks of 30 KB: as if one CPU alone had asked for all. Had two doubled at one of the times, it would be twice that.
+    // 60 blocks of 30 KB: as if one CPU alone had asked for all. Had two doubled at one of the times, it
+    // would be twice that.
     const { allocator: alone } = allocatorOver(64 << 20, { algorithm: name });
     for (let nth = 0; nth < 60; nth++) t.not(alone.malloc(30_000 + (nth % 4)), 0);
     const [pages, usual] = [allocator, alone].map((one) => one.stats().generations[0].pages);

@@ -1,4 +1,7 @@
-/** Pages that run out in the middle of everything: the n-th request of the page part fails, for every n that occurs. */
+/**
+ * Pages that run out in the middle of everything: the n-th request of the page part fails, for every n that
+ * occurs.
+ */
 
 import { AllocError } from '@shmalloc/allocator-api';
 import { AxAlloc } from '@shmalloc/axalloc';
@@ -9,7 +12,10 @@ import { ALGORITHMS, type AlgorithmName, NAMES } from '../support/tools.js';
 
 const BYTES = 8 << 20;
 
-/** Does something of everything; what is refused is left out, and everything else must be as if nothing had been. */
+/**
+ * Does something of everything; what is refused is left out, and everything else must be as if nothing had
+ * been.
+ */
 function life(t: ExecutionContext, pages: FaultyPages, name: AlgorithmName): void {
   const empty = pages.usedPages();
   let allocator: AxAlloc;

@@ -1,4 +1,7 @@
-/** NULL is no place: what a program writes at address 0 is named by the next slow path, by validate and by detach. Unknown options are named, too. */
+/**
+ * NULL is no place: what a program writes at address 0 is named by the next slow path, by validate and by
+ * detach. Unknown options are named, too.
+ */
 
 import { AllocError } from '@shmalloc/allocator-api';
 import { AxAlloc } from '@shmalloc/axalloc';

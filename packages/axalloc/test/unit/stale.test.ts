@@ -1,4 +1,7 @@
-/** Memory that has come since a thread looked last: its views reach it, and what lies there is not taken for something else. */
+/**
+ * Memory that has come since a thread looked last: its views reach it, and what lies there is not taken for
+ * something else.
+ */
 
 import { AllocError } from '@shmalloc/allocator-api';
 import { AxAlloc } from '@shmalloc/axalloc';

@@ -1,7 +1,9 @@
 import { Basic, type Policy } from '@shmalloc/basic';
 import test from 'ava';
 
-/** A heap with holes of these sizes in this order, each behind a block that stays; and where the holes are. */
+/**
+ * A heap with holes of these sizes in this order, each behind a block that stays; and where the holes are.
+ */
 function heapWithHoles(policy: Policy, sizes: number[]): { heap: Basic; holes: number[] } {
   const heap = Basic.create({ bytes: 1 << 16, policy });
   const holes = sizes.map((size) => {

@@ -1,6 +1,7 @@
 /**
- * Damage: whatever stands in header and maps, every call comes back, with an answer or with an AllocError. The bound is counted in operations, not in time:
- * crossings that are asked more often than any walk over the maps needs fail the test.
+ * Damage: whatever stands in header and maps, every call comes back, with an answer or with an AllocError.
+ * The bound is counted in operations, not in time: crossings that are asked more often than any walk over the
+ * maps needs fail the test.
  */
 
 import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
@@ -16,7 +17,9 @@ const ADVERSARIAL = [
   0, 1, -1, 2, 7, 31, 32, 63, 64, 255, 256, 4096, 0x7fffffff, -0x80000000, 0x55555555, 45, 35,
 ];
 
-/** How many atomic operations a call may take on maps of a few hundred words: a few walks over all of them. */
+/**
+ * How many atomic operations a call may take on maps of a few hundred words: a few walks over all of them.
+ */
 const BOUND = 20_000;
 
 class Endless extends Error {}

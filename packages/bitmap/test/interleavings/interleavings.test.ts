@@ -1,4 +1,7 @@
-/** What one thread does between two operations of another; and threads that end there. Step by step, at every operation that there is. */
+/**
+ * What one thread does between two operations of another; and threads that end there. Step by step, at every
+ * operation that there is.
+ */
 
 import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import { crossingsFor } from '@shmalloc/atomic-cell';
@@ -30,7 +33,9 @@ function attempt(call: () => number | undefined): number | undefined {
   }
 }
 
-/** What the first thread may be doing, with what must have happened before; each says how many pages it moves. */
+/**
+ * What the first thread may be doing, with what must have happened before; each says how many pages it moves.
+ */
 const CALLS: Record<string, (pages: BitmapPages, run: number) => number | undefined> = {
   'one page': (pages) => pages.allocPages(1, PAGE),
   'a run in a word': (pages) => pages.allocPages(20, 32 * PAGE),

@@ -1,4 +1,7 @@
-/** What several tests use: random numbers that can be repeated, crossings that can be interrupted or are broken. */
+/**
+ * What several tests use: random numbers that can be repeated, crossings that can be interrupted or are
+ * broken.
+ */
 
 import { AllocError, type AllocErrorCode } from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
@@ -6,7 +9,10 @@ import type { ExecutionContext } from 'ava';
 
 export const PAGE = 4096;
 
-/** Words of a header: how often a claim was put back, and where the maps begin. Part of the layout, which all threads must agree on. */
+/**
+ * Words of a header: how often a claim was put back, and where the maps begin. Part of the layout, which all
+ * threads must agree on.
+ */
 export const RETREATS = 16;
 export const MAPS = 32;
 
@@ -33,7 +39,10 @@ export function refused(t: ExecutionContext, code: AllocErrorCode, call: () => u
   t.true(error?.message.includes(shown), `${error?.message} does not name ${shown}`);
 }
 
-/** Crossings that tell of each operation before it is done: so that something else can happen there, or nothing any more. */
+/**
+ * Crossings that tell of each operation before it is done: so that something else can happen there, or
+ * nothing any more.
+ */
 export class Interrupted implements Crossings {
   readonly kind: 'wasm' | 'js';
   /** Called with the number of the operation, from 0. */
@@ -103,7 +112,9 @@ export class Interrupted implements Crossings {
   }
 }
 
-/** Crossings with a fault: bits are cleared by a load and a store, between which others may do what they like. */
+/**
+ * Crossings with a fault: bits are cleared by a load and a store, between which others may do what they like.
+ */
 export class Torn extends Interrupted {
   readonly #words: Int32Array;
 

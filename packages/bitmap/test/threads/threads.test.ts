@@ -1,4 +1,7 @@
-/** Several workers on one map, and an oracle of its own: an owner's name beside every page, exchanged when it is taken and given back. */
+/**
+ * Several workers on one map, and an oracle of its own: an owner's name beside every page, exchanged when it
+ * is taken and given back.
+ */
 
 import { Worker } from 'node:worker_threads';
 import { BitmapPages } from '@shmalloc/bitmap';

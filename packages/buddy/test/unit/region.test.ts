@@ -1,4 +1,7 @@
-/** What holds for the region of every locked heap: who may use it, NULL, growth by other threads, damage. The same in each package. */
+/**
+ * What holds for the region of every locked heap: one that may use it, NULL, growth by other threads, damage.
+ * The same in each package.
+ */
 
 import { AllocError, type AllocErrorCode } from '@shmalloc/allocator-api';
 import { Buddy } from '@shmalloc/buddy';

@@ -10,7 +10,9 @@ import {
   PREV_LINK,
 } from '@shmalloc/heap-base';
 
-/** The smallest algorithm that a boundary-tag heap can have: a stack of free blocks, searched from the top. */
+/**
+ * The smallest algorithm that a boundary-tag heap can have: a stack of free blocks, searched from the top.
+ */
 export class StackHeap extends BoundaryTagHeap {
   static readonly algorithm = 'stack';
   static readonly layout: HeapLayout = {

@@ -1,4 +1,7 @@
-/** What stands around every operation, whatever the algorithm does inside: the lock is given back, figures are whole, visitors keep out. */
+/**
+ * What stands around every operation, whatever the algorithm does inside: the lock is given back, figures are
+ * whole, visitors keep out.
+ */
 
 import { AllocError } from '@shmalloc/allocator-api';
 import test from 'ava';

@@ -1,6 +1,6 @@
 /**
- * The byte allocators of a full machine: the one that it boots with, and those that may take its place. All of them are loaded when a CPU comes
- * up, because a CPU in the middle of a program cannot load a module.
+ * The byte allocators of a full machine: the one that it boots with, and those that may take its place. All
+ * of them are loaded when a CPU comes up, because a CPU in the middle of a program cannot load a module.
  */
 
 import {
@@ -83,7 +83,10 @@ async function watched(
   };
 }
 
-/** What a heap that grows out of pages needs beyond what a machine without pages asks for: a module of the user's may lack it. */
+/**
+ * What a heap that grows out of pages needs beyond what a machine without pages asks for: a module of the
+ * user's may lack it.
+ */
 const NEEDED = [
   'addMemory',
   'totalBytes',

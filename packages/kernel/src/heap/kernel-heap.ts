@@ -1,6 +1,6 @@
 /**
- * The allocator of a full machine, as one thread has it: the two-level allocator of `axalloc` over the machine's pages, with a count of what this
- * thread has asked for.
+ * The allocator of a full machine, as one thread has it: the two-level allocator of `axalloc` over the
+ * machine's pages, with a count of what this thread has asked for.
  */
 
 import type { Address, AllocError, SharedMemory, ValidateOptions } from '@shmalloc/allocator-api';

@@ -1,14 +1,15 @@
 /**
- * What one thread knows of its heaps in figures. Heaps come and go with every swap; what they have told is added up.
+ * What one thread knows of its heaps in figures. Heaps come and go with every swap; what they have told is
+ * added up.
  *
- * Algorithms tell different things, and a figure that nobody can tell is not 0: see {@link Told}.
+ * Algorithms tell different things, and a figure that an algorithm cannot tell is not 0: see {@link Told}.
  */
 
 import type { Heap } from '@shmalloc/allocator-api';
 
 /**
- * A figure that not every algorithm can tell: null when none of those in use could; `whole` is false when in truth it may be
- * more.
+ * A figure that not every algorithm can tell: null when none of those in use could; `whole` is false when in
+ * truth it may be more.
  * @public
  */
 export type Told = { readonly value: number; readonly whole: boolean } | null;
@@ -31,8 +32,9 @@ const PAGE_BYTES = 4096;
 /**
  * One thread's meter.
  *
- * Figures are read while the thread allocates from the heap: of one that was swapped out, the memory may be somebody else's already. The last look at
- * it is when the thread attaches to the next; what it frees there afterwards is not counted, so such figures are told as "at least".
+ * Figures are read while the thread allocates from the heap: of one that was swapped out, the memory may be
+ * another thread's already. The last look at it is when the thread attaches to the next; what it frees there
+ * afterwards is not counted, so such figures are told as "at least".
  */
 export class HeapMeter {
   /** What was counted in a heap before this thread came: another one may have had its place. */
@@ -58,7 +60,9 @@ export class HeapMeter {
     return heap;
   }
 
-  /** A figure of this thread. What it holds is in the heap at hand; what it has done, in all that there were. */
+  /**
+   * A figure of this thread. What it holds is in the heap at hand; what it has done, in all that there were.
+   */
   told(figure: Figure): Told {
     this.look();
     const value = this.figures[figure];

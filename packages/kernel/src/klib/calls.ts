@@ -1,7 +1,7 @@
 /**
- * The C library as a program calls it: over the physical memory of the machine whose CPU the thread is. What each function does stands
- * at {@link Klib}, {@link StringFunctions} and {@link MemoryFunctions}; all but `sprintf` to a string throw a KernelError `NotOnCpu` outside of
- * a program.
+ * The C library as a program calls it: over the physical memory of the machine whose CPU the thread is. What
+ * each function does stands at {@link Klib}, {@link StringFunctions} and {@link MemoryFunctions}; all but
+ * `sprintf` to a string throw a KernelError `NotOnCpu` outside of a program.
  */
 
 import type { Address } from '@shmalloc/allocator-api';
@@ -19,17 +19,18 @@ function klib(name: string): Klib {
 }
 
 /**
- * Formats as C's `sprintf`: `%d %i %u %o %x %X %p %s %c %%` with the flags `- + space # 0`, width, precision, `*`, and the lengths
- * `hh h l ll j z t`.
+ * Formats as C's `sprintf`: `%d %i %u %o %x %X %p %s %c %%` with the flags `- + space # 0`, width, precision,
+ * `*`, and the lengths `hh h l ll j z t`.
  *
- * - Numbers may be `number` (fractions are cut off), `bigint` or boolean. A length makes them wrap as in C (`l` has 64 bits). Without one
- *   nothing is cut off, and a negative number under `%u %o %x` is shown as its two's complement of 32 bits, a negative bigint of 64.
- * - `%s` takes a JavaScript string; in a program also a number, the address of a NUL-terminated string in the machine's memory (0 reads
- *   `(null)`). Every other value is shown as `String` shows it. A precision cuts a JavaScript string after so many characters, and one in memory
- *   after so many bytes.
+ * - Numbers may be `number` (fractions are cut off), `bigint` or boolean. A length makes them wrap as in C
+ *   (`l` has 64 bits). Without one nothing is cut off, and a negative number under `%u %o %x` is shown as its
+ *   two's complement of 32 bits, a negative bigint of 64.
+ * - `%s` takes a JavaScript string; in a program also a number, the address of a NUL-terminated string in the
+ *   machine's memory (0 reads `(null)`). Every other value is shown as `String` shows it. A precision cuts a
+ *   JavaScript string after so many characters, and one in memory after so many bytes.
  * - `%c` takes a code point or a string's first character. Widths count characters.
- * - A conversion that is not known is copied as it stands. A value that is missing reads `%!d(missing)`, one of the wrong kind
- *   `%!d(value)`: it never throws.
+ * - A conversion that is not known is copied as it stands. A value that is missing reads `%!d(missing)`, one
+ *   of the wrong kind `%!d(value)`: it never throws.
  * @param template - with a directive for each value
  * @param values - one for each conversion, and one for each `*`
  * @public

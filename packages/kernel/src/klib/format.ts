@@ -19,7 +19,10 @@ import { type Directive, showInteger, toInteger } from './integer.ts';
 
 const DIRECTIVE = /%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d*))?(hh|h|ll|l|j|z|t)?([diuoxXpsc%])/g;
 
-/** Widths and precisions end here: a template with a mistake must not ask for a string that the engine refuses. */
+/**
+ * Widths and precisions end here: a template with a mistake must not ask for a string that the engine
+ * refuses.
+ */
 const WIDEST = 65535;
 
 /** What stands for a value that was not given. */
@@ -109,8 +112,8 @@ function cut(text: string, characters: number | undefined): string {
 }
 
 /**
- * The NUL-terminated string at an address, as UTF-8. Like C it reads no byte after the NUL, nor after `bytes` bytes: with a
- * precision a string needs no NUL. A character that this cuts in two is left out.
+ * The NUL-terminated string at an address, as UTF-8. Like C it reads no byte after the NUL, nor after `bytes`
+ * bytes: with a precision a string needs no NUL. A character that this cuts in two is left out.
  * @returns undefined when that is no address
  */
 function textAt(memory: SharedMemory, address: number, bytes: number | undefined): string | undefined {

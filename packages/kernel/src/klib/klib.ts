@@ -9,8 +9,8 @@ import { StringFunctions } from './string-functions.ts';
 const encoder = new TextEncoder();
 
 /**
- * A small C library whose pointers are addresses in shared memory. In a program of a machine its functions are there under their own
- * names; this class is for every other thread, and for other memory.
+ * A small C library whose pointers are addresses in shared memory. In a program of a machine its functions
+ * are there under their own names; this class is for every other thread, and for other memory.
  *
  * @example
  * ```ts
@@ -44,8 +44,10 @@ export class Klib extends StringFunctions {
   /**
    * Formats into memory, with a NUL at the end, and cuts what does not fit.
    * @param to - where
-   * @param size - bytes that there is room for, the NUL included; with 0 nothing is written, and `to` may be anything
-   * @returns bytes that it would have written before the NUL, had there been room: more than `size − 1` when it was cut
+   * @param size - bytes that there is room for, the NUL included; with 0 nothing is written, and `to` may be
+   *   anything
+   * @returns bytes that it would have written before the NUL, had there been room: more than `size − 1` when
+   *   it was cut
    */
   snprintf(to: Address, size: number, template: string, ...values: readonly unknown[]): number {
     checkInteger('snprintf: size', size);

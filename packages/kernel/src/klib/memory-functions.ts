@@ -1,8 +1,9 @@
 /**
- * The `mem…` functions of C, over shared memory. Addresses in the place of pointers, and what is undefined in C is defined: it is an error
- * that names the call and the address, and nothing has been written.
+ * The `mem…` functions of C, over shared memory. Addresses in the place of pointers, and what is undefined in
+ * C is defined: it is an error that names the call and the address, and nothing has been written.
  *
- * Bytes are read and written plainly, as in C: whoever shares a block with another CPU sees to it that they do not use it at once.
+ * Bytes are read and written plainly, as in C: the thread that shares a block with another CPU sees to it
+ * that they do not use it at once.
  */
 
 import { type Address, AllocError, checkInteger, NULL, type SharedMemory } from '@shmalloc/allocator-api';
@@ -10,8 +11,9 @@ import { type Address, AllocError, checkInteger, NULL, type SharedMemory } from 
 /**
  * `memset`, `memcpy`, `memmove`, `memcmp` and `memchr`. Cost: that of the engine's own byte loops, O(length).
  *
- * All of them throw a TypeError or RangeError for an address or length that is no non-negative integer, and an AllocError
- * `InvalidParam` for NULL and for bytes that are not in the memory. A length of 0 is allowed anywhere.
+ * All of them throw a TypeError or RangeError for an address or length that is no non-negative integer, and
+ * an AllocError `InvalidParam` for NULL and for bytes that are not in the memory. A length of 0 is allowed
+ * anywhere.
  * @public
  */
 export class MemoryFunctions {
@@ -62,7 +64,8 @@ export class MemoryFunctions {
 
   /**
    * Compares bytes, unsigned.
-   * @returns 0 when they are equal; else negative or positive, as the first that differs is less or greater in `a`
+   * @returns 0 when they are equal; else negative or positive, as the first that differs is less or greater
+   *   in `a`
    */
   memcmp(a: Address, b: Address, length: number): number {
     this.reach('memcmp', a, length);

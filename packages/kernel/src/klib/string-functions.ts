@@ -1,7 +1,8 @@
 /**
  * The `str…` functions of C, over shared memory. A string is the address of bytes that end with a NUL.
  *
- * There are no literals in shared memory, so a string that is only read may also be a JavaScript string; it stands for its UTF-8 bytes.
+ * There are no literals in shared memory, so a string that is only read may also be a JavaScript string; it
+ * stands for its UTF-8 bytes.
  */
 
 import { type Address, AllocError, checkInteger, NULL } from '@shmalloc/allocator-api';
@@ -16,11 +17,11 @@ const encoder = new TextEncoder();
 export type CString = Address | string;
 
 /**
- * `strlen`, `strnlen`, `strcpy`, `strncpy`, `strcat`, `strncat`, `strcmp`, `strncmp`, `strchr`, `strrchr`, `strstr`, `strspn`, `strcspn`,
- * `strpbrk`.
+ * `strlen`, `strnlen`, `strcpy`, `strncpy`, `strcat`, `strncat`, `strcmp`, `strncmp`, `strchr`, `strrchr`,
+ * `strstr`, `strspn`, `strcspn`, `strpbrk`.
  *
- * They throw what {@link MemoryFunctions} throws; also an AllocError `InvalidParam` when there is no NUL up to the end of the memory, and when
- * a copy would leave it. Then nothing has been written.
+ * They throw what {@link MemoryFunctions} throws; also an AllocError `InvalidParam` when there is no NUL up
+ * to the end of the memory, and when a copy would leave it. Then nothing has been written.
  * @public
  */
 export class StringFunctions extends MemoryFunctions {
@@ -53,7 +54,8 @@ export class StringFunctions extends MemoryFunctions {
   }
 
   /**
-   * Writes exactly `length` bytes: those of the string, then zeros. A string that is not shorter is cut, and then there is **no NUL**.
+   * Writes exactly `length` bytes: those of the string, then zeros. A string that is not shorter is cut, and
+   * then there is **no NUL**.
    * @returns `to`
    */
   strncpy(to: Address, from: CString, length: number): Address {
@@ -86,7 +88,8 @@ export class StringFunctions extends MemoryFunctions {
 
   /**
    * Compares two strings byte by byte, unsigned.
-   * @returns 0 when they are equal; else negative or positive, as the first byte that differs is less or greater in `a`
+   * @returns 0 when they are equal; else negative or positive, as the first byte that differs is less or
+   *   greater in `a`
    */
   strcmp(a: CString, b: CString): number {
     return this.compare('strcmp', a, b, Number.POSITIVE_INFINITY);

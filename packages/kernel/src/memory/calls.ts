@@ -1,4 +1,7 @@
-/** What a program does with pages: `vmalloc` and its relatives, on the CPU that it runs on. They need a machine that was booted with `paged`. */
+/**
+ * What a program does with pages: `vmalloc` and its relatives, on the CPU that it runs on. They need a
+ * machine that was booted with `paged`.
+ */
 
 import type { Address } from '@shmalloc/allocator-api';
 import { heapOfCpu } from '../cpu.ts';
@@ -9,7 +12,8 @@ import type { Advice } from '../vm/vm-account.ts';
  * @param address - where, a multiple of 4096; 0 for anywhere
  * @param length - bytes, a multiple of 4096 and not 0
  * @returns the first byte, of pages that read as zeros; 0 when there are not so many in a row, or not there
- * @throws AllocError `InvalidParam` for what is no multiple; KernelError `NotPaged` on a machine without pages
+ * @throws AllocError `InvalidParam` for what is no multiple; KernelError `NotPaged` on a machine without
+ *   pages
  * @public
  */
 export function vmalloc(address: Address, length: number): Address {
@@ -35,7 +39,8 @@ export function madvise(address: Address, length: number, advice: Advice): numbe
 }
 
 /**
- * Says that bytes in pages of {@link vmalloc} are about to be written: their first use, which gives them frames. See {@link VmAccount.touch}.
+ * Says that bytes in pages of {@link vmalloc} are about to be written: their first use, which gives them
+ * frames. See {@link VmAccount.touch}.
  * @returns false when there is no frame: the pages are reserved as before, and must not be written
  * @public
  */

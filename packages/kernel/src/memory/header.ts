@@ -4,7 +4,7 @@
  * ```
  *  start
  *  ├ NULL ┼ header ┼ table of the VM account ┼ page allocator's header, maps ┼ page ┼ page ┼ …  end
- *   1 KiB   128 B    a word a page             3.1 bits a page                 ▲ ACCOUNT: the first page that begins behind the table
+ *   1 KiB   128 B    a word a page             3.1 bits a page                 ▲ ACCOUNT: first page behind the table
  *
  *  word
  *   0  MAGIC      "SHM1"; written last, so a half-made header is never taken for one

@@ -1,6 +1,6 @@
 /**
- * The pages of a machine as its byte allocators see them: what they take is entered as theirs, and the clock runs meanwhile, since going for
- * pages is the slow path of all.
+ * The pages of a machine as its byte allocators see them: what they take is entered as theirs, and the clock
+ * runs meanwhile, since going for pages is the slow path of all.
  */
 
 import {

@@ -1,6 +1,6 @@
 /**
- * The physical memory of a full machine: whole pages, which the byte allocators and `vmalloc` take from one page allocator, and the account of
- * which pages of `vmalloc` are resident. `header.ts` has the picture.
+ * The physical memory of a full machine: whole pages, which the byte allocators and `vmalloc` take from one
+ * page allocator, and the account of which pages of `vmalloc` are resident. `header.ts` has the picture.
  *
  * ```
  *    malloc, kalloc          vmalloc, vmfree      madvise, touch
@@ -13,8 +13,8 @@
  *     └──────────────────────────────────┘
  * ```
  *
- * Pages that a byte allocator has, or that anybody has had, are LENT in the account: nobody wipes them until `vmalloc` hands them out, which promises
- * zeros. So a heap that comes and goes costs no wiping.
+ * Pages that a byte allocator has, or that anybody has had, are LENT in the account: no thread wipes them
+ * until `vmalloc` hands them out, which promises zeros. So a heap that comes and goes costs no wiping.
  */
 
 import {
@@ -52,7 +52,7 @@ export interface PhysicalMemoryOptions extends RegionOptions {
  */
 export interface PhysicalStats {
   readonly totalPages: number;
-  /** Pages that are handed out, to whomever. */
+  /** Pages that are handed out, to any thread. */
   readonly usedPages: number;
   readonly availablePages: number;
   /** Those of the byte allocators. */
@@ -64,7 +64,8 @@ export interface PhysicalStats {
 }
 
 /**
- * Whole pages of one region, for any number of threads: `vmalloc` and `vmfree`, and what a machine's byte allocators grow from.
+ * Whole pages of one region, for any number of threads: `vmalloc` and `vmfree`, and what a machine's byte
+ * allocators grow from.
  *
  * Progress: taking and giving back pages is lock-free; see {@link VmAccount} for what may wait.
  *
@@ -109,7 +110,7 @@ export class PhysicalMemory {
     writePlan(memory, plan);
     const pages = BitmapPages.create({ memory: memory.source, start: plan.maps, end: memory.end });
     const made = new PhysicalMemory(memory, plan, pages);
-    // The memory may be somebody's former: only what the engine has just made is known to hold zeros.
+    // The memory may be another thread's former: only what the engine has just made is known to hold zeros.
     const first = alignUp(pages.share().start + pages.stats().stateBytes, PAGE_BYTES);
     const used = region.memory === undefined ? first : made.vm.end;
     if (used > plan.account) made.vm.lend(plan.account, used - plan.account);
@@ -139,8 +140,8 @@ export class PhysicalMemory {
   }
 
   /**
-   * Reserves whole pages: they read as zeros, and get frames when they are touched. Lock-free; O(pages), and 4096 bytes are zeroed for each
-   * page that was in use before.
+   * Reserves whole pages: they read as zeros, and get frames when they are touched. Lock-free; O(pages), and
+   * 4096 bytes are zeroed for each page that was in use before.
    * @param address - where, a multiple of 4096; 0 for anywhere
    * @param length - bytes, a multiple of 4096 and not 0
    * @returns the first byte; 0 when there are not so many free pages in a row, or not at this address
@@ -149,16 +150,18 @@ export class PhysicalMemory {
   vmalloc(address: Address, length: number): Address {
     const count = pagesOf('vmalloc', address, length);
     const at = takePages(this.pages, address, count);
-    // Nobody else has these pages now, so they cannot be reserved already.
+    // No other thread has these pages now, so they cannot be reserved already.
     if (at !== 0) this.vm.reserve(at, length);
     return at;
   }
 
   /**
-   * Gives pages of `vmalloc` back, all that one call has handed out or any part, on any CPU: their frames go. Lock-free; O(pages).
+   * Gives pages of `vmalloc` back, all that one call has handed out or any part, on any CPU: their frames go.
+   * Lock-free; O(pages).
    * @param address - the first byte, a multiple of 4096
    * @param length - bytes, a multiple of 4096 and not 0
-   * @throws AllocError `NotAllocated` when one of the pages is not `vmalloc`'s, and nothing has changed; `InvalidParam` as `vmalloc`
+   * @throws AllocError `NotAllocated` when one of the pages is not `vmalloc`'s, and nothing has changed;
+   *   `InvalidParam` as `vmalloc`
    */
   vmfree(address: Address, length: number): void {
     const count = pagesOf('vmfree', address, length);
@@ -168,7 +171,8 @@ export class PhysicalMemory {
     // Of two CPUs that free the same page one finds it reserved: that one returns it.
     const released = vm.releaseRun('vmfree', address, length);
     if (released > 0) {
-      // The pages are still this call's. They may have been written without a frame: whoever reserves them next gets zeros all the same.
+      // The pages are still this call's. They may have been written without a frame: the thread that reserves
+      // them next gets zeros all the same.
       vm.lend(address, released * PAGE_BYTES);
       pages.deallocPages(address, released);
     }

@@ -1,8 +1,9 @@
 /**
- * The frames of a virtual-memory account: a count with a limit, and pages to take one from when it is reached.
+ * The frames of a virtual-memory account: a count with a limit, and pages to take one from when it is
+ * reached.
  *
- * A frame is no place: a page lies at its address whether it has one or not. What the limit bounds is how many pages hold contents at
- * once.
+ * A frame is no place: a page lies at its address whether it has one or not. What the limit bounds is how
+ * many pages hold contents at once.
  */
 
 import {
@@ -49,17 +50,18 @@ export class Frames {
   }
 
   /**
-   * Takes a frame: one that nobody has, else that of the page that may be taken for the longest time. The caller holds the page that it
-   * is for BUSY.
+   * Takes a frame: one that no thread has, else that of the page that may be taken for the longest time. The
+   * caller holds the page that it is for BUSY.
    *
    * Lock-free: it looks again only when another CPU has given up a page or a frame meanwhile.
-   * @returns whether there was one; if not, there was a moment during the call in which every frame was held by a page that must keep it
+   * @returns whether there was one; if not, there was a moment during the call in which every frame was held
+   *   by a page that must keep it
    */
   take(): boolean {
     const { words, limit } = this;
     for (;;) {
-      // Before the look at the pages: pairs with the add at the end of madvise(FREE). If that has not changed after the look, no page
-      // that the look has passed became FREEABLE behind its back.
+      // Before the look at the pages: pairs with the add at the end of madvise(FREE). If that has not changed
+      // after the look, no page that the look has passed became FREEABLE behind its back.
       const freeings = Atomics.load(words, FREEINGS);
       if (this.takeUnused()) return true;
       // Where a look at this count of freeings found nothing, another one will not either.
@@ -74,7 +76,8 @@ export class Frames {
 
   /** Gives back the frame of a page that holds zeros again and is no longer BUSY. */
   giveBack(): void {
-    // Release: pairs with the exchange in takeUnused. After the page's state was stored, so that USED never says less than pages have.
+    // Release: pairs with the exchange in takeUnused. After the page's state was stored, so that USED never
+    // says less than pages have.
     Atomics.sub(this.words, USED, 1);
   }
 
@@ -111,14 +114,15 @@ export class Frames {
     const { words } = this;
     for (let page = this.oldest(); page !== -1; page = this.oldest()) {
       const word = Atomics.load(words, PAGES + page);
-      // Against a touch that wants the page back, and against other CPUs that want its frame: one wins. A page that was freed again
-      // meanwhile has another tick, so it is not mistaken for the old one.
+      // Against a touch that wants the page back, and against other CPUs that want its frame: one wins. A
+      // page that was freed again meanwhile has another tick, so it is not mistaken for the old one.
       if ((word & STATE_MASK) !== FREEABLE) continue;
       if (Atomics.compareExchange(words, PAGES + page, word, BUSY) !== word) continue;
       this.wipe(page);
       // Release: pairs with the exchange of the touch that commits the page again, which finds the zeros.
       Atomics.store(words, PAGES + page, RESERVED);
-      // In any order with other CPUs: a mix of two hints starts too late for some pages, and the look through all then finds them.
+      // In any order with other CPUs: a mix of two hints starts too late for some pages, and the look through
+      // all then finds them.
       Atomics.store(words, HINT_WORD, word);
       Atomics.store(words, HINT_PAGE, page + 1);
       Atomics.add(words, EVICTED, 1);
@@ -128,10 +132,11 @@ export class Frames {
   }
 
   /**
-   * The page that may be taken for the longest time, or −1. Pages that one madvise(FREE) gave up are found in a row, each where the last one
-   * was; the next older tick costs a look at every page.
+   * The page that may be taken for the longest time, or −1. Pages that one madvise(FREE) gave up are found in
+   * a row, each where the last one was; the next older tick costs a look at every page.
    *
-   * The looks are plain loads, 10 to 20 times as fast as atomic ones. That is harmless: what they find is taken by a compare-exchange, or not.
+   * The looks are plain loads, 10 to 20 times as fast as atomic ones. That is harmless: what they find is
+   * taken by a compare-exchange, or not.
    */
   private oldest(): number {
     const { words, pages } = this;

@@ -26,13 +26,15 @@
  *                                       └── pressure ───────── FREEABLE ┘
  * ```
  *
- * Pages of which the account is to know nothing for a while are LENT (`lend`: from NONE), and come back by `reserve` through BUSY, with zeros.
+ * Pages of which the account is to know nothing for a while are LENT (`lend`: from NONE), and come back by
+ * `reserve` through BUSY, with zeros.
  *
- * BUSY is held by the one CPU that moves the page between resident and not, for no longer than it takes to find a frame or to write 4096
- * zeros. Whoever holds one waits for nothing, so there is no circle of waiting. All other steps are one compare-exchange.
+ * BUSY is held by the one CPU that moves the page between resident and not, for no longer than it takes to
+ * find a frame or to write 4096 zeros. A thread that holds one waits for nothing, so there is no circle of
+ * waiting. All other steps are one compare-exchange.
  *
- * Invariants, while no CPU is inside a call: USED = pages RESIDENT or FREEABLE ≤ frames; a page that is neither, and
- * not LENT, holds zeros. A zeroed table over zeroed pages is a fresh account.
+ * Invariants, while no CPU is inside a call: USED = pages RESIDENT or FREEABLE ≤ frames; a page that is
+ * neither, and not LENT, holds zeros. A zeroed table over zeroed pages is a fresh account.
  */
 
 /** Indices of the words in front of the pages. */
@@ -50,9 +52,9 @@ export const NONE_AT = 9;
 export const PAGES = 16;
 
 // A page's state, in the low bits of its word.
-/** Nobody's. */
+/** No thread's. */
 export const NONE = 0;
-/** Somebody's, without a frame: it reads as zeros. */
+/** Another thread's, without a frame: it reads as zeros. */
 export const RESERVED = 1;
 /** It has a frame, and may be written. */
 export const RESIDENT = 2;
@@ -60,7 +62,7 @@ export const RESIDENT = 2;
 export const FREEABLE = 3;
 /** A CPU is about to give it a frame or to take it. */
 export const BUSY = 4;
-/** Nobody's in this account, and it may hold anything: whoever reserves it gets zeros first. */
+/** No thread's in this account, and it may hold anything: the thread that reserves it gets zeros first. */
 export const LENT = 5;
 
 export const STATE_MASK = 7;
@@ -82,7 +84,10 @@ export function toTick(count: number): number {
   return count & TICK_MASK;
 }
 
-/** Ticks between two, round the wrap of the clock. A page that was given up 2^29 ticks ago looks young: it is taken later than others, no more. */
+/**
+ * Ticks between two, round the wrap of the clock. A page that was given up 2^29 ticks ago looks young: it is
+ * taken later than others, no more.
+ */
 export function ticksBetween(earlier: number, later: number): number {
   return (later - earlier) & TICK_MASK;
 }

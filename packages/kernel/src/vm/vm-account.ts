@@ -3,13 +3,15 @@
  *
  * **What it models, and how.** A processor traps at the first access of a page; JavaScript cannot. So
  *
- * - whoever is about to **write** says so with `touch` (or takes a `view`, which does it): that is the page fault. A page that has a
- *   frame already costs one load.
- * - whoever **reads** says nothing: a page without a frame holds zeros, as if all such pages were mapped to one page of zeros.
- * - writing without `touch` is a mistake of the program, as is using freed memory; `validate` finds what it left on pages without a frame.
+ * - the thread that is about to **write** says so with `touch` (or takes a `view`, which does it): that is
+ *   the page fault. A page that has a frame already costs one load.
+ * - the thread that **reads** says nothing: a page without a frame holds zeros, as if all such pages were
+ *   mapped to one page of zeros.
+ * - writing without `touch` is a mistake of the program, as is using freed memory; `validate` finds what it
+ *   left on pages without a frame.
  *
- * After `madvise(FREE)` a page keeps its contents until its frame is needed, and reads as what it was or as zeros, whole. Only `touch` makes
- * it sure again; what is written without it can be lost.
+ * After `madvise(FREE)` a page keeps its contents until its frame is needed, and reads as what it was or as
+ * zeros, whole. Only `touch` makes it sure again; what is written without it can be lost.
  */
 
 import {
@@ -63,7 +65,10 @@ const ADVICE: readonly Advice[] = ['DONTNEED', 'FREE'];
  * @public
  */
 export interface VmAccountOptions {
-  /** First byte of the account's table, a multiple of 4; {@link VmAccount.tableBytes} bytes of zeros when the account is new. */
+  /**
+   * First byte of the account's table, a multiple of 4; {@link VmAccount.tableBytes} bytes of zeros when the
+   * account is new.
+   */
   readonly table: Address;
   /** First byte of page 0, a multiple of 4096. All pages hold zeros when the account is new. */
   readonly start: Address;
@@ -71,7 +76,10 @@ export interface VmAccountOptions {
   readonly pages: number;
   /** How many of them may be resident at once. */
   readonly frames: number;
-  /** How long a call waits for a CPU that holds one page, in milliseconds, before the page counts as damaged. Default 20,000. */
+  /**
+   * How long a call waits for a CPU that holds one page, in milliseconds, before the page counts as damaged.
+   * Default 20,000.
+   */
   readonly patienceMs?: number | undefined;
 }
 
@@ -101,11 +109,13 @@ export interface VmStats {
 }
 
 /**
- * A virtual-memory account over a range of shared memory, for any number of threads. All of its state is in the memory.
+ * A virtual-memory account over a range of shared memory, for any number of threads. All of its state is in
+ * the memory.
  *
- * Progress: a call waits only for a CPU that is just giving a frame to, or taking it from, the same page; no lock guards the rest. A
- * thread that is terminated at that moment leaves the one page behind, and a call that needs it is told after `patienceMs`: in a machine that cannot be, since
- * there the death of a CPU stops all.
+ * Progress: a call waits only for a CPU that is just giving a frame to, or taking it from, the same page; no
+ * lock guards the rest. A thread that is terminated at that moment leaves the one page behind, and a call
+ * that needs it is told after `patienceMs`: in a machine that cannot be, since there the death of a CPU stops
+ * all.
  *
  * @example
  * ```ts
@@ -128,7 +138,8 @@ export class VmAccount {
 
   /**
    * Makes the account, or comes to one that another thread has made.
-   * @throws TypeError or RangeError for a wrong kind of argument; AllocError `InvalidParam` for a place that cannot be
+   * @throws TypeError or RangeError for a wrong kind of argument; AllocError `InvalidParam` for a place that
+   *   cannot be
    */
   constructor(memory: SharedMemory, options: VmAccountOptions) {
     if (!(memory instanceof SharedMemory)) {
@@ -194,8 +205,8 @@ export class VmAccount {
   }
 
   /**
-   * Says that pages will be used without this account's knowledge: until somebody reserves them again, who then gets zeros, they may hold
-   * anything. For pages that the caller alone has. O(pages).
+   * Says that pages will be used without this account's knowledge: until another thread reserves them again,
+   * and then gets zeros, they may hold anything. For pages that the caller alone has. O(pages).
    * @param address - of the first page
    * @param length - bytes, a multiple of 4096
    * @throws AllocError `MemoryOverlap` when one of them is reserved; those before it have been lent
@@ -211,10 +222,11 @@ export class VmAccount {
   }
 
   /**
-   * Gives pages up: their frames go back, and they are nobody's. O(pages).
+   * Gives pages up: their frames go back, and they are no thread's. O(pages).
    * @param address - of the first page
    * @param length - bytes, a multiple of 4096
-   * @throws AllocError `NotAllocated` when one of them is not reserved; then nothing has changed, unless another CPU has released it meanwhile
+   * @throws AllocError `NotAllocated` when one of them is not reserved; then nothing has changed, unless
+   *   another CPU has released it meanwhile
    */
   release(address: Address, length: number): void {
     const released = this.releaseRun('release', address, length);
@@ -223,8 +235,9 @@ export class VmAccount {
   }
 
   /**
-   * The same, for whoever keeps a second account of these pages.
-   * @returns how many pages it has released: fewer than all when another CPU has released one of them meanwhile
+   * The same, for the thread that keeps a second account of these pages.
+   * @returns how many pages it has released: fewer than all when another CPU has released one of them
+   *   meanwhile
    * @throws as `release`, when nothing has changed
    * @internal
    */
@@ -237,11 +250,12 @@ export class VmAccount {
   }
 
   /**
-   * Says that bytes are about to be written: their pages get frames, and those that were given up by `FREE` and not taken yet are kept. A
-   * page that is resident already costs a load.
+   * Says that bytes are about to be written: their pages get frames, and those that were given up by `FREE`
+   * and not taken yet are kept. A page that is resident already costs a load.
    * @param address - of the first byte
    * @param length - bytes
-   * @returns false when there is no frame, nor a page to take one from; the pages before that one are resident
+   * @returns false when there is no frame, nor a page to take one from; the pages before that one are
+   *   resident
    * @throws AllocError `NotAllocated` when one of the pages is not reserved
    */
   touch(address: Address, length: number): boolean {
@@ -250,7 +264,8 @@ export class VmAccount {
     const { words } = this.frames;
     const end = Math.ceil((address + length - this.start) / PAGE_BYTES);
     for (let page = Math.floor((address - this.start) / PAGE_BYTES); page < end; page++) {
-      // A plain look. Another CPU may be giving the page up just now: that is as if it did so after this touch.
+      // A plain look. Another CPU may be giving the page up just now: that is as if it did so after this
+      // touch.
       if (words[PAGES + page] !== RESIDENT && !this.commit(page)) return false;
     }
     return true;
@@ -270,11 +285,13 @@ export class VmAccount {
   }
 
   /**
-   * Says what will become of pages: see {@link Advice}. O(pages), and 4096 bytes are zeroed for each page that is dropped.
+   * Says what will become of pages: see {@link Advice}. O(pages), and 4096 bytes are zeroed for each page
+   * that is dropped.
    * @param address - of the first page
    * @param length - bytes, a multiple of 4096
    * @returns how many pages it changed: dropped, or given up
-   * @throws AllocError `NotAllocated` when one of them is not reserved, and nothing has changed; `InvalidParam` for another advice
+   * @throws AllocError `NotAllocated` when one of them is not reserved, and nothing has changed;
+   *   `InvalidParam` for another advice
    */
   madvise(address: Address, length: number, advice: Advice): number {
     const first = this.pageAt('madvise', address, length);
@@ -327,8 +344,10 @@ export class VmAccount {
   }
 
   /**
-   * Walks every page. Threads may be at work: what is told then was seen unchanged more than once. O(bytes of the pages without a frame).
-   * @param options - with `quiet`, for a moment when no thread is inside a call, a page that is held, and frames that are counted wrongly, are told too
+   * Walks every page. Threads may be at work: what is told then was seen unchanged more than once. O(bytes of
+   * the pages without a frame).
+   * @param options - with `quiet`, for a moment when no thread is inside a call, a page that is held, and
+   *   frames that are counted wrongly, are told too
    * @throws AllocError `Corrupted` with the first invariant that is broken
    */
   validate(options: { readonly quiet?: boolean | undefined } = {}): void {
@@ -382,16 +401,17 @@ export class VmAccount {
         case RESIDENT:
           return true;
         case FREEABLE:
-          // Against the CPU that takes it under pressure: if that one wins, this page is BUSY now, and soon RESERVED.
+          // Against the CPU that takes it under pressure: if that one wins, this page is BUSY now, and soon
+          // RESERVED.
           if (Atomics.compareExchange(words, PAGES + page, word, RESIDENT) === word) return true;
           break;
         case BUSY:
           this.waitFor(page, wait);
           break;
         case RESERVED: {
-          // Claimed before a frame is sought: two CPUs that touch the page at once must not take the last two frames for it, nor may
-          // one of them be refused because the other holds the frame that both are to have.
-          // Acquire: pairs with the store that ended the last drop, and finds its zeros.
+          // Claimed before a frame is sought: two CPUs that touch the page at once must not take the last two
+          // frames for it, nor may one of them be refused because the other holds the frame that both are to
+          // have. Acquire: pairs with the store that ended the last drop, and finds its zeros.
           if (Atomics.compareExchange(words, PAGES + page, word, BUSY) !== word) break;
           const taken = frames.take();
           Atomics.store(words, PAGES + page, taken ? RESIDENT : RESERVED);
@@ -405,7 +425,8 @@ export class VmAccount {
   }
 
   /**
-   * Pauses, since a CPU holds this page for as long as it takes to write 4096 zeros. It waits for nothing: a page that is held for very much longer is held by none.
+   * Pauses, since a CPU holds this page for as long as it takes to write 4096 zeros. It waits for nothing: a
+   * page that is held for very much longer is held by none.
    * @throws AllocError `Corrupted`
    */
   private waitFor(page: number, wait: Wait): void {
@@ -436,7 +457,7 @@ export class VmAccount {
       ) {
         if (state === RESERVED) return true;
         frames.wipe(page);
-        // Release: pairs with the exchange of who commits or reserves the page next.
+        // Release: pairs with the exchange of the thread that commits or reserves the page next.
         Atomics.store(words, PAGES + page, then);
         frames.giveBack();
         Atomics.add(words, DROPPED, 1);
@@ -445,13 +466,17 @@ export class VmAccount {
     }
   }
 
-  /** Lets pages be taken. A page that may be taken already keeps its age; one that has no frame, or is just getting one, is left. */
+  /**
+   * Lets pages be taken. A page that may be taken already keeps its age; one that has no frame, or is just
+   * getting one, is left.
+   */
   private free(first: number, end: number): number {
     const { words } = this.frames;
     const since = freeableSince(toTick(Atomics.add(words, CLOCK, 1) + 1));
     let freed = 0;
     for (let page = first; page < end; page++) {
-      // Release: pairs with the exchange of the CPU that takes it, whose zeros come after what was written here.
+      // Release: pairs with the exchange of the CPU that takes it, whose zeros come after what was written
+      // here.
       if (Atomics.compareExchange(words, PAGES + page, RESIDENT, since) === RESIDENT) freed++;
     }
     // After the pages: see Frames.take.
@@ -465,7 +490,7 @@ export class VmAccount {
     const { words } = frames;
     if (Atomics.compareExchange(words, PAGES + page, LENT, BUSY) !== LENT) return false;
     frames.wipe(page);
-    // Release: pairs with the exchange of who commits the page next.
+    // Release: pairs with the exchange of the thread that commits the page next.
     Atomics.store(words, PAGES + page, RESERVED);
     return true;
   }
@@ -474,7 +499,9 @@ export class VmAccount {
     return Atomics.load(this.frames.words, PAGES + page) & STATE_MASK;
   }
 
-  /** The number of the page at an address, after a look whether the range consists of pages of this account. */
+  /**
+   * The number of the page at an address, after a look whether the range consists of pages of this account.
+   */
   private pageAt(name: string, address: Address, length: number): number {
     this.checkInside(name, address, length);
     if (!isAligned(address, PAGE_BYTES) || !isAligned(length, PAGE_BYTES)) {
@@ -523,7 +550,8 @@ interface Wait {
 }
 
 /**
- * The first byte of a page that is not 0; −1 when all are. By words: a whole memory may have to be looked through.
+ * The first byte of a page that is not 0; −1 when all are. By words: a whole memory may have to be looked
+ * through.
  * @param i32 - the memory
  * @param bytes - the pages
  */

@@ -1,4 +1,7 @@
-/** Damage to what a machine keeps in its memory: every call comes back, with an answer or with an AllocError; and options that are none. */
+/**
+ * Damage to what a machine keeps in its memory: every call comes back, with an answer or with an AllocError;
+ * and options that are none.
+ */
 
 import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import { boot, PhysicalMemory, VmAccount } from '@shmalloc/kernel';

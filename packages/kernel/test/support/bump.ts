@@ -1,5 +1,6 @@
 /**
- * The smallest allocator that a machine can boot: blocks lie one after another and never come back. Lock-free.
+ * The smallest allocator that a machine can boot: blocks lie one after another and never come back.
+ * Lock-free.
  *
  * ```
  *  start    4      8        16

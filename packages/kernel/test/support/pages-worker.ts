@@ -1,4 +1,6 @@
-/** A thread of the test of `vmalloc` and `vmfree`: all share the slots, each of which holds a run of pages. */
+/**
+ * A thread of the test of `vmalloc` and `vmfree`: all share the slots, each of which holds a run of pages.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { AllocError, type Handle } from '@shmalloc/allocator-api';
 import { PhysicalMemory } from '@shmalloc/kernel';

@@ -33,7 +33,7 @@ function below(n: number): number {
   return (state >>> 0) % n;
 }
 
-/** Every thread waits here for all others; the account's first page of memory is nobody's else. */
+/** Every thread waits here for all others; the account's first page of memory is no thread's else. */
 function barrier(words: Int32Array<SharedArrayBuffer>): void {
   const generation = Atomics.load(words, 1);
   if (Atomics.add(words, 0, 1) + 1 === job.workers) {
@@ -50,8 +50,8 @@ interface Belief {
 }
 
 /**
- * Every page whose number is `me` modulo the threads is this one's, and what it holds is known; the first half of the others is reserved, and touched
- * and dropped by all.
+ * Every page whose number is `me` modulo the threads is this one's, and what it holds is known; the first
+ * half of the others is reserved, and touched and dropped by all.
  */
 function ownPagesAndSharedOnes(vm: VmAccount): void {
   const { i32 } = vm.memory;

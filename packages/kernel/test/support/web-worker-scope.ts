@@ -1,4 +1,7 @@
-/** Inside of a {@link file://./web-worker.ts | pretended Web Worker}: the globals of its scope, then its module. */
+/**
+ * Inside of a {@link file://./web-worker.ts | pretended Web Worker}: the globals of its scope, then its
+ * module.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 
 Object.assign(globalThis, {

@@ -1,6 +1,6 @@
 /**
- * A Web Worker made of a thread of Node, with as much of the interface as browsers offer: no exit event, `close()` inside. Installing it makes
- * the kernel believe that it is not on Node.
+ * A Web Worker made of a thread of Node, with as much of the interface as browsers offer: no exit event,
+ * `close()` inside. Installing it makes the kernel believe that it is not on Node.
  */
 import { Worker as NodeWorker } from 'node:worker_threads';
 

@@ -16,7 +16,10 @@ const LINES = TABLE.trimEnd()
   .split('\n')
   .map((line) => JSON.parse(line) as unknown[]);
 
-/** Where the 64 bytes of the table's functions lie: at the very end, so that no step beyond them goes unnoticed. */
+/**
+ * Where the 64 bytes of the table's functions lie: at the very end, so that no step beyond them goes
+ * unnoticed.
+ */
 const BYTES = 65536;
 const ARENA = BYTES - 64;
 /** Where strings and output of the others lie. */

@@ -1,4 +1,7 @@
-/** A write through NULL stops the machine, with its address, what was found and which CPU noticed: on the bare and on the paged kernel, with real CPUs. */
+/**
+ * A write through NULL stops the machine, with its address, what was found and which CPU noticed: on the bare
+ * and on the paged kernel, with real CPUs.
+ */
 
 import { type BootOptions, type KernelError, KernelPanic, PhysicalMemory } from '@shmalloc/kernel';
 import test from 'ava';
@@ -14,7 +17,10 @@ const MACHINES: Record<string, BootOptions> = {
   'paged, mimalloc': { allocator: 'mimalloc', paged: true, bytes: 16 << 20 },
 };
 
-/** What the writer does next. The first look that finds the write stops the machine: the writer's own, another CPU's, or the timer's. */
+/**
+ * What the writer does next. The first look that finds the write stops the machine: the writer's own, another
+ * CPU's, or the timer's.
+ */
 const NEXT: readonly string[] = [
   'spins in plain code',
   'goes on allocating',
@@ -29,7 +35,8 @@ const NEXT: readonly string[] = [
 ];
 
 for (const [name, options] of Object.entries(MACHINES)) {
-  // What a program does next is the kernel's affair, and not the allocator's: all of it on two machines, and what each noticer finds on the others.
+  // What a program does next is the kernel's affair, and not the allocator's: all of it on two machines, and
+  // what each noticer finds on the others.
   const all = name === 'bare' || name === 'paged';
   for (const next of all ? NEXT : ['spins in plain code', 'asks for more than there is', 'is at its end']) {
     test.serial(

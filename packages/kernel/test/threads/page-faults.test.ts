@@ -38,7 +38,9 @@ interface Outcome {
   calls: number;
 }
 
-/** Everything that takes pages, on one thread. What cannot be had is left out; all that was had is given back. */
+/**
+ * Everything that takes pages, on one thread. What cannot be had is left out; all that was had is given back.
+ */
 function workload(machine: Machine, name: AllocatorName, faults: Faults): Outcome {
   const { allocator, physical } = machine;
   const end = plant(physical, faults);

@@ -5,7 +5,10 @@ import { describeError } from '../../dist/messages.js';
 import { declareDeath, declareHalt, declarePanic } from '../../dist/panic.js';
 import { bootForTest, program, type TestMachine } from '../support/machines.js';
 
-/** Runs into trouble on a machine of four CPUs, of which one sits at a barrier, one in an endless loop, and one sleeps. */
+/**
+ * Runs into trouble on a machine of four CPUs, of which one sits at a barrier, one in an endless loop, and
+ * one sleeps.
+ */
 async function intoTrouble(
   t: ExecutionContext,
   kind: string,

@@ -158,7 +158,7 @@ test('the bell is heard through a timer where the engine cannot wait asynchronou
       board.ringBell();
       await news;
     }
-    // Wakes even when the bell was set by somebody who could not wake.
+    // Wakes even when the bell was set by another thread that could not wake.
     const news = new Promise<void>((resolve) => {
       heard = resolve;
     });

@@ -1,5 +1,6 @@
 /**
- * Which build of our packages is measured: this checkout's own, or that of another one, whose compiled packages are imported by their files.
+ * Which build of our packages is measured: this checkout's own, or that of another one, whose compiled
+ * packages are imported by their files.
  *
  * ```
  *   this one     import '@shmalloc/mimalloc'

@@ -1,5 +1,6 @@
 /**
- * Who is measured: the shape of a contestant and of its seat, and the list of them. One file each in `contestants/`.
+ * One that is measured: the shape of a contestant and of its seat, and the list of them. One file each in
+ * `contestants/`.
  *
  * ```
  *   main thread                     seats, one for each contestant and workload, kept for all rounds
@@ -8,7 +9,8 @@
  *                                   or whatever seat() makes: a C program, two threads …
  * ```
  *
- * A seat sees one contestant only, so the calls in its measured loop stay monomorphic and V8 compiles for that contestant alone.
+ * A seat sees one contestant only, so the calls in its measured loop stay monomorphic and V8 compiles for
+ * that contestant alone.
  */
 
 import { assemblyscript } from './contestants/assemblyscript.ts';
@@ -77,7 +79,10 @@ interface Named {
   readonly name: string;
   /** In the table. */
   readonly title: string;
-  /** What it is: ours, somebody else's and called from JavaScript, the same called from C, or there to measure the measurement. */
+  /**
+   * What it is: ours, another thread's and called from JavaScript, the same called from C, or there to
+   * measure the measurement.
+   */
   readonly kind: 'ours' | 'foreign' | 'native' | 'control';
   /**
    * Runs once, before anything is measured; its result must be structured-cloneable and reaches every seat.

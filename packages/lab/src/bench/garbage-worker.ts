@@ -20,7 +20,10 @@ const contestant = CONTESTANTS.find((each) => each.name === order.contestant)!;
 const workload = WORKLOADS.find((each) => each.name === order.workload)!;
 if (!('open' in contestant)) throw new Error(`${order.contestant} is not called from JavaScript`);
 
-/** When the collector ran, in the clock of `performance.now()`. Entries arrive only when the loop below has ended. */
+/**
+ * When the collector ran, in the clock of `performance.now()`. Entries arrive only when the loop below has
+ * ended.
+ */
 const collections: number[] = [];
 const observer = new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) collections.push(entry.startTime);
@@ -42,7 +45,8 @@ const collect = exposeCollector();
 for (let rehearsal = 0; rehearsal < 100; rehearsal++) heapBytes();
 const looking = cheapestLook();
 
-// First part, slice by slice: what does an operation allocate, if it allocates so much that the collector must run?
+// First part, slice by slice: what does an operation allocate, if it allocates so much that the collector
+// must run?
 collect();
 await setImmediate();
 let bytes = 0;
@@ -57,7 +61,8 @@ for (let i = 0; i < SLICES; i++) {
   metered += slice;
 }
 
-// Second part, undisturbed: how often must the collector run? If it need not, the heap's growth is all that was ever allocated.
+// Second part, undisturbed: how often must the collector run? If it need not, the heap's growth is all that
+// was ever allocated.
 collect();
 await setImmediate();
 const before = heapBytes();
@@ -84,8 +89,8 @@ parentPort!.postMessage({
 } satisfies Garbage);
 
 /**
- * The collector as a function. Whatever went before has left objects behind; unless they are collected first, V8 may do it in a task of
- * its own in the middle of the measurement.
+ * The collector as a function. Whatever went before has left objects behind; unless they are collected first,
+ * V8 may do it in a task of its own in the middle of the measurement.
  */
 function exposeCollector(): () => void {
   setFlagsFromString('--expose-gc');

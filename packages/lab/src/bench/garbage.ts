@@ -1,9 +1,11 @@
 /**
- * The garbage meter: how many bytes of JavaScript heap an operation allocates, and how often the collector had to run.
+ * The garbage meter: how many bytes of JavaScript heap an operation allocates, and how often the collector
+ * had to run.
  *
- * A worker with a young generation of 1 MiB runs the workload twice. First in a few slices, and reads the heap's size between them: what a
- * slice has added is what it allocated, to the byte, unless the collector ran in it. Then undisturbed, and counts the collections; when
- * there was none, the growth of the heap over the whole run is the exact answer, one late compilation or another included.
+ * A worker with a young generation of 1 MiB runs the workload twice. First in a few slices, and reads the
+ * heap's size between them: what a slice has added is what it allocated, to the byte, unless the collector
+ * ran in it. Then undisturbed, and counts the collections; when there was none, the growth of the heap over
+ * the whole run is the exact answer, one late compilation or another included.
  */
 
 import { once } from 'node:events';

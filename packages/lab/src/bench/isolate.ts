@@ -1,4 +1,7 @@
-/** The seat of a contestant that is called from JavaScript: a worker of its own. This is the main thread's end of it. */
+/**
+ * The seat of a contestant that is called from JavaScript: a worker of its own. This is the main thread's end
+ * of it.
+ */
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -30,7 +33,7 @@ export async function isolateSeat(contestant: IsolateContestant, order: SeatOrde
   const workerData: IsolateData = { ...order, contestant: contestant.name };
   const worker = new Worker(new URL('./isolate-worker.js', import.meta.url), { workerData });
   const exit = once(worker, 'exit');
-  exit.catch(() => {}); // an error of the worker reaches whoever waits for an answer
+  exit.catch(() => {}); // an error of the worker reaches the thread that waits for an answer
 
   async function answer(): Promise<number> {
     const gone = exit.then(() => [{ failed: 'its worker has ended' }]);

@@ -2,13 +2,13 @@
  * The measurement: for each workload every contestant takes its seat, then the rounds go round.
  *
  * ```
- *   round 1   Tlsf  Basic  AssemblyScript  …     one at a time, so that nobody shares the processor
+ *   round 1   Tlsf  Basic  AssemblyScript  …     one at a time, so that no two share the processor
  *   round 2         Basic  AssemblyScript  …  Tlsf     each round starts with another one
  *   …
  * ```
  *
- * All rounds of a workload lie close together in time, so whatever slows the machine down for a while slows everybody down,
- * and a ratio is taken between two rounds of the same number.
+ * All rounds of a workload lie close together in time, so whatever slows the machine down for a while slows
+ * everybody down, and a ratio is taken between two rounds of the same number.
  */
 
 import type { Contestant, Seat, SeatOrder } from './contestant.ts';
@@ -53,7 +53,7 @@ export interface Sample {
 }
 
 /**
- * Somebody who is not in the table, or not in a column, and why.
+ * Another thread that is not in the table, or not in a column, and why.
  * @public
  */
 export interface Absence {
@@ -75,8 +75,8 @@ export function stepsOf({ contestants, workloads, rounds }: Plan): number {
 }
 
 /**
- * Measures everybody. Whoever cannot take part is left out with the reason; nobody stops the others.
- * @param plan - who and what
+ * Measures everybody. A thread that cannot take part is left out with the reason; no thread stops the others.
+ * @param plan - which contestants, and what
  * @param step - called before each step, with what it is
  * @public
  */

@@ -1,6 +1,7 @@
 /**
- * The page allocators on a map that is 90 % full and as fragmented as it can be: pages in use and free at random, with two holes of 512
- * pages. One of the holes is always held, so that each search for a run has to find its way from one to the other, half a map away.
+ * The page allocators on a map that is 90 % full and as fragmented as it can be: pages in use and free at
+ * random, with two holes of 512 pages. One of the holes is always held, so that each search for a run has to
+ * find its way from one to the other, half a map away.
  *
  * ```
  *   ░░▒░▒▒░░▒░░░▒░ │████ hole █████│ ░▒░░░▒▒░░▒░░ … ░░▒░░▒░▒░ │    hole      │ ░░▒▒░░▒░░▒░
@@ -65,7 +66,10 @@ const SUBJECTS: readonly Subject[] = [
   { name: 'Buddy, frames', open: () => Buddy.create({ bytes: 2 ** 28, lock: 'none' }).frames() },
 ];
 
-/** A map of which all pages but a random tenth, and two holes, are in use. @returns one of the holes, which is held */
+/**
+ * A map of which all pages but a random tenth, and two holes, are in use.
+ * @returns one of the holes, which is held
+ */
 function fragment(pages: PageAllocator, seed: number): number {
   const next = generator(seed);
   const all: number[] = [];

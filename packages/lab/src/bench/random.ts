@@ -1,7 +1,11 @@
-/** The same numbers for everybody: a small generator with a seed, drawn into typed arrays before anything is measured. */
+/**
+ * The same numbers for everybody: a small generator with a seed, drawn into typed arrays before anything is
+ * measured.
+ */
 
 /**
- * Mulberry32, a 32-bit generator that passes the usual tests and needs one word of state (T. Ettinger, 2017, public domain).
+ * Mulberry32, a 32-bit generator that passes the usual tests and needs one word of state (T. Ettinger, 2017,
+ * public domain).
  * @param seed - any integer
  * @returns a function that gives the next unsigned 32-bit number
  * @public

@@ -1,4 +1,7 @@
-/** How the results read: a table for each workload, one of the garbage, one of the footprint, and the notes below them. */
+/**
+ * How the results read: a table for each workload, one of the garbage, one of the footprint, and the notes
+ * below them.
+ */
 
 import type { Machine } from '../machine.ts';
 import { type Column, colors, RULE, renderTable } from '../table.ts';
@@ -27,9 +30,9 @@ export interface BenchReport {
   readonly references: readonly string[];
   readonly figures: readonly Figure[];
   readonly garbage: readonly Garbage[];
-  /** Null when it was left out, or nobody was chosen that has one. */
+  /** Null when it was left out, or no thread was chosen that has one. */
   readonly footprint: Footprint | null;
-  /** Null when they were left out, or nobody was chosen that takes part. */
+  /** Null when they were left out, or no thread was chosen that takes part. */
   readonly threads: Threads | null;
   /** Memory over time; null as {@link BenchReport.threads}. */
   readonly memory: Memory | null;
@@ -55,7 +58,10 @@ export function renderReport(report: BenchReport, plan: Plan): string {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-/** One workload: who, how long, and how that compares with those references that took part. Empty when nobody did. */
+/**
+ * One workload: which contestants, how long, and how that compares with those references that took part.
+ * Empty when none did.
+ */
 function timeTable(
   { figures }: BenchReport,
   contestants: readonly Contestant[],

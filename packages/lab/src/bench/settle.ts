@@ -4,8 +4,9 @@ import { type Workload, wholeBatches } from './workload.ts';
 const WARM_SECONDS = 0.1;
 
 /**
- * How a workload is run until it is compiled and its heap has settled: in steps that double, and on the way one learns how fast it is. It says
- * how many pairs are next and is told how many milliseconds they took, so that it serves loops here and in other processes.
+ * How a workload is run until it is compiled and its heap has settled: in steps that double, and on the way
+ * one learns how fast it is. It says how many pairs are next and is told how many milliseconds they took, so
+ * that it serves loops here and in other processes.
  * @param workload - the workload
  * @param roundSeconds - how long a round shall take
  * @param limitSeconds - when to stop settling at the latest, for contestants that would take hours

@@ -15,7 +15,10 @@ export interface Figure {
   /** The quartiles of the same. */
   readonly lower: number;
   readonly upper: number;
-  /** By reference, the median over the rounds of own time ÷ the reference's time in the same round. None to a reference that is absent. */
+  /**
+   * By reference, the median over the rounds of own time ÷ the reference's time in the same round. None to a
+   * reference that is absent.
+   */
   readonly ratios: Readonly<Record<string, number>>;
 }
 

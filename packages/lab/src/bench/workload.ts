@@ -20,7 +20,7 @@ export interface Workload {
   /** Pairs come in multiples of this. */
   readonly batch: number;
   /**
-   * The numbers that {@link Workload.start} works through, for those who do the same work elsewhere.
+   * The numbers that {@link Workload.start} works through, for those that do the same work elsewhere.
    * @param seed - the same for every contestant
    */
   draw(seed: number): readonly Uint16Array[];

@@ -46,8 +46,9 @@ export interface ThreadJob {
   /** How many steps `run` will tell of. */
   readonly steps: number;
   /**
-   * @param gone - names of contestants that are absent altogether and have been told of; they are not tried again
-   * @returns null for what was left out, or nobody was chosen for
+   * @param gone - names of contestants that are absent altogether and have been told of; they are not tried
+   *   again
+   * @returns null for what was left out, or no thread was chosen for
    */
   run(
     gone: ReadonlySet<string>,
@@ -99,7 +100,7 @@ async function threadsOf(plan: ThreadPlan, step: (label: string) => void): Promi
   };
 }
 
-/** Who is absent in every workload for the same reason is told of once. */
+/** One that is absent in every workload for the same reason is told of once. */
 function merged(absences: readonly Absence[], workloads: number): Absence[] {
   const same = (one: Absence, other: Absence): boolean =>
     one.contestant === other.contestant && one.reason === other.reason;

@@ -129,7 +129,7 @@ async function bench(flags: BenchFlags): Promise<void> {
   const scale = flags.quick ? SCALES.quick : SCALES.full;
   const workloads = chosen(WORKLOADS, flags.workload);
   const plan: Plan = {
-    // Who asks for work of several threads only gets nothing else.
+    // One that asks for work of several threads only gets nothing else.
     contestants: workloads.length > 0 ? chosen(timed(), flags.only) : [],
     workloads,
     rounds: flags.rounds ?? scale.rounds,
@@ -204,7 +204,7 @@ function tracesOf(quick: boolean): NamedTrace[] {
     .map(({ name, url }) => ({ name, load: () => readTrace(readFileSync(url)) }));
 }
 
-/** Whoever is absent altogether has been told of, and is not tried again. */
+/** A thread that is absent altogether has been told of, and is not tried again. */
 async function footprintOf(
   contestants: readonly Contestant[],
   traces: readonly NamedTrace[],

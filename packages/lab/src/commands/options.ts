@@ -114,7 +114,8 @@ export interface Choice {
 }
 
 /**
- * Every chosen allocator with every chosen lock. A lock-free allocator stands there once, whatever locks are chosen.
+ * Every chosen allocator with every chosen lock. A lock-free allocator stands there once, whatever locks are
+ * chosen.
  * @param choice - the options
  * @param preset - which of an allocator's locks are meant when none is chosen
  * @param registry - the allocators that there are

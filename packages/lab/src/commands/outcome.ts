@@ -11,8 +11,8 @@ import { formatSeconds, plural } from '../units.ts';
 const SHOWN = 10;
 
 /**
- * Prints a report, writes its files, and sets the exit code: 1 when the oracle found anything. An allocation that fails is no
- * violation (an allocator may be full), but it is told.
+ * Prints a report, writes its files, and sets the exit code: 1 when the oracle found anything. An allocation
+ * that fails is no violation (an allocator may be full), but it is told.
  * @internal
  */
 export function finish(report: Report, { json, folder }: { json?: boolean; folder?: string }): void {

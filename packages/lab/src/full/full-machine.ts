@@ -1,6 +1,7 @@
 /**
- * Replays on a full machine: the byte allocators grow out of pages, every block is checked, and while the CPUs are at it the allocator may be
- * swapped under them. What every CPU has done with the memory is told at the end.
+ * Replays on a full machine: the byte allocators grow out of pages, every block is checked, and while the
+ * CPUs are at it the allocator may be swapped under them. What every CPU has done with the memory is told at
+ * the end.
  *
  * ```
  *    trace ──► CPU 0 ─┐  malloc, free      ┌────────────┐  pages   ┌───────┐
@@ -20,8 +21,8 @@ import type { ReplayTask } from '../replay/replay-program.ts';
 
 const PROGRAM: URL = new URL('../replay/replay-program.js', import.meta.url);
 /**
- * With swaps a trace is replayed until all allocators have had their turn, but not for longer than this, unless the machine is so slow that few
- * swaps have been tried by then.
+ * With swaps a trace is replayed until all allocators have had their turn, but not for longer than this,
+ * unless the machine is so slow that few swaps have been tried by then.
  */
 const MOST_SECONDS = 10;
 const LEAST_TRIES = 10;

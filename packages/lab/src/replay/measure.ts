@@ -7,8 +7,9 @@
  *                                                      the next one:   warm-up · replay · …    →  seconds
  * ```
  *
- * A machine has threads of its own, so each V8 isolate sees one allocator and one kind of heap, and what is timed is compiled for it
- * alone. A timed replay frees what its trace leaks, so the next one finds an empty heap.
+ * A machine has threads of its own, so each V8 isolate sees one allocator and one kind of heap, and what is
+ * timed is compiled for it alone. A timed replay frees what its trace leaks, so the next one finds an empty
+ * heap.
  */
 
 import { Oracle } from '@shmalloc/alloc-test/oracle';
@@ -30,11 +31,16 @@ import { mergeSamples } from './samples.ts';
 
 const MIB = 2 ** 20;
 const PROGRAM: URL = new URL('./replay-program.js', import.meta.url);
-/** What the region is larger than eight times the peak: room for headers and for traces of next to nothing. */
+/**
+ * What the region is larger than eight times the peak: room for headers and for traces of next to nothing.
+ */
 const SPARE_BYTES = 32 * MIB;
 /** The largest region in whole MiB whose end is still an address. */
 const MOST_BYTES = 4095 * MIB;
-/** How long a fresh machine replays until its code is compiled and its memory is there. A first replay that takes longer has warmed up on the way. */
+/**
+ * How long a fresh machine replays until its code is compiled and its memory is there. A first replay that
+ * takes longer has warmed up on the way.
+ */
 const WARM_SECONDS = 0.15;
 /** How far CPUs may drift apart in the watched replay: a hundredth of the trace. */
 const DRIFT = 0.01;
@@ -61,8 +67,8 @@ export const CAREFUL: Effort = { check: true, most: 50, seconds: 0.05 };
 export const QUICK: Effort = { check: true, most: 1, seconds: 0 };
 
 /**
- * The region that a trace is replayed in: eight times what is live at its peak, so that even a wasteful allocator has room, and
- * something for the rest; a power of two, so that traces of similar size share one.
+ * The region that a trace is replayed in: eight times what is live at its peak, so that even a wasteful
+ * allocator has room, and something for the rest; a power of two, so that traces of similar size share one.
  * @param peakLiveBytes - of the recording
  * @returns bytes
  * @public
@@ -83,8 +89,8 @@ export interface Site {
 }
 
 /**
- * The plan for watched replays: CPUs keep close to the recorded order, so that footprint and live bytes are those of the recorded
- * program.
+ * The plan for watched replays: CPUs keep close to the recorded order, so that footprint and live bytes are
+ * those of the recorded program.
  * @public
  */
 export function planClosely(trace: Trace, cpus: number): ReplayPlan {
@@ -104,8 +110,8 @@ export type Watched = Pick<
 >;
 
 /**
- * Replays a trace once on a fresh machine and looks at everything but the clock, so other replays may be under way, of the same plan
- * too.
+ * Replays a trace once on a fresh machine and looks at everything but the clock, so other replays may be
+ * under way, of the same plan too.
  * @param check - whether the oracle checks every block
  * @throws JobError when a CPU panics
  * @public
@@ -132,7 +138,8 @@ export interface Timing {
 }
 
 /**
- * Times traces on a fresh machine, one after the other, each several times when it is quick. Nothing else should be at work meanwhile.
+ * Times traces on a fresh machine, one after the other, each several times when it is quick. Nothing else
+ * should be at work meanwhile.
  * @param begin - called before each trace
  * @throws JobError when a CPU panics
  * @public
@@ -202,8 +209,8 @@ function brokenInvariant(machine: Machine): string[] {
 }
 
 /**
- * Replays until the machine is warm, once at least, and then in earnest. A first replay so slow that it has warmed up on the way is the only
- * one, and counts.
+ * Replays until the machine is warm, once at least, and then in earnest. A first replay so slow that it has
+ * warmed up on the way is the only one, and counts.
  * @param warmSeconds - how long it takes until the machine is warm
  */
 async function timeOn(

@@ -1,8 +1,9 @@
 /**
- * The program that every CPU of the machine runs: it replays its stream of the plan onto the machine's allocator.
+ * The program that every CPU of the machine runs: it replays its stream of the plan onto the machine's
+ * allocator.
  *
- * Watched, it takes samples and, with an oracle, checks every block. Bare, it does nothing but replay: that is what is timed. A machine
- * runs it either watched or bare, so that the engine sees one class of heap only.
+ * Watched, it takes samples and, with an oracle, checks every block. Bare, it does nothing but replay: that
+ * is what is timed. A machine runs it either watched or bare, so that the engine sees one class of heap only.
  */
 
 import { Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';

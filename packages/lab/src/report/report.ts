@@ -69,7 +69,9 @@ export interface Result {
   cpus: number;
   /** Operations of one replay, on all CPUs together. */
   operations: number;
-  /** Time of one replay, from the first operation of any CPU to the last of all: the median of `repetitions`. */
+  /**
+   * Time of one replay, from the first operation of any CPU to the last of all: the median of `repetitions`.
+   */
   seconds: number;
   /** The most bytes that were live at once in the checked replay, as requested. */
   peakLiveBytes: number;

@@ -9,9 +9,9 @@ import { distinct, findResult, type Report, type Result } from './report.ts';
 const AS_GOOD = 0.95;
 
 /**
- * One line for each trace and allocator, with a column of throughput for each lock; the last group is the geometric mean over the
- * traces. Throughput is in millions of operations a second. What went wrong has columns only when something did, so that the table fits
- * into 80 characters otherwise.
+ * One line for each trace and allocator, with a column of throughput for each lock; the last group is the
+ * geometric mean over the traces. Throughput is in millions of operations a second. What went wrong has
+ * columns only when something did, so that the table fits into 80 characters otherwise.
  * @public
  */
 export function reportTable(report: Report): string {

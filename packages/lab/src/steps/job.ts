@@ -1,4 +1,7 @@
-/** Takes the steps of the lock's removal: every experiment, and then the throughput of all steps beside each other. */
+/**
+ * Takes the steps of the lock's removal: every experiment, and then the throughput of all steps beside each
+ * other.
+ */
 
 import { type Effort, measureThroughput, type Outcome, STEPS, type Step } from '@shmalloc/lock-removal';
 import { describeMachine } from '../machine.ts';

@@ -1,4 +1,7 @@
-/** What the tests of C programs share. Where there is no compiler or no library, they are shown as skipped, with the reason. */
+/**
+ * What the tests of C programs share. Where there is no compiler or no library, they are shown as skipped,
+ * with the reason.
+ */
 
 import { fileURLToPath } from 'node:url';
 import anyTest, { type ExecutionContext } from 'ava';
@@ -12,7 +15,8 @@ export function contestantOf<T extends Contestant>(name: string): T {
 }
 
 /**
- * Finds out who can be prepared here; that takes a while, and a test file must have done it before its first test.
+ * Finds out one that can be prepared here; that takes a while, and a test file must have done it before its
+ * first test.
  * @param names - the contestants that there are tests of
  * @returns for a name, `test` where it can; a test that is reported as skipped, and why, where not
  */

@@ -1,4 +1,7 @@
-/** Contestants that cannot be here, each with one note. In a process of its own, since it changes where compilers are looked for. */
+/**
+ * Contestants that cannot be here, each with one note. In a process of its own, since it changes where
+ * compilers are looked for.
+ */
 
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -17,7 +17,9 @@ const CHECKOUT = fileURLToPath(new URL('../../../..', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-against-'));
 test.after.always(() => rmSync(folder, { recursive: true }));
 
-/** Times of `rounds` rounds around `nanoseconds`, up to 3 % off, all the while the machine drifts up by half. */
+/**
+ * Times of `rounds` rounds around `nanoseconds`, up to 3 % off, all the while the machine drifts up by half.
+ */
 function times(nanoseconds: number, rounds: number, seed: number): number[] {
   const next = generator(seed);
   return Array.from(

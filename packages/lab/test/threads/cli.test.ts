@@ -23,7 +23,10 @@ interface Outcome {
   stderr: string;
 }
 
-/** Runs `shmalloc` in a folder of its own, with the environment of somebody who did not come through npm. */
+/**
+ * Runs `shmalloc` in a folder of its own, with the environment of another thread that did not come through
+ * npm.
+ */
 function shmalloc(args: string[], env: NodeJS.ProcessEnv = {}, cwd = folder): Promise<Outcome> {
   const { INIT_CWD: _1, npm_package_json: _2, ...inherited } = process.env;
   return new Promise((resolve) => {
@@ -35,8 +38,8 @@ function shmalloc(args: string[], env: NodeJS.ProcessEnv = {}, cwd = folder): Pr
 }
 
 /**
- * The same in this process, which is as good where nothing but the command line is asked, and takes a hundredth of the time. One at a time: it takes
- * the standard streams over.
+ * The same in this process, which is as good where nothing but the command line is asked, and takes a
+ * hundredth of the time. One at a time: it takes the standard streams over.
  */
 async function inProcess(args: string[]): Promise<Outcome> {
   const streams = ['stdout', 'stderr'] as const;

@@ -40,7 +40,7 @@ test('with swaps all allocators have their turn, in as many replays as that take
   t.is(run.operations, run.replays * twoThreads(500).operations);
   t.like(run, { violations: 0, failedAllocations: 0, lock: 'mutex', swapEveryMs: 5 });
   t.is(run.pagesAfter, run.pagesBefore);
-  // Not everybody among them counts these: no zero where nobody knows.
+  // Not everybody among them counts these: no zero where no thread knows.
   t.false(run.cpus.some(({ remoteFrees }) => remoteFrees?.whole === true));
 });
 

@@ -1,17 +1,19 @@
 /**
- * Level 2: free lists that nobody can read, in an order that nobody can guess.
+ * Level 2: free lists that cannot be read, in an order that cannot be guessed.
  *
  * ```
  *   link of a free block = rotl(next ⊕ KEY0, KEY1 mod 32) + KEY1          two keys of the page
  * ```
  *
- * A program that writes into a free block leaves something that leads to no block of the page, but for an accident: a page has a few hundred
- * blocks among 2^32 words. The list is then cut off: the block itself is good, and what stood behind it is lost until the page is empty (LOST
- * counts it), or for ever if it was on its way from another thread (USED counts it). New blocks are linked in random order, so that nobody
- * knows whose block follows his.
+ * A program that writes into a free block leaves something that leads to no block of the page, but for an
+ * accident: a page has a few hundred blocks among 2^32 words. The list is then cut off: the block itself is
+ * good, and what stood behind it is lost until the page is empty (LOST counts it), or without end if it was
+ * on its way from another thread (USED counts it). New blocks are linked in random order, so that no program
+ * knows which block follows its own.
  *
- * **Who may cut.** Only the owner follows a page's lists, and cuts them. Nothing is reported then and there: lists are followed in the
- * middle of something, and the error hook may use the heap. What was found waits until the allocation, or the collection, is done.
+ * **What may cut.** Only the owner follows a page's lists, and cuts them. Nothing is reported then and there:
+ * lists are followed in the middle of something, and the error hook may use the heap. What was found waits
+ * until the allocation, or the collection, is done.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -50,7 +52,10 @@ export function pageAt(tld: Tld, word: Word): Word {
   return page + Page.key1 < tld.i32.length ? page : 0;
 }
 
-/** The page of the huge block that a word lies in, wherever in it; 0 when it lies in none. The page map knows only where such blocks start. */
+/**
+ * The page of the huge block that a word lies in, wherever in it; 0 when it lies in none. The page map knows
+ * only where such blocks start.
+ */
 export function hugePageAt(tld: Tld, word: Word): Word {
   const { i32 } = tld;
   if (word < 0 || word >= i32.length) return 0;
@@ -200,7 +205,8 @@ export class EncodedGuard extends SealedGuard {
       tail = next;
       count++;
     }
-    // In a circle, after a block was freed twice, which is not found at this level: what hangs on to it is lost.
+    // In a circle, after a block was freed twice, which is not found at this level: what hangs on to it is
+    // lost.
     if (count > capacity) {
       this.pending.push(
         new AllocError('DoubleFree', `free: a block of the page at ${startOf(tld, page)} was freed twice`),

@@ -8,15 +8,17 @@
  *                       └ the address that was handed out
  *  ├ link ┬─────────────────────────────────────────────────────── ┬ STATE ┬ SIZE ┤    FREED, FRESH
  *
- *  STATE   hash : 22, state : 2, check : 8       the hash is of the block and its page's keys; the check byte, of size and offset, comes
- *                                                first in memory, so one byte too many does not hide whether the block is live
+ *  STATE   hash : 22, state : 2, check : 8       the hash is of the block and its page's keys; the check byte,
+ *                                                of size and offset, comes first in memory, so one byte too many
+ *                                                does not hide whether the block is live
  *  SIZE    size ⊕ a hash                         when it is live; else one of two numbers that are no size
- *  FRONT   offset ⊕ a hash                       of a block that was handed out by an address inside it; all bits the other way round
- *                                                in a zoned block
+ *  FRONT   offset ⊕ a hash                       of a block that was handed out by an address inside it; all
+ *                                                bits the other way round in a zoned block
  * ```
  *
- * Each of the two words tells live from freed without the other, in O(1), and exactly: states differ in bits of their own. Behind what was asked for
- * up to 64 bytes of a pattern follow, and in front of an address inside a block as many; in a *zoned* block all that is left.
+ * Each of the two words tells live from freed without the other, in O(1), and exactly: states differ in bits
+ * of their own. Behind what was asked for up to 64 bytes of a pattern follow, and in front of an address
+ * inside a block as many; in a *zoned* block all that is left.
  */
 
 import type { Word } from '@shmalloc/allocator-api';
@@ -171,7 +173,7 @@ export function writeLive(
   i32[end - 2] = stateWord(hash, state, size, offset);
 }
 
-/** Marks a block as not in use: FREED or FRESH. Nobody else may look at it. */
+/** Marks a block as not in use: FREED or FRESH. No other thread may look at it. */
 export function writeFree(tld: Tld, page: Word, block: Word, state: number): void {
   const { i32 } = tld;
   const hash = hashOf(tld, page, block);
@@ -181,7 +183,7 @@ export function writeFree(tld: Tld, page: Word, block: Word, state: number): voi
 }
 
 /**
- * Marks a live block as freed, unless somebody was quicker.
+ * Marks a live block as freed, unless another thread was quicker.
  * @param seen - STATE as it was read
  * @param shared - whether other threads may free it at the same time
  * @returns false when it was freed meanwhile

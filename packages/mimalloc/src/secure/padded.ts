@@ -1,18 +1,23 @@
 /**
- * Level 3: every free is looked at. The end of each block says whether it is in use and how many bytes were asked for (see `ending.ts`), so
+ * Level 3: every free is looked at. The end of each block says whether it is in use and how many bytes were
+ * asked for (see `ending.ts`), so
  *
- * - a block that is freed twice, was never handed out, or is meant by an address inside it, is refused: nothing changes;
- * - one that was written past its end, by as little as a byte, is reported, and freed all the same: where it ends is known;
- * - one of which both words are gone could be either. Its owner looks for it in the lists, where it is if it is free, and frees it if it is
- *   in none. Another thread cannot look there, and leaves it: it is lost.
+ * - a block that is freed twice, was never handed out, or is meant by an address inside it, is refused:
+ *   nothing changes;
+ * - one that was written past its end, by as little as a byte, is reported, and freed all the same: where it
+ *   ends is known;
+ * - one of which both words are gone could be either. Its owner looks for it in the lists, where it is if it
+ *   is free, and frees it if it is in none. Another thread cannot look there, and leaves it: it is lost.
  *
- * What no mark can tell: a block that was freed, and handed out again since, is a block in use to whoever frees it late. And a
- * block with a page of its own is gone when it is freed: a second free finds no page there, or somebody else's block.
+ * What no mark can tell: a block that was freed, and handed out again since, is a block in use for a late
+ * free. And a block with a page of its own is gone when it is freed: a second free finds no page there, or
+ * another thread's block.
  *
- * **Several threads.** A block's marks belong to whoever has the block: they are plain words, written before the block is given away (the
- * push onto a list publishes them), and read after it has come. Only when two threads free the same block at the same moment do
- * they meet, and STATE is exchanged, so one of them is told that it was freed twice. What a program writes into a block while another thread frees it
- * may be reported as damage, or not.
+ * **Several threads.** A block's marks belong to the thread that has the block: they are plain words, written
+ * before the block is given away (the push onto a list publishes them), and read after it has come. Only when
+ * two threads free the same block at the same moment do they meet, and STATE is exchanged, so one of them is
+ * told that it was freed twice. What a program writes into a block while another thread frees it may be
+ * reported as damage, or not.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -133,7 +138,10 @@ export class PaddedGuard extends EncodedGuard {
     return null;
   }
 
-  /** Whether a block is in none of its page's lists, and so in use: only the owner can tell, and only if no list was cut; or anybody of a huge block. */
+  /**
+   * Whether a block is in none of its page's lists, and so in use: only the owner can tell, and only if no
+   * list was cut; or anybody of a huge block.
+   */
   private isNowhere(tld: Tld, page: Word, block: Word): boolean {
     const { i32 } = tld;
     if (isHuge(tld, page)) return hugeBlock(tld, page) !== 0;
@@ -160,7 +168,8 @@ export class PaddedGuard extends EncodedGuard {
   }
 
   private isMissingDelayed(tld: Tld, block: Word, first: Word): boolean {
-    // Each page is marked once until its owner looks, which takes the whole list then; the rest are frees that came late.
+    // Each page is marked once until its owner looks, which takes the whole list then; the rest are frees
+    // that came late.
     let left = 4 * mostPages(tld);
     for (let at = first; at !== 0; ) {
       const page = pageAt(tld, at);
@@ -190,7 +199,7 @@ export class PaddedGuard extends EncodedGuard {
     if (ending.state === FREED || ending.state === FRESH) return -1;
     if (ending.offset >= 0 && ending.state !== UNKNOWN && ending.offset !== offset) return -1;
     if (ending.size >= 0) return ending.size;
-    // Overwritten: whoever frees the block is told. Until then it is as large as it can be.
+    // Overwritten: the thread that frees the block is told. Until then it is as large as it can be.
     return Math.max(-1, tld.i32[page + Page.blockWords] * 4 - ENDING_BYTES - offset);
   }
 
@@ -248,8 +257,9 @@ export class PaddedGuard extends EncodedGuard {
 }
 
 /**
- * Who has a page at this moment, with the flags that stay while it is one; 0 when it is none any more. A page is cleared by this word first, so
- * when it is the same before and after, what was read of the page and its blocks in between was one page's.
+ * The owner of a page at this moment, with the flags that stay while it is one; 0 when it is none any more. A
+ * page is cleared by this word first, so when it is the same before and after, what was read of the page and
+ * its blocks in between was one page's.
  */
 function ownerNow(tld: Tld, page: Word): number {
   return Atomics.load(tld.i32, page + Page.xthreadId) & ~IN_FULL;

@@ -1,8 +1,9 @@
 /**
  * Level 4: writes into freed memory, and writes all around a few blocks.
  *
- * **Poison.** A free block of a shared page holds a pattern from its link to its end. Whoever gets the block next finds out whether it was
- * written to meanwhile; so does a collection. A block with a page of its own is not poisoned: its memory goes back with the free.
+ * **Poison.** A free block of a shared page holds a pattern from its link to its end. The next thread to get
+ * the block finds out whether it was written to meanwhile; so does a collection. A block with a page of its
+ * own is not poisoned: its memory goes back with the free.
  *
  * **Zones.** One allocation in SAMPLE_RATE gets a block of whole OS pages:
  *
@@ -12,10 +13,11 @@
  *          256 bytes └ the address that is handed out
  * ```
  *
- * They are looked at when the block is freed, by whoever frees it, and on every `collect`, by the thread that has the page. Which blocks have zones
- * stands in the blocks alone, so that a free by another thread has nothing to tell anybody: a collection walks over the pages in which
- * there may be some. Another thread may free a block while it is looked at: it first marks it, and then fills it with poison. What looks like damage is
- * therefore read again, and then the mark, before anything is reported.
+ * They are looked at when the block is freed, by the thread that frees it, and on every `collect`, by the
+ * thread that has the page. Which blocks have zones stands in the blocks alone, so that a free by another
+ * thread has nothing to tell anybody: a collection walks over the pages in which there may be some. Another
+ * thread may free a block while it is looked at: it first marks it, and then fills it with poison. What looks
+ * like damage is therefore read again, and then the mark, before anything is reported.
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
@@ -116,7 +118,7 @@ export class PoisonedGuard extends PaddedGuard {
     if (zone.offset >= 0)
       at = zone.size < 0 ? stateAt(tld, page, block) * 4 + 4 : damageOf(tld, page, block, zone);
     if (at === 0) return null;
-    // Whoever frees it marks it first.
+    // A thread that frees it marks it first.
     Atomics.load(i32, at >>> 2);
     if (Atomics.load(i32, stateAt(tld, page, block)) !== zone.word) return null;
     return new AllocError(

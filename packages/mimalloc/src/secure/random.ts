@@ -1,6 +1,6 @@
 /**
- * The numbers of secure mode: keys that differ from page to page, and marks that belong to one block only. Good enough that an accident never
- * makes one; no protection against somebody who can read the memory.
+ * The numbers of secure mode: keys that differ from page to page, and marks that belong to one block only.
+ * Good enough that an accident never makes one; no protection against a program that can read the memory.
  */
 
 /** Mixes two words into one that tells neither: every bit of both changes about half of the bits. */

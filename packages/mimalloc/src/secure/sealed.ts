@@ -1,13 +1,15 @@
 /**
- * Level 1: the header. Whoever writes where the heap keeps its own state has hit a canary, or changed a word that never changes.
+ * Level 1: the header. A write where the heap keeps its own state has hit a canary, or changed a word that
+ * never changes.
  *
  * ```
  *  ├ header ────────────┼ root ┼ empty page ┼ canaries ┼ thread table ┼ canaries ┼ tables ┼ canaries ┤ slices …
  *  │ … CHECKSUM … C … C │      │ all 0      │ 16 words │              │ 16       │        │ 16       │
  * ```
  *
- * A canary is a hash of its place and of the heap's secret. The checksum covers the words that are laid out once. It is demanded when a thread
- * attaches; from then on the thread has a copy of them, so it can say which word has changed, and put it back.
+ * A canary is a hash of its place and of the heap's secret. The checksum covers the words that are laid out
+ * once. It is demanded when a thread attaches; from then on the thread has a copy of them, so it can say
+ * which word has changed, and put it back.
  */
 
 import { AllocError, HEADER_MAGIC, type Word } from '@shmalloc/allocator-api';

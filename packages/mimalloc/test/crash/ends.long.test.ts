@@ -1,4 +1,6 @@
-/** A thread may end anywhere: the same as `ends.test.ts` with more statements, a tenth of a million and more. */
+/**
+ * A thread may end anywhere: the same as `ends.test.ts` with more statements, a tenth of a million and more.
+ */
 import test from 'ava';
 import { everyEnd, REGIONS, SCENES } from '../support/ends-scenes.ts';
 import { randomOf, seedOf } from '../support/harness.ts';

@@ -1,4 +1,7 @@
-/** A thread may end anywhere: before each statement of each operation. Here so many of them as time allows, drawn by lot; see `ends.long.test.ts`. */
+/**
+ * A thread may end anywhere: before each statement of each operation. Here so many of them as time allows,
+ * drawn by lot; see `ends.long.test.ts`.
+ */
 import { someOf } from '@shmalloc/alloc-test';
 import test from 'ava';
 import { everyEnd, REGIONS, SCENES } from '../support/ends-scenes.ts';

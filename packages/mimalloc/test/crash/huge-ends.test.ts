@@ -1,4 +1,6 @@
-/** A thread ends while it makes a huge block, frees one, or reaps a thread that did: before every statement. */
+/**
+ * A thread ends while it makes a huge block, frees one, or reaps a thread that did: before every statement.
+ */
 import { someOf } from '@shmalloc/alloc-test';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import test from 'ava';

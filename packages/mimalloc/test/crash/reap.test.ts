@@ -1,4 +1,7 @@
-/** Threads that are expected, threads that have died, and what they left: what `shareSlot`, `reap` and `visitAbandoned` promise. */
+/**
+ * Threads that are expected, threads that have died, and what they left: what `shareSlot`, `reap` and
+ * `visitAbandoned` promise.
+ */
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';

@@ -1,4 +1,7 @@
-/** Memory comes in the middle of every operation, in the package with a check at every access; and the checks name faults that are planted. */
+/**
+ * Memory comes in the middle of every operation, in the package with a check at every access; and the checks
+ * name faults that are planted.
+ */
 
 import type * as Package from '@shmalloc/mimalloc';
 import test from 'ava';

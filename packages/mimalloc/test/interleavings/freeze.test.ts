@@ -1,4 +1,7 @@
-/** A thread stops for good in the middle of each step of the protocols, one after the other; nobody waits for it. */
+/**
+ * A thread stops for good in the middle of each step of the protocols, one after the other; no thread waits
+ * for it.
+ */
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -45,7 +48,8 @@ for (const [what, file, statement] of MOMENTS) {
       if (news instanceof Error) throw news;
       t.is(Atomics.load(flags, 0), 1, 'the statement is reached');
 
-      // Two threads go on: they free what it has left in the table, each other's blocks, and allocate. A thread may attach, and detach.
+      // Two threads go on: they free what it has left in the table, each other's blocks, and allocate. A
+      // thread may attach, and detach.
       let operations = 0;
       let refused = 0;
       for (let round = 0; operations < OPERATIONS; round++) {

@@ -1,4 +1,7 @@
-/** A huge block that any thread frees is free at once: its owner may be idle, gone or dead, and others may be at it at the same moment. */
+/**
+ * A huge block that any thread frees is free at once: its owner may be idle, gone or dead, and others may be
+ * at it at the same moment.
+ */
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -122,7 +125,10 @@ test.before(async () => {
 });
 test.after.always(() => written.remove());
 
-/** Two threads; the statements of the first are counted. Over memory for one block of the size and little else. */
+/**
+ * Two threads; the statements of the first are counted. Over memory for one block of the size and little
+ * else.
+ */
 interface Pair {
   readonly a: MiMalloc;
   readonly b: MiMalloc;
@@ -139,7 +145,10 @@ function pairOf(of: Stepped): Pair {
   return { a, b, errors, size: 9 * segmentBytes(a) };
 }
 
-/** Plays a scene once for each statement of `run`, before which `meanwhile` happens. @returns how many there are */
+/**
+ * Plays a scene once for each statement of `run`, before which `meanwhile` happens.
+ * @returns how many there are
+ */
 function between(
   of: Stepped,
   make: (pair: Pair) => { run: () => void; meanwhile: () => void; after: (where: string) => void },

@@ -1,4 +1,7 @@
-/** What looks at the whole region, while other threads are at work: it raises no false alarm, and its numbers are such as can be. */
+/**
+ * What looks at the whole region, while other threads are at work: it raises no false alarm, and its numbers
+ * are such as can be.
+ */
 import { Worker } from 'node:worker_threads';
 import { scaled } from '@shmalloc/alloc-test';
 import { MiMalloc } from '@shmalloc/mimalloc';
@@ -162,7 +165,10 @@ test('pages in memory that comes after validate has looked for it are no damage'
   heap.validate();
 });
 
-/** Damage in what another thread has, while that thread is outside of a call: found without `quiet` what no step of that thread can leave behind. */
+/**
+ * Damage in what another thread has, while that thread is outside of a call: found without `quiet` what no
+ * step of that thread can leave behind.
+ */
 function foreign(
   secure = 0,
 ): Watched & { readonly page: number; readonly block: number; readonly other: MiMalloc } {

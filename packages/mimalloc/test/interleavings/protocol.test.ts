@@ -1,4 +1,7 @@
-/** What threads do to each other's blocks, one interleaving a test. That the same holds when they run at once is for the conformance kit. */
+/**
+ * What threads do to each other's blocks, one interleaving a test. That the same holds when they run at once
+ * is for the conformance kit.
+ */
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { binOf } from '../../dist/bins.js';
@@ -164,7 +167,7 @@ test('A is alone when its page gets full, B comes later: the page is announced a
 test('B frees into a page that A has used up: A finds the block before it takes the page for full', (t) => {
   const { a, b } = pair();
   const blocks = fill(a, 200, 400);
-  // The page in front has just been used up; nobody has looked at it since.
+  // The page in front has just been used up; no thread has looked at it since.
   const page = firstPage(a, a.heap, binOf(200));
   const rest = fill(a, 200, a.i32[page + Page.reserved] - a.i32[page + Page.used]);
   const mine = [...blocks, ...rest].filter((block) => pageAt(a, block) === page);

@@ -1,4 +1,7 @@
-/** The races of `races.ts`: with every pair of stops of two threads, on real workers at full speed, and with the faults that bring them back. */
+/**
+ * The races of `races.ts`: with every pair of stops of two threads, on real workers at full speed, and with
+ * the faults that bring them back.
+ */
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { Crew } from '../support/crew.ts';
@@ -82,7 +85,8 @@ for (const kind of ['js', 'wasm'] as const) {
   test.serial(
     `three workers fill pages whose blocks only the neighbours free: the pages come back (${kind}${growing ? ', in memory that grows' : ''})`,
     async (t) => {
-      // The segments, and so the pages, of 16 MiB also where there is little memory at first: the bound below is for those.
+      // The segments, and so the pages, of 16 MiB also where there is little memory at first: the bound below
+      // is for those.
       const crew = new Crew(t, {
         bytes: 16 * MIB,
         segmentShift: 19,
@@ -159,7 +163,7 @@ test('a thread attaches while another frees what came late to the slot that is f
     const b = MiMalloc.attach(a.share());
     b.free(b.malloc(3000));
     const { blocks, others } = fullPage(b, 200);
-    // A is stopped when it has taken the mark, and pushes onto the list of a record that is nobody's then.
+    // A is stopped when it has taken the mark, and pushes onto the list of a record that is no thread's then.
     stopAt(
       2,
       () => b.detach(),

@@ -9,7 +9,8 @@ const COMMON: ConformanceOptions = { workers: [4], locks: false, grows: true, va
 
 const MODES: Record<string, { options: object; declared?: ConformanceOptions }> = {
   debug: { options: { debug: true } },
-  // Which allocations are sampled is drawn by lot: a heap that is filled again need not hold the same number of blocks.
+  // Which allocations are sampled is drawn by lot: a heap that is filled again need not hold the same number
+  // of blocks.
   'secure 4': { options: { secure: 4, sampleRate: 0 } },
   'secure 4, one block in 20 guarded': {
     options: { secure: 4, sampleRate: 20 },

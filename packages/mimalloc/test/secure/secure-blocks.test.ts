@@ -255,7 +255,7 @@ test('one word of the end is enough to know that a block is free, or was never h
       heap.free(address);
       t.regex(watched.told().join(), text);
     }
-    // The damage itself is told when somebody looks at free blocks.
+    // The damage itself is told when another thread looks at free blocks.
     heap.collect();
     t.is(watched.told().filter((message) => /was written to/.test(message)).length, 2);
     heap.validate({ quiet: true });

@@ -6,7 +6,7 @@ import { generator, watch } from '../support/secure-heap.js';
 interface Held {
   address: number;
   size: number;
-  /** Who has it in its shadow; null for what the oracle does not know, because it is filled by hand. */
+  /** One that has it in its shadow; null for what the oracle does not know, because it is filled by hand. */
   checked: boolean;
 }
 
@@ -28,8 +28,8 @@ function sizeOf(random: (n: number) => number, largest: number): number {
 }
 
 /**
- * Two MiMallocs in one thread live on one heap for a while, freeing and resizing each other's blocks. The oracle sees every block and its contents;
- * nothing may be reported, and nothing may be left.
+ * Two MiMallocs in one thread live on one heap for a while, freeing and resizing each other's blocks. The
+ * oracle sees every block and its contents; nothing may be reported, and nothing may be left.
  */
 function churn(options: MiMallocOptions, steps: number, seed: number): string[] {
   const first = watch(MiMalloc.create({ grow: false, seed, ...options }));

@@ -174,7 +174,7 @@ test('writes around a guarded block are found by collect, once, and by validate;
   t.deepEqual(told(), []);
   heap.memory.u8[blocks[1] - 3] ^= 1;
   heap.memory.u8[blocks[3] + 1000] ^= 1;
-  // Who does not have the page leaves it to who has.
+  // One that does not have the page leaves it to one that has.
   other.heap.collect();
   t.deepEqual(other.told(), []);
   t.throws(() => heap.validate({ quiet: true }), { instanceOf: AllocError, message: /was written/ });
@@ -185,7 +185,7 @@ test('writes around a guarded block are found by collect, once, and by validate;
   t.true(messages[1].includes(`past its end at byte 1000, at ${blocks[3] + 1000}`));
   heap.collect(true);
   t.deepEqual(told(), []);
-  // Whoever frees one is told as well.
+  // A thread that frees one is told as well.
   other.heap.free(blocks[1]);
   t.regex(other.told().join(), /at byte -3$/);
   heap.free(blocks[3]);
@@ -201,7 +201,7 @@ test('writes around a guarded block are found by collect, once, and by validate;
   t.regex(told().sort().join(), /far in front of its start.*last bytes of the block were overwritten/s);
   heap.memory.u8[blocks[0] - 256]--;
   heap.memory.u8[blocks[2] - 256 + 4095]--;
-  // Another block in the same place starts anew.
+  // Another block in the same place starts again.
   const more = blocksOf(heap, 3, 100);
   for (const block of more) heap.memory.u8[block + 500] ^= 1;
   heap.collect();

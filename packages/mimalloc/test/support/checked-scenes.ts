@@ -1,13 +1,15 @@
 /**
- * Memory that comes at one exact moment: thread B makes the region grow, uses what came and gives it back, just when thread A is about to do its n-th atomic
- * operation. No timing is involved: the operations between threads are a public option, and A's run B first.
+ * Memory that comes at one exact moment: thread B makes the region grow, uses what came and gives it back,
+ * just when thread A is about to do its n-th atomic operation. No timing is involved: the operations between
+ * threads are a public option, and A's run B first.
  *
  * ```
  *   A   malloc ─ load ─ claim ─┬───────────────────────────┬─ store ─ … ─▶ what A got
  *   B                          └ malloc … grow … free … collect ┘          n = 1, 2, … until A does fewer
  * ```
  *
- * Before that A has used up everything that it can reach but two segments, which B takes first. Both threads' blocks are under the oracle.
+ * Before that A has used up everything that it can reach but two segments, which B takes first. Both threads'
+ * blocks are under the oracle.
  */
 
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
@@ -97,7 +99,10 @@ export interface PlayOptions extends Package.MiMallocOptions {
   readonly grows: boolean;
 }
 
-/** Plays an operation with memory that comes before A's n-th atomic operation. @returns what went wrong; undefined when A did fewer */
+/**
+ * Plays an operation with memory that comes before A's n-th atomic operation.
+ * @returns what went wrong; undefined when A did fewer
+ */
 function play(
   mi: typeof Package,
   operation: (scene: Scene) => void,
@@ -168,7 +173,10 @@ function play(
   return wrong;
 }
 
-/** Plays an operation with memory that comes before each of A's atomic operations. @returns how many those are, and what went wrong */
+/**
+ * Plays an operation with memory that comes before each of A's atomic operations.
+ * @returns how many those are, and what went wrong
+ */
 export function playEach(
   mi: typeof Package,
   operation: (scene: Scene) => void,

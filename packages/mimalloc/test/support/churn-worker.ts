@@ -1,5 +1,6 @@
 /**
- * Allocates and frees at random, in heaps that come and go, and attaches anew for each round, until it is told to end.
+ * Allocates and frees at random, in heaps that come and go, and attaches again for each round, until it is
+ * told to end.
  */
 
 import { workerData } from 'node:worker_threads';

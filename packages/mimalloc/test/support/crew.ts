@@ -1,5 +1,6 @@
 /**
- * Real workers on one heap, with the shadow oracle beside it: how they are started, where they meet, how blocks change hands.
+ * Real workers on one heap, with the shadow oracle beside it: how they are started, where they meet, how
+ * blocks change hands.
  *
  * ```
  *   main thread                                     worker
@@ -8,7 +9,8 @@
  *     finish()              board, barrier: shared
  * ```
  *
- * The board is a row of parcels through which blocks pass. Who has brought a parcel's state to `BUSY` owns it until he writes another:
+ * The board is a row of parcels through which blocks pass. One that has brought a parcel's state to `BUSY`
+ * owns it until it writes another:
  *
  * ```
  *   parcel   │ state │ count │ address · size │ address · size │ … capacity          EMPTY ⇄ BUSY ⇄ FULL
@@ -105,16 +107,19 @@ export class Board {
     return true;
   }
 
-  /** Takes what lies in a parcel; undefined when it is empty, or somebody is at it. */
+  /** Takes what lies in a parcel; undefined when it is empty, or another thread is at it. */
   take(parcel: number): Block[] | undefined {
     if (!this.own(parcel, FULL)) return undefined;
     const blocks = this.read(parcel);
-    // Release, like the store in `write`: the next who owns the parcel finds it as it was left.
+    // Release, like the store in `write`: the next one that owns the parcel finds it as it was left.
     Atomics.store(this.words, parcel * this.stride, EMPTY);
     return blocks;
   }
 
-  /** Leaves blocks in a parcel and takes what lay there; undefined, and nothing has changed, when somebody is at it. */
+  /**
+   * Leaves blocks in a parcel and takes what lay there; undefined, and nothing has changed, when another
+   * thread is at it.
+   */
   swap(parcel: number, blocks: readonly Block[]): Block[] | undefined {
     const found = this.own(parcel, FULL) ? this.read(parcel) : this.own(parcel, EMPTY) ? [] : undefined;
     if (found !== undefined) this.write(parcel, blocks);
@@ -229,7 +234,10 @@ async function answerTo(post: Post, work: (hand: Hand) => unknown): Promise<Answ
 /** Workers that have not ended after so many seconds hang. */
 const PATIENCE_SECONDS = 600;
 
-/** Workers that have done their job, by module, and wait for another: to start one costs as much as a short job. */
+/**
+ * Workers that have done their job, by module, and wait for another: to start one costs as much as a short
+ * job.
+ */
 const idle = new Map<string, Worker[]>();
 
 /** The package as it is. */
@@ -238,7 +246,10 @@ const AS_IT_IS = { module: PACKAGE, mi: Original };
 export interface CrewOptions extends MiMallocOptions {
   /** What the workers use; `'mixed'`: each second one something else. Default `'auto'`. */
   readonly kind?: 'auto' | 'wasm' | 'js' | 'mixed';
-  /** Whether the memory grows, in small steps, and by any thread: `bytes` is what it may grow to then. Default false. */
+  /**
+   * Whether the memory grows, in small steps, and by any thread: `bytes` is what it may grow to then. Default
+   * false.
+   */
   readonly growing?: boolean;
   /** Parcels on the board, and blocks in each. */
   readonly parcels: number;
@@ -249,7 +260,7 @@ export interface CrewOptions extends MiMallocOptions {
   readonly patience?: number;
 }
 
-/** The heap, its witness, and everyone who ever works on it. */
+/** The heap, its witness, and everyone that ever works on it. */
 export class Crew {
   readonly heap: MiMalloc;
   readonly oracle: Oracle;
@@ -298,7 +309,7 @@ export class Crew {
   /**
    * Starts a worker for each job and waits until all have ended.
    * @param module - what they run: it calls {@link enlist}
-   * @throws Error with what the first of them said that failed, or with who hangs
+   * @throws Error with what the first of them said that failed, or with which of them hang
    */
   async run<Result>(module: URL, jobs: readonly unknown[]): Promise<Result[]> {
     const barrier = new SharedArrayBuffer(8);
@@ -360,7 +371,10 @@ export class Crew {
     return blocks;
   }
 
-  /** All workers have ended. Nothing is in use when the board has been freed, nothing was violated, and all memory is there again. */
+  /**
+   * All workers have ended. Nothing is in use when the board has been freed, nothing was violated, and all
+   * memory is there again.
+   */
   finish(): void {
     const { t, heap, oracle } = this;
     const live = heap.usedBytes();

@@ -1,5 +1,6 @@
 /**
- * Heaps that are damaged at random, and then used: each call comes back, with an answer or an error that says what is wrong.
+ * Heaps that are damaged at random, and then used: each call comes back, with an answer or an error that says
+ * what is wrong.
  *
  * ```
  *   progress   │ calls │ seed │ call │ word │ value │        what the main thread tells when a call does not come back

@@ -21,7 +21,7 @@ const MIB = 1 << 20;
 const OPTIONS: MiMallocOptions = { grow: false, threads: 6 };
 
 function cast(stepped: Stepped, options: MiMallocOptions): Cast {
-  // What lies behind is for those who add memory.
+  // What lies behind is for those that add memory.
   const memory = options.maxBytes === undefined ? { memory: new SharedArrayBuffer(2 * MIB), end: MIB } : {};
   const a = MiMalloc.create({ ...OPTIONS, ...memory, ...options });
   const b = MiMalloc.attach(a.share());
@@ -232,7 +232,8 @@ export function everyEnd(search: Search): { steps: number; played: number; fault
       const ending = { living: [a, b], dead, ledger, run, ...(leaves !== undefined && { leaves }) };
       faults.push(...playEnding(ending, where, random));
       const after = atRest([a, b]);
-      // From level 3 on a block is marked: the one that is lost may say that it is free, and then a free of it is refused as a second one. Its page stays.
+      // From level 3 on a block is marked: the one that is lost may say that it is free, and then a free of
+      // it is refused as a second one. Its page stays.
       const keeps = (options.secure ?? 0) >= 3 && a.stats().pages === 1;
       const isEmpty = after.usedBytes === 0 && after.segments === 0;
       if (!(keeps || isEmpty) || after.freeSegments + after.segments < before.freeSegments)

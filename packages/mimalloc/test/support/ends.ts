@@ -1,6 +1,7 @@
 /**
- * A thread that ends before any of its statements: what a stage needs to play a scene once for each of them. The thread is an object of the rewritten package
- * (`stepped.ts`) whose hook throws, and goes on throwing, so that no `finally` of the package makes things better than they are when a worker is terminated.
+ * A thread that ends before any of its statements: what a stage needs to play a scene once for each of them.
+ * The thread is an object of the rewritten package (`stepped.ts`) whose hook throws, and goes on throwing, so
+ * that no `finally` of the package makes things better than they are when a worker is terminated.
  */
 
 import type { MiMalloc } from '@shmalloc/mimalloc';
@@ -10,7 +11,10 @@ import { onStep } from './stepped.ts';
 /** Stands for the end of the thread. */
 const ENDED = { toString: () => 'the thread has ended' };
 
-/** Runs something that ends before its `at`-th statement. @returns how many statements it began, and the one before which it ended */
+/**
+ * Runs something that ends before its `at`-th statement.
+ * @returns how many statements it began, and the one before which it ended
+ */
 export function runUntil(
   at: number,
   run: () => void,
@@ -69,7 +73,10 @@ export class Ledger {
     }
   }
 
-  /** What is live must be where it was, apart from the others, with what was written into it. @returns what is not so */
+  /**
+   * What is live must be where it was, apart from the others, with what was written into it.
+   * @returns what is not so
+   */
   check(where: string): string[] {
     const { heap } = this;
     const faults: string[] = [];
@@ -87,11 +94,11 @@ export class Ledger {
   }
 }
 
-/** One scene: who survives, who ends, what it does. */
+/** One scene: which threads survive, which one ends, what it does. */
 export interface Ending {
-  /** Everybody who lives; the first one reaps. */
+  /** The living threads; the first one reaps. */
   readonly living: MiMalloc[];
-  /** The names of those who have ended by then. */
+  /** The names of those that have ended by then. */
   readonly dead: readonly number[];
   readonly ledger: Ledger;
   readonly run: () => void;
@@ -99,7 +106,7 @@ export interface Ending {
   readonly leaves?: number;
 }
 
-/** Everything that is live and nobody's. */
+/** Everything that is live and no thread's. */
 export function leftovers(living: readonly MiMalloc[]): number[] {
   const found: number[] = [];
   living[0].visitBlocks((address) => found.push(address));
@@ -119,7 +126,8 @@ export function atRest(living: readonly MiMalloc[]): {
 }
 
 /**
- * Plays one ending: the thread ends, the others go on, it is reaped, and all is as if it had never been, but for one block.
+ * Plays one ending: the thread ends, the others go on, it is reaped, and all is as if it had never been, but
+ * for one block.
  * @returns what is not so
  */
 export function playEnding(ending: Ending, where: string, random: Random): string[] {

@@ -1,6 +1,6 @@
 /**
- * A worker that stops for good before one statement of mimalloc: it does everything that a thread can do, over and over, until it comes there. It runs the
- * rewritten package (`stepped.ts`).
+ * A worker that stops for good before one statement of mimalloc: it does everything that a thread can do,
+ * over and over, until it comes there. It runs the rewritten package (`stepped.ts`).
  */
 
 import { workerData } from 'node:worker_threads';
@@ -21,7 +21,7 @@ onStep((inFile, text) => {
   onStep(null);
   Atomics.store(flags, 0, 1);
   Atomics.notify(flags, 0);
-  Atomics.wait(flags, 1, 0); // nobody ever calls
+  Atomics.wait(flags, 1, 0); // no thread ever calls
 });
 
 /** Puts a block where others find it, and frees what was there. */

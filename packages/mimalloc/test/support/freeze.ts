@@ -11,7 +11,7 @@ export interface FreezeOrder {
   readonly statement: string;
   /** Addresses of live blocks, 0 for none. */
   readonly table: SharedArrayBuffer;
-  /** 1: it has come to a stop; 2: it has not, whatever it did. And a word on which nobody ever calls. */
+  /** 1: it has come to a stop; 2: it has not, whatever it did. And a word on which no thread ever calls. */
   readonly control: SharedArrayBuffer;
   readonly seed: number;
 }

@@ -1,5 +1,6 @@
 /**
- * Memory that grows in small steps, and is refused now and then: what the thread suites run on beside memory that was there from the start.
+ * Memory that grows in small steps, and is refused now and then: what the thread suites run on beside memory
+ * that was there from the start.
  *
  * ```
  *   1 MiB        asked for n bytes: one time in `refusal` none; else n, and no more

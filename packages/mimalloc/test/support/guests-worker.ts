@@ -1,4 +1,7 @@
-/** Comes and goes as one thread after another; each makes heaps, passes blocks on, and destroys a heap now and then. What lies in a block is checked before it is freed. */
+/**
+ * Comes and goes as one thread after another; each makes heaps, passes blocks on, and destroys a heap now and
+ * then. What lies in a block is checked before it is freed.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { MiMalloc } from '@shmalloc/mimalloc';

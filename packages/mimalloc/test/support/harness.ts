@@ -1,4 +1,7 @@
-/** What the tests of this package share: heaps that are watched, random numbers that come again, and a look at what is inside. */
+/**
+ * What the tests of this package share: heaps that are watched, random numbers that come again, and a look at
+ * what is inside.
+ */
 
 import type { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
@@ -37,7 +40,10 @@ export interface Judge {
   true(actual: unknown, message?: string): unknown;
 }
 
-/** The seed of a test: `SEED` of the environment, or by the clock. It is logged, so that a failure can be run again. */
+/**
+ * The seed of a test: `SEED` of the environment, or by the clock. It is logged, so that a failure can be run
+ * again.
+ */
 export function seedOf(t: { log(...values: unknown[]): void }): number {
   const seed = Number(process.env.SEED ?? Date.now() >>> 0);
   t.log(`seed ${seed}`);

@@ -1,4 +1,7 @@
-/** A thread that takes a huge block when it is told to, and is idle otherwise: it waits, and comes to no call of the allocator. */
+/**
+ * A thread that takes a huge block when it is told to, and is idle otherwise: it waits, and comes to no call
+ * of the allocator.
+ */
 import { workerData } from 'node:worker_threads';
 import type { Handle } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
@@ -7,7 +10,10 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 export interface OwnerOrder {
   readonly handle: Handle;
   readonly size: number;
-  /** Rounds begun; the block of the last one; whether it has it; errors that were reported; what is to be done. */
+  /**
+   * Rounds begun; the block of the last one; whether it has it; errors that were reported; what is to be
+   * done.
+   */
   readonly words: Int32Array<SharedArrayBuffer>;
 }
 

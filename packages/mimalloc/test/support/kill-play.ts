@@ -1,4 +1,7 @@
-/** Kills workers at random moments and replaces them: see `kill.test.ts`, and `kill.long.test.ts` for more of it. */
+/**
+ * Kills workers at random moments and replaces them: see `kill.test.ts`, and `kill.long.test.ts` for more of
+ * it.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import { atRest, leftovers } from './ends.ts';
@@ -7,7 +10,7 @@ import { Victims } from './kill.ts';
 
 const WORKERS = 3;
 const SLOTS = 500;
-/** Who has not moved by then hangs. */
+/** One that has not moved by then hangs. */
 const PATIENCE_MS = 300_000;
 
 /** With `maxBytes` the memory grows, in small steps. */

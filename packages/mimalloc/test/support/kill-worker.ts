@@ -1,6 +1,7 @@
 /**
- * A worker that is killed: it replaces blocks in a table that all share, and has one block in its hands at the most. So a block that it frees is often another
- * worker's, and what is neither in the table nor free was lost by a death.
+ * A worker that is killed: it replaces blocks in a table that all share, and has one block in its hands at
+ * the most. So a block that it frees is often another worker's, and what is neither in the table nor free was
+ * lost by a death.
  */
 
 import { workerData } from 'node:worker_threads';

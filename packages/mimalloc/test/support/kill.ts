@@ -95,7 +95,10 @@ export class Victims {
     return Atomics.load(this.flags, 2 + index);
   }
 
-  /** Waits until every worker, or every one but this, has done something. @returns whether that was within the bound */
+  /**
+   * Waits until every worker, or every one but this, has done something.
+   * @returns whether that was within the bound
+   */
   async moves(milliseconds: number, but = -1): Promise<boolean> {
     const indices = this.workers.map((_, index) => index).filter((index) => index !== but);
     const before = indices.map((index) => this.operations(index));
@@ -106,7 +109,7 @@ export class Victims {
     return false;
   }
 
-  /** Kills a worker wherever it is. @returns who it was */
+  /** Kills a worker wherever it is. @returns which one it was */
   async kill(index: number): Promise<number> {
     await this.workers[index].terminate();
     return this.names[index];

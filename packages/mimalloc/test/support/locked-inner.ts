@@ -1,5 +1,6 @@
 /**
- * `MiAllocatorInner` behind a lock of one's choice, in the clothes that the conformance kit knows: what a kernel makes of it.
+ * `MiAllocatorInner` behind a lock of one's choice, in the clothes that the conformance kit knows: what a
+ * kernel makes of it.
  *
  * ```
  *   handle: { memory, start } of the heap, and the memory of one lock word

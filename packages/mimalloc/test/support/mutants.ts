@@ -1,6 +1,6 @@
 /**
- * The package with a fault planted: a copy of what was compiled in which one place reads otherwise. A test that passes on the package and on a
- * mutant of it has proved nothing.
+ * The package with a fault planted: a copy of what was compiled in which one place reads otherwise. A test
+ * that passes on the package and on a mutant of it has proved nothing.
  */
 
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

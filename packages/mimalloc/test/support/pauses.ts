@@ -1,7 +1,8 @@
 /**
- * Real interleavings in one thread: an operation is stopped right before one of its atomic accesses, another thread's operation runs from
- * start to end, and the first one goes on. All that two threads can tell of each other they tell by atomic accesses (or by what is published with
- * them), so stopping at each of them in turn is every interleaving in which the other one is not stopped itself.
+ * Real interleavings in one thread: an operation is stopped right before one of its atomic accesses, another
+ * thread's operation runs from start to end, and the first one goes on. All that two threads can tell of each
+ * other they tell by atomic accesses (or by what is published with them), so stopping at each of them in turn
+ * is every interleaving in which the other one is not stopped itself.
  */
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import type { ExecutionContext } from 'ava';
@@ -72,14 +73,14 @@ export class Stage {
   }
 }
 
-/** One scene: who is there, what is stopped, what runs meanwhile. */
+/** One scene: one that is there, what is stopped, what runs meanwhile. */
 export interface Scene {
   readonly stage: Stage;
   readonly run: () => void;
   readonly pause: () => void;
 }
 
-/** Full pages that say "tell the heap" although they hold a block already: nobody would ever look. */
+/** Full pages that say "tell the heap" although they hold a block already: no thread would ever look. */
 function overlookedPages(heap: MiMalloc): number[] {
   const found: number[] = [];
   for (let page = firstPage(heap, heap.heap, BIN_FULL); page !== 0; page = heap.i32[page + Page.next]) {
@@ -88,7 +89,10 @@ function overlookedPages(heap: MiMalloc): number[] {
   return found;
 }
 
-/** Plays a scene once for each place where it can be stopped. Afterwards all blocks lie apart, and all memory comes back. */
+/**
+ * Plays a scene once for each place where it can be stopped. Afterwards all blocks lie apart, and all memory
+ * comes back.
+ */
 export function everyPause(t: ExecutionContext, make: () => Scene, random: (n: number) => number): void {
   let at = 1;
   for (; ; at++) {

@@ -1,4 +1,6 @@
-/** Damage for `validate` to find: a heap that has one of everything, and a list of what can be broken in it. */
+/**
+ * Damage for `validate` to find: a heap that has one of everything, and a list of what can be broken in it.
+ */
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import { BIN_DIRECT_FIRST, BIN_FULL, binOf } from '../../dist/bins.js';
 import { HEAP_QUEUES, Heap } from '../../dist/heap.js';
@@ -42,7 +44,8 @@ export function scene(): Scene {
   const blocks = fill(heap, SIZE, 800);
   const full = firstPage(heap, heap.heap, BIN_FULL);
   const front = pageAt(heap, blocks[799]);
-  // A full page that comes back: three blocks on local_free, which a collection makes free ones, and three more.
+  // A full page that comes back: three blocks on local_free, which a collection makes free ones, and three
+  // more.
   const page = i32[full + Page.next];
   const mine = blocks.filter((block) => pageAt(heap, block) === page);
   for (const block of mine.slice(0, 3)) heap.free(block);

@@ -1,5 +1,6 @@
 /**
- * What a thread writes into a block and the next one must find there. Every word counts: it is made of the block's address, its size, and its place.
+ * What a thread writes into a block and the next one must find there. Every word counts: it is made of the
+ * block's address, its size, and its place.
  *
  * ```
  *   allocate ─▶ write ─▶ board ─▶ another thread: check, usableSize, realloc ─▶ check, write ─▶ board ─▶ … ─▶ check, free
@@ -109,7 +110,10 @@ function receive(hand: Hand, block: Block, job: PublishJob): Block | undefined {
   return { address: moved, size: wanted };
 }
 
-/** Makes blocks, takes what others have made, passes on what was resized. Returns how many blocks of other threads were looked at. */
+/**
+ * Makes blocks, takes what others have made, passes on what was resized. Returns how many blocks of other
+ * threads were looked at.
+ */
 export function publish(hand: Hand): number {
   const { post, board, barrier, random, heap } = hand;
   const job = post.job as PublishJob;
@@ -118,7 +122,7 @@ export function publish(hand: Hand): number {
   let received = 0;
   const pass = (block: Block): void => {
     write(hand, block);
-    // Somewhere where another thread finds it; else it was for nobody.
+    // Somewhere where another thread finds it; else it was for no thread.
     for (let tries = 0; tries < 4; tries++) if (board.put(random(board.parcels), [block])) return;
     check(hand, block.address, block.size, block);
     heap.free(block.address);
@@ -136,7 +140,7 @@ export function publish(hand: Hand): number {
     if (made % 256 === 0) heap.collect(made % 512 === 0);
   }
   barrier.wait();
-  // What is left: nobody adds to it any more.
+  // What is left: no thread adds to it any more.
   for (let parcel = post.index; parcel < board.parcels; parcel += post.parties) {
     for (const block of board.take(parcel) ?? []) {
       check(hand, block.address, block.size, block);

@@ -38,7 +38,10 @@ function newHeap(heap: MiMalloc): MiHeap {
   return part;
 }
 
-/** A heap for each round, deleted while the neighbour frees its blocks. Its record is used again by whoever comes next. */
+/**
+ * A heap for each round, deleted while the neighbour frees its blocks. Its record is used again by the thread
+ * that comes next.
+ */
 function heaps(hand: Hand, { rounds, blocks }: RaceJob): number {
   const { heap, random } = hand;
   for (let round = 0; round < rounds; round++) {
@@ -65,7 +68,10 @@ function heaps(hand: Hand, { rounds, blocks }: RaceJob): number {
   return rounds;
 }
 
-/** A thread for each round: it leaves full pages to the neighbour, ends, and is another that adopts what it can. */
+/**
+ * A thread for each round: it leaves full pages to the neighbour, ends, and is another that adopts what it
+ * can.
+ */
 function comeAndGo(hand: Hand, { rounds, blocks }: RaceJob): number {
   const { random } = hand;
   for (let round = 0; round < rounds; round++) {

@@ -1,8 +1,9 @@
 /**
- * The races that an allocator of this kind is known to have had, each with the operations that meet in it. The numbers are those of the tracker
- * of mimalloc in C.
+ * The races that an allocator of this kind is known to have had, each with the operations that meet in it.
+ * The numbers are those of the tracker of mimalloc in C.
  *
- * For each: which line of the source carries the argument that it cannot happen here, the duels that look for it, and faults that bring it back.
+ * For each: which line of the source carries the argument that it cannot happen here, the duels that look for
+ * it, and faults that bring it back.
  */
 
 import type { Handle } from '@shmalloc/allocator-api';
@@ -65,8 +66,9 @@ function another(mi: typeof Package, stage: Stage, handle: Handle): MiMalloc {
 /**
  * A heap is deleted while another thread frees a block of it (mimalloc #204, #205).
  *
- * `heap-delete.ts`: records never become anything else, so a late push writes to a record and not into somebody's block; and XHEAP is written
- * before `announceFull` sets the mark again, so whoever takes the new mark reads the keeper.
+ * `heap-delete.ts`: records never become anything else, so a late push writes to a record and not into
+ * another thread's block; and XHEAP is written before `announceFull` sets the mark again, so the thread that
+ * takes the new mark reads the keeper.
  */
 const HEAP_DELETED: Race = {
   title: 'a heap is deleted while another thread is freeing a block of it',
@@ -130,8 +132,8 @@ const HEAP_DELETED: Race = {
 /**
  * A thread waits for another that has not finished its delayed free (mimalloc #630, #1317).
  *
- * `full.ts`, `free.ts`: the mark has two states and none in between. Whoever has taken it away owes the heap a block; nobody waits for that, in
- * `announceFull`, `collectPage` or anywhere else.
+ * `full.ts`, `free.ts`: the mark has two states and none in between. A thread that has taken it away owes the
+ * heap a block; no thread waits for that, in `announceFull`, `collectPage` or anywhere else.
  */
 const STALL: Race = {
   title: 'a thread that is stopped in the middle of a delayed free holds nobody up',
@@ -186,8 +188,8 @@ function leaveBehind(mi: typeof Package, a: MiMalloc, stage: Stage): void {
 /**
  * A search through abandoned memory that does not end, or finds nothing (mimalloc #759).
  *
- * `arena.ts`, `findSegment`: each word of the bitmap is read once, so a search looks at each segment once at the most, whatever others do to the
- * bits meanwhile; `reclaim.ts`: one exchange decides who adopts.
+ * `arena.ts`, `findSegment`: each word of the bitmap is read once, so a search looks at each segment once at
+ * the most, whatever others do to the bits meanwhile; `reclaim.ts`: one exchange decides which thread adopts.
  */
 const ABANDONED: Race = {
   title:
@@ -230,8 +232,9 @@ const ABANDONED: Race = {
 /**
  * A block is freed when the thread that allocated it has ended, or is just ending (mimalloc #944).
  *
- * `abandon.ts`, `abandonThread`: the mark of each page goes before its owner's name, so what comes later is pushed onto the page, which whoever adopts it
- * collects; what was on its way to the record stays in the record (`resetHeap` leaves the list alone), and `collectAllDelayed` finds it.
+ * `abandon.ts`, `abandonThread`: the mark of each page goes before its owner's name, so what comes later is
+ * pushed onto the page, which the thread that adopts it collects; what was on its way to the record stays in
+ * the record (`resetHeap` leaves the list alone), and `collectAllDelayed` finds it.
  */
 const AFTER_EXIT: Race = {
   title: 'blocks are freed while their thread ends, and after it has ended',
@@ -276,7 +279,9 @@ const AFTER_EXIT: Race = {
   ],
 };
 
-/** The delayed list of a thread is empty after its next generic allocation, without any collection by force. */
+/**
+ * The delayed list of a thread is empty after its next generic allocation, without any collection by force.
+ */
 function hasHeard(a: MiMalloc): void {
   a.free(a.malloc(3000));
   if (a.i32[a.heap + Heap.delayedFree] !== 0)
@@ -286,8 +291,8 @@ function hasHeard(a: MiMalloc): void {
 /**
  * Blocks stay on the list of delayed frees, and their pages out of use (mimalloc #1117).
  *
- * `full.ts`, `announceFull`: the mark is set first, and the page looked at once more after that; `malloc.ts`, `mallocGeneric`: each generic allocation
- * takes the heap's list.
+ * `full.ts`, `announceFull`: the mark is set first, and the page looked at once more after that; `malloc.ts`,
+ * `mallocGeneric`: each generic allocation takes the heap's list.
  */
 const UNCOLLECTED: Race = {
   title: 'a page comes back when a block is freed at the moment when it gets full',
@@ -342,11 +347,12 @@ function ownersPart({ i32 }: MiMalloc, page: number): string {
 }
 
 /**
- * A heap's address is used again for another heap while a free still means the old one; a list's head is used again while a push still means the old
- * one (mimalloc #1320).
+ * A heap's address is used again for another heap while a free still means the old one; a list's head is used
+ * again while a push still means the old one (mimalloc #1320).
  *
- * `delayed.ts`, `freeTaken`: whoever finds a block on a record's list asks the block's page whose it is now, and frees it there. `crossings.ts`: lists
- * are push-one and take-all, and a push writes its link anew at each try, so a head that has come back is as good as one that has never gone.
+ * `delayed.ts`, `freeTaken`: the thread that finds a block on a record's list asks the block's page whose it
+ * is now, and frees it there. `crossings.ts`: lists are push-one and take-all, and a push writes its link
+ * again at each try, so a head that has come back is as good as one that has never gone.
  */
 const REUSED: Race = {
   title:

@@ -1,5 +1,6 @@
 /**
- * What the tests of secure mode have in common: a heap at some level that notes what it reports, and words of it to damage.
+ * What the tests of secure mode have in common: a heap at some level that notes what it reports, and words of
+ * it to damage.
  */
 
 import type { AllocError } from '@shmalloc/allocator-api';

@@ -1,5 +1,6 @@
 /**
- * The other thread of secure-threads.test.ts: frees every block that it is told of, at the moment when everybody does.
+ * The other thread of secure-threads.test.ts: frees every block that it is told of, at the moment when
+ * everybody does.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';

@@ -1,6 +1,7 @@
 /**
- * `npm run soak -- [--operations N] [--hours N] [--seed S] [--round R] [--each N]`: the long run of `soak.ts`, a thousand million operations unless it says otherwise. Prints its
- * seed first and a line a minute; ends with 1, and with what plays the same round again, at the first fault.
+ * `npm run soak -- [--operations N] [--hours N] [--seed S] [--round R] [--each N]`: the long run of
+ * `soak.ts`, a thousand million operations unless it says otherwise. Prints its seed first and a line a
+ * minute; ends with 1, and with what plays the same round again, at the first fault.
  */
 
 import { parseArgs } from 'node:util';

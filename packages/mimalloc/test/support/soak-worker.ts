@@ -1,6 +1,7 @@
 /**
- * One thread of the long run: everything that a program can do with a heap, at random, under the oracle. What it has allocated it frees itself, leaves on the
- * board for the others, or loses with a heap that it destroys.
+ * One thread of the long run: everything that a program can do with a heap, at random, under the oracle. What
+ * it has allocated it frees itself, leaves on the board for the others, or loses with a heap that it
+ * destroys.
  *
  * ```
  *   held     its blocks, of all its heaps           ⇄ board ⇄   the other threads

@@ -1,5 +1,6 @@
 /**
- * The long run: rounds of random programs on real workers, each on a heap of its own, until so many operations are done or the time is up.
+ * The long run: rounds of random programs on real workers, each on a heap of its own, until so many
+ * operations are done or the time is up.
  *
  * ```
  *   seed ─▶ round 0, 1, 2, …: its own numbers, so that one round alone can be played again
@@ -101,7 +102,8 @@ async function playRound(
     seed: own,
   };
   if (isKillRound(round)) {
-    // From level 3 on a block that a death loses may be marked as free, and then its page stays: nothing could be demanded at the end.
+    // From level 3 on a block that a death loses may be marked as free, and then its page stays: nothing
+    // could be demanded at the end.
     const secure = Math.min(options.secure ?? 0, 2);
     await killMany(STRICT, kills, { ...options, ...GROWING, secure }, own);
     return kills * KILL_COSTS;

@@ -1,12 +1,14 @@
 /**
- * mimalloc with a hook before every statement, so that a test can stop a thread, or let it end, anywhere: the compiled files of the package, rewritten.
+ * mimalloc with a hook before every statement, so that a test can stop a thread, or let it end, anywhere: the
+ * compiled files of the package, rewritten.
  *
  * ```
- *   dist/free.js       i32[page + Page.localFree] = block;           dist-test/stepped-…/free.js   { step('free.js', 'i32[page + Page.localFree] = block;'); … }
- *                      i32[page + Page.used]--;                                                     { step('free.js', 'i32[page + Page.used]--;'); … }
+ *   compiled/free.js               i32[page + Page.used]--;
+ *   dist-test/stepped-…/free.js    { step('free.js', 'i32[page + Page.used]--;'); i32[page + Page.used]--; }
  * ```
  *
- * What the hook does is `globalThis.mimallocStep`, a function in each thread that gets the file's name and the statement's text.
+ * What the hook does is `globalThis.mimallocStep`, a function in each thread that gets the file's name and
+ * the statement's text.
  */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -63,7 +65,10 @@ function rewrite(file: string, text: string): string {
   return out.toString();
 }
 
-/** Writes the rewritten package to a folder of its own, where it finds what it imports. @returns the URL of its index */
+/**
+ * Writes the rewritten package to a folder of its own, where it finds what it imports.
+ * @returns the URL of its index
+ */
 export function writeStepped(
   name: string,
   change: (file: string, text: string) => string = (_, text) => text,

@@ -1,6 +1,7 @@
 /**
- * Two threads that are both stopped: one in this thread, one in a worker. A stop is right before an atomic access; what two threads know of each
- * other they know by atomic accesses, or by what is published with them.
+ * Two threads that are both stopped: one in this thread, one in a worker. A stop is right before an atomic
+ * access; what two threads know of each other they know by atomic accesses, or by what is published with
+ * them.
  *
  * ```
  *   A stops at i, B at j                        B1 A1 B2 A2          A1 B1 A2 B2
@@ -9,9 +10,9 @@
  *   B   ───j────────────▶                       ──┤   ├──▶             ──┤   ├──▶
  * ```
  *
- * With i or j beyond the last access one thread runs from start to end while the other is stopped, or has not started. So this is every
- * interleaving in which each thread is stopped once at most. Thousands of accesses by one thread while another is stopped are a stall:
- * nobody waits for anybody here.
+ * With i or j beyond the last access one thread runs from start to end while the other is stopped, or has not
+ * started. So this is every interleaving in which each thread is stopped once at most. Thousands of accesses
+ * by one thread while another is stopped are a stall: no thread waits for anybody here.
  */
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
@@ -30,7 +31,7 @@ import { threadFree } from './turns.ts';
 const NAMES = ['load', 'store', 'exchange', 'compareExchange', 'add', 'sub', 'or', 'and'] as const;
 type Access = (...args: unknown[]) => unknown;
 
-/** So many atomic accesses in one operation are a loop that waits for somebody. */
+/** So many atomic accesses in one operation are a loop that waits for another thread. */
 const MOST_ACCESSES = 20_000;
 
 /**
@@ -97,7 +98,10 @@ export const FAILED = 4;
 
 const PATIENCE_MS = 300_000;
 
-/** A thread in a worker that does what this thread tells it, and stops where it is told. Everything is synchronous. */
+/**
+ * A thread in a worker that does what this thread tells it, and stops where it is told. Everything is
+ * synchronous.
+ */
 export class Rival {
   private readonly words = new Int32Array(new SharedArrayBuffer(8));
   private readonly port: MessagePort;
@@ -186,7 +190,8 @@ export function everyStop(mi: typeof Package, rival: Rival, make: DuelMaker): nu
   const never = Number.POSITIVE_INFINITY;
   let plays = 0;
   for (const rivalFirst of [true, false]) {
-    // How many places there are shows when nobody is stopped; more may come to light when somebody is.
+    // How many places there are shows when no thread is stopped; more may come to light when another thread
+    // is.
     let [mine, theirs] = play(mi, rival, make, never, never, rivalFirst);
     const at = (i: number, j: number): void => {
       const [own, other] = play(mi, rival, make, i, j, rivalFirst);
@@ -262,9 +267,11 @@ function delayedPages(heap: MiMalloc, record: number): Set<number> {
 }
 
 /**
- * Nobody is at work: everything is sound, no two blocks overlap, and somebody looks at every page to which a block was freed.
+ * No thread is at work: everything is sound, no two blocks overlap, and another thread looks at every page to
+ * which a block was freed.
  *
- * A full page, or one of a single block, is looked at when its mark is set, so that the next free brings news, or when a block of it is on its heap's list, which is the news.
+ * A full page, or one of a single block, is looked at when its mark is set, so that the next free brings
+ * news, or when a block of it is on its heap's list, which is the news.
  */
 export function checkQuiet({ threads, live }: Stage): void {
   const there = threads.filter((heap) => !heap.closed);

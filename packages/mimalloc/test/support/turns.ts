@@ -1,4 +1,7 @@
-/** Several `MiMalloc` objects on one region stand for as many threads. They take turns, so that an interleaving happens for sure. */
+/**
+ * Several `MiMalloc` objects on one region stand for as many threads. They take turns, so that an
+ * interleaving happens for sure.
+ */
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import type { ExecutionContext } from 'ava';
 import { BIN_FULL } from '../../dist/bins.js';
@@ -13,7 +16,7 @@ export function pair(options: MiMallocOptions = {}): { a: MiMalloc; b: MiMalloc 
   return { a, b: MiMalloc.attach(a.share()) };
 }
 
-/** Everything is freed: those who are left collect, and nothing is in use. */
+/** Everything is freed: those that are left collect, and nothing is in use. */
 export function allClear(t: ExecutionContext, ...heaps: MiMalloc[]): void {
   for (let round = 0; round < 2; round++) for (const heap of heaps) heap.collect(true);
   for (const heap of heaps) {

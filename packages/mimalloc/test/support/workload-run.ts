@@ -1,4 +1,4 @@
-/** The main thread's part of a workload: who runs it, how often, on what board. */
+/** The main thread's part of a workload: one that runs it, how often, on what board. */
 import type { ExecutionContext } from 'ava';
 import { Crew, type CrewOptions } from './crew.ts';
 import { type Job, XMALLOC_SIZES } from './workloads.ts';
@@ -114,7 +114,9 @@ export function workloads({ larson, xmalloc, mstress, rptest, mleak, sh }: Scale
   ];
 }
 
-/** The multi-thread test of the ArceOS course with its own numbers; every phase by threads that attach for it. */
+/**
+ * The multi-thread test of the ArceOS course with its own numbers; every phase by threads that attach for it.
+ */
 export const multiThread = (rounds: number): Workload => ({
   name: `multi-thread test: 10 threads × ${rounds} rounds × 1000 slots, all of it freed by threads that come after`,
   job: { program: 'multi-thread', rounds, slots: 1000 },

@@ -1,8 +1,9 @@
 /**
- * Programs that allocators are measured with, re-created from their published parameters: what one worker does in each. Every block is stamped by
- * the thread that allocates it, and verified by the one that frees it.
+ * Programs that allocators are measured with, re-created from their published parameters: what one worker
+ * does in each. Every block is stamped by the thread that allocates it, and verified by the one that frees
+ * it.
  *
- * | program | who frees what |
+ * | program | one that frees what |
  * |---|---|
  * | larson | a thread ends, its successor inherits and replaces its blocks |
  * | xmalloc-test | some threads only allocate, others only free |
@@ -62,7 +63,7 @@ export interface Larson {
 function larson(hand: Hand, job: Larson): number {
   const { post, board, barrier, random } = hand;
   const size = (): number => 8 + random(993);
-  // What another thread has left; in the first generation nobody has.
+  // What another thread has left; in the first generation no thread has.
   const blocks = board.take((post.index + 1) % post.parties) ?? [];
   const inherited = blocks.length;
   barrier.wait();
@@ -117,14 +118,20 @@ function xmalloc(hand: Hand, job: Xmalloc): number {
 
 // ── mstress ──
 
-/** Blocks of powers of two, a few very large; some are kept, some go through the transfer buffer, which is the board. */
+/**
+ * Blocks of powers of two, a few very large; some are kept, some go through the transfer buffer, which is the
+ * board.
+ */
 export interface Mstress {
   readonly allocations: number;
   /** Blocks that a thread keeps until it ends. */
   readonly retained: number;
 }
 
-/** Bytes of 2^(0 … shift − 1) words; one in a hundred 100 times as large, one in a thousand 1000, one in ten thousand 10,000 times. */
+/**
+ * Bytes of 2^(0 … shift − 1) words; one in a hundred 100 times as large, one in a thousand 1000, one in ten
+ * thousand 10,000 times.
+ */
 function mstressSize({ random }: Hand, shift: number): number {
   const words = 1 << random(shift);
   const lot = random(10_000);
@@ -214,7 +221,10 @@ function mleak(hand: Hand, job: Mleak): number {
 
 // ── sh6bench, sh8bench ──
 
-/** Groups of blocks whose sizes rise; a group is freed last-in-first-out or in reverse, and one block of four outlives it for a while. */
+/**
+ * Groups of blocks whose sizes rise; a group is freed last-in-first-out or in reverse, and one block of four
+ * outlives it for a while.
+ */
 export interface Sh {
   readonly groups: number;
   /** Blocks of a group: their sizes are spread over 1 … `largest`. */
@@ -249,8 +259,9 @@ function sh(hand: Hand, job: Sh, moves: boolean): number {
 // ── multi-thread ──
 
 /**
- * In each round a thread allocates its column, frees the upper half and ends; when all have, new threads allocate as much again, free everything of
- * a column that another thread has made, and end. A parcel is a column's lower or upper half.
+ * In each round a thread allocates its column, frees the upper half and ends; when all have, new threads
+ * allocate as much again, free everything of a column that another thread has made, and end. A parcel is a
+ * column's lower or upper half.
  */
 export interface MultiThread {
   readonly rounds: number;

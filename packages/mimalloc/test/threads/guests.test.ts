@@ -1,4 +1,7 @@
-/** Heaps of threads that come, leave a block and go: their blocks share pages, and each heap still ends with its own blocks alone. */
+/**
+ * Heaps of threads that come, leave a block and go: their blocks share pages, and each heap still ends with
+ * its own blocks alone.
+ */
 
 import { Worker } from 'node:worker_threads';
 import { MiMalloc } from '@shmalloc/mimalloc';

@@ -48,7 +48,8 @@ function watched(): { heap: MiMalloc; other: MiMalloc } {
 
 const DELAYED_FREE = 1;
 
-// A foreign free into a full page: an `and` clears DELAYED; XHEAP is read; an exchange pushes onto the heap's list.
+// A foreign free into a full page: an `and` clears DELAYED; XHEAP is read; an exchange pushes onto the heap's
+// list.
 const FIRST = (call: number): boolean => call === 1;
 const CLEARING = 'and';
 const PUSHING = 'compareExchange';
@@ -87,7 +88,7 @@ for (const alsoDirect of [false, true]) {
     );
     owner.validate({ quiet: true });
     if (!alsoDirect) {
-      // Nobody would hear of this one if the flag had not been set again.
+      // No thread would hear of this one if the flag had not been set again.
       other.free(direct);
     }
     const again: number[] = [];
@@ -171,7 +172,8 @@ test('records that are claimed while their last owner detaches do not lead it as
   const { heap, other: owner } = watched();
   const parts = [owner.heapNew(), owner.heapNew(), owner.heapNew()];
   const blocks = parts.map((part) => part.malloc(100));
-  // The newest heap follows the backing heap in the owner's list, so it is the first of the three to be let go.
+  // The newest heap follows the backing heap in the owner's list, so it is the first of the three to be let
+  // go.
   const { record } = parts[2];
   let mine: MiHeap | undefined;
   interleave(

@@ -1,4 +1,7 @@
-/** What one thread has written, the next one finds: blocks of every size and kind, resized and freed by threads that have not allocated them. */
+/**
+ * What one thread has written, the next one finds: blocks of every size and kind, resized and freed by
+ * threads that have not allocated them.
+ */
 import test from 'ava';
 import { Crew, type CrewOptions } from '../support/crew.ts';
 import { seedOf } from '../support/harness.ts';
@@ -70,7 +73,8 @@ for (const fault of FAULTS) {
     const planted = { module, mi: (await import(module)) as typeof Package };
     const job: PublishJob = { blocks: 4000, largest: 2 * KIB, huge: 20 * KIB };
     const seed = seedOf(t);
-    // Which blocks change hands is decided by the clock. A run does not meet some of the faults once in twenty times.
+    // Which blocks change hands is decided by the clock. A run does not meet some of the faults once in
+    // twenty times.
     let error: Error | undefined;
     for (let times = 0; error === undefined && times < 10; times++) {
       const crew = new Crew(t, { bytes: 64 * MIB, parcels: 24, capacity: 1, planted }, seed + times);

@@ -1,6 +1,6 @@
 /**
- * A hundred million operations on one heap. The witness is a cheap one of its own: a byte for each 16 bytes of the region that says which
- * block has them, and a stamp in each block's first and last word.
+ * A hundred million operations on one heap. The witness is a cheap one of its own: a byte for each 16 bytes
+ * of the region that says which block has them, and a stamp in each block's first and last word.
  *
  * ```
  *   region   ├──────┤ block ├───────────────┤ block ├────────┤
@@ -21,7 +21,7 @@ const VALIDATE_EVERY = 1_000_000;
 /** Up to this many bytes a block marks every granule. */
 const WHOLE = 1024;
 
-/** Who has which granule. */
+/** One that has which granule. */
 class Witness {
   private readonly owners = new Uint8Array(BYTES / 16);
   private readonly words: Int32Array;

@@ -7,7 +7,8 @@ for (const workload of [...workloads(FULL), multiThread(100)]) {
   for (const workers of crews) {
     // A thousand workers are enough for one kind of memory.
     for (const backing of workload.workers === undefined ? (['sab', 'wasm'] as const) : (['wasm'] as const)) {
-      // Two workers in memory that grows, four in memory that was there from the start; and the other way round over the other kind.
+      // Two workers in memory that grows, four in memory that was there from the start; and the other way
+      // round over the other kind.
       const growing = (workers === 2) === (backing === 'sab');
       test.serial(`${workload.name} (${workers} workers, ${backing}${growing ? ' that grows' : ''})`, (t) => {
         t.timeout(15 * 60_000);

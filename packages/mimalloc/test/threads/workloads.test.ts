@@ -1,9 +1,12 @@
-/** The workloads that allocators are measured with, on real workers, under the oracle; so much of each that it is done in a moment. */
+/**
+ * The workloads that allocators are measured with, on real workers, under the oracle; so much of each that it
+ * is done in a moment.
+ */
 import test from 'ava';
 import { multiThread, QUICK, runWorkload, workloads } from '../support/workload-run.ts';
 
-// Both kinds of memory have their turn: they differ in how threads reach each other, and in how they grow. Each program runs once on memory that was there
-// from the start, and once on memory that grows.
+// Both kinds of memory have their turn: they differ in how threads reach each other, and in how they grow.
+// Each program runs once on memory that was there from the start, and once on memory that grows.
 for (const [nth, workload] of workloads(QUICK).entries()) {
   for (const [workers, backing, growing] of [
     [2, 'sab', nth % 2 === 0],

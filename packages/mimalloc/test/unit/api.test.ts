@@ -539,7 +539,7 @@ for (const secure of [1, 2, 3, 4]) {
     const visited = new Set<number>();
     heap.visitBlocks((address) => visited.add(address));
     t.is(visited.size, blocks.length);
-    // Below level 3 nobody knows which address inside a block was handed out.
+    // Below level 3 no thread knows which address inside a block was handed out.
     if (secure >= 3) for (const block of blocks) t.true(visited.has(block), `${block}`);
     for (const block of blocks) {
       t.true(heap.containsBlock(block));

@@ -207,7 +207,7 @@ test('looking at new memory does not make a thread overlook that it has company'
 
 // ── addMemory ──
 
-/** A heap in the middle of a large buffer, most of which is nobody's. */
+/** A heap in the middle of a large buffer, most of which is no thread's. */
 function inTheMiddle(): MiMalloc {
   return small({ memory: new SharedArrayBuffer(4 * GIB), start: 2 * GIB, end: 2 * GIB + MIB });
 }

@@ -61,7 +61,8 @@ function directIsRight(t: { is(a: unknown, b: unknown, m?: string): unknown }, h
 test('any sequence of pushes, appends, removals, rotations and fills is what it is on arrays', (t) => {
   const random = randomOf(seedOf(t));
   const heap = small();
-  // Bins with one entry of the direct table, with two, with more, the last that has any, and such that have none.
+  // Bins with one entry of the direct table, with two, with more, the last that has any, and such that have
+  // none.
   const bins = [1, 2, 9, 10, 20, 33, 34, BIN_LARGEST, BIN_HUGE];
   const free = spareDescriptors(heap, 24);
   const model = new Map<number, number[]>([...bins, BIN_FULL].map((bin) => [bin, []]));

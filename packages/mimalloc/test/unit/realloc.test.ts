@@ -2,7 +2,9 @@ import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test';
 import test from 'ava';
 import { randomOf, seedOf, segmentBytes, shuffle, small, takeAt, watch } from '../support/harness.ts';
 
-/** Sizes around every place where something changes: words, bins, the direct table, pages, slices, segments. */
+/**
+ * Sizes around every place where something changes: words, bins, the direct table, pages, slices, segments.
+ */
 function edges(most: number): number[] {
   const sizes = [0, 1, 7, 8, 9, 15, 16, 17, 1023, 1024, 1025];
   for (let power = 32; power <= most; power *= 2) sizes.push(power - 1, power, power + 1);

@@ -9,7 +9,10 @@ const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
-/** A random life with blocks of every kind, watched by the oracle; the heap is sound all the time and empty at the end. */
+/**
+ * A random life with blocks of every kind, watched by the oracle; the heap is sound all the time and empty at
+ * the end.
+ */
 function live(t: ExecutionContext, options: MiMallocOptions, steps = 1500, often = 1): MiMalloc {
   const random = randomOf(seedOf(t));
   const heap = MiMalloc.create({ grow: false, ...options });

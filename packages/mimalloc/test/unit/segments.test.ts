@@ -45,7 +45,7 @@ function segmentsAreRight(
   forEachSegment(heap, (segment) => {
     const at = (field: keyof typeof Segment): number => heap.i32[segment + Segment[field]];
     const mine = at('threadId') === heap.threadId;
-    // Those of a huge block go with the first of them, which is nobody's.
+    // Those of a huge block go with the first of them, which is no thread's.
     if (mine && at('kind') === 0) owned++;
     const hasFree = (at('freeLow') | at('freeHigh')) !== 0;
     t.is(linked.has(segment), mine && at('kind') === 0 && hasFree, `segment at ${at('base') * 4}`);

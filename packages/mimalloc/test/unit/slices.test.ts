@@ -15,7 +15,10 @@ function wordOf(bits: readonly boolean[], from: number): number {
   return bits.slice(from, from + 32).reduce((word, bit, at) => (bit ? word | (1 << at) : word), 0);
 }
 
-/** The first run of `count` set bits at a place that is `residue` modulo `align`, looked for one place after the other. */
+/**
+ * The first run of `count` set bits at a place that is `residue` modulo `align`, looked for one place after
+ * the other.
+ */
 function naiveRun(bits: readonly boolean[], count: number, align: number, residue: number): number {
   for (let start = residue; start + count <= 64; start += align) {
     if (ALL.slice(start, start + count).every((bit) => bits[bit])) return start;

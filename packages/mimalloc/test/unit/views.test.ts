@@ -1,6 +1,7 @@
 /**
- * Memory that comes at the worst moment: right before one thread claims, adopts or follows something, another makes the memory grow, uses what came, and gives it back.
- * The other thread is a second attachment, and the moment is one operation between threads, or a hook; so nothing here needs luck.
+ * Memory that comes at the worst moment: right before one thread claims, adopts or follows something, another
+ * makes the memory grow, uses what came, and gives it back. The other thread is a second attachment, and the
+ * moment is one operation between threads, or a hook; so nothing here needs luck.
  */
 import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
@@ -192,7 +193,8 @@ for (const backing of BACKINGS) {
       const { mine, spy, errors } = attachSpied(neighbour);
       mine.malloc(8);
       const left: number[] = [];
-      // Right before this thread adopts something, a third one comes, fills what has come, leaves some of it and goes.
+      // Right before this thread adopts something, a third one comes, fills what has come, leaves some of it
+      // and goes.
       spy.arm('claim', () => {
         const third = MiMalloc.attach(neighbour.heap.share());
         third.collect(true);
@@ -349,7 +351,10 @@ for (const backing of BACKINGS) {
 
 // ── Look, claim, look again ──
 
-/** A thread that is about to claim a segment; right before it does, another one takes a slice of that segment for heap records and lets go of the rest. */
+/**
+ * A thread that is about to claim a segment; right before it does, another one takes a slice of that segment
+ * for heap records and lets go of the rest.
+ */
 function claimAfterLook(t: ExecutionContext, secure: number, bytes: (segment: number) => number): void {
   const heap = MiMalloc.create({ bytes: MIB, threads: 8, secure, segmentShift: 16 });
   const spy = spied(heap);
@@ -549,7 +554,8 @@ test('a thread that attaches while another makes the memory grow has seen what i
   const { get } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer') as {
     get(): ArrayBuffer;
   };
-  // Right after the first look of the thread that attaches; the heap that grows looks at the memory by itself then.
+  // Right after the first look of the thread that attaches; the heap that grows looks at the memory by itself
+  // then.
   let grown = 0;
   Object.defineProperty(source, 'buffer', {
     configurable: true,

@@ -1,4 +1,7 @@
-/** Nobody waits: what can be read from the source. What can be seen by stopping threads is in `freeze.test.ts`. */
+/**
+ * No thread waits: what can be read from the source. What can be seen by stopping threads is in
+ * `freeze.test.ts`.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * How much bytecode the engine has for `malloc` and `free`: what it inlines into a program's loop depends on it. As modules and bundled; the figures of
- * Node 20.20 are bounds.
+ * How much bytecode the engine has for `malloc` and `free`: what it inlines into a program's loop depends on
+ * it. As modules and bundled; the figures of Node 20.20 are bounds.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -35,7 +35,10 @@ for (let turn = 0; turn < 10; turn++) heap.free(heap.malloc(64));
   return Math.max(...lengths);
 }
 
-/** As modules now, and before constants were literals: a bundle, in which functions are found another way, has a little more than now. */
+/**
+ * As modules now, and before constants were literals: a bundle, in which functions are found another way, has
+ * a little more than now.
+ */
 const BOUNDS = {
   mimalloc: { exportName: 'MiMalloc', malloc: [161, 175], tryFree: [344, 386], free: [25, 386] },
   slab: { exportName: 'Slab', malloc: [133, 140], tryFree: [287, 331], free: [25, 331] },

@@ -1,4 +1,6 @@
-/** What a program gets that installs the tarballs with npm: in a project of its own, outside the workspace. */
+/**
+ * What a program gets that installs the tarballs with npm: in a project of its own, outside the workspace.
+ */
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

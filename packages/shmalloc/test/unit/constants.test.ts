@@ -1,4 +1,7 @@
-/** The pass of the build that puts constants into the compiled modules: what it replaces, and what it must not. */
+/**
+ * The pass of the build that puts constants into the compiled modules: what it replaces, and what it must
+ * not.
+ */
 
 import { readFileSync } from 'node:fs';
 import { createRequire, SourceMap } from 'node:module';

@@ -1,4 +1,7 @@
-/** What package managers and bundlers read: every published package by publint's rules, and what it does not know. */
+/**
+ * What package managers and bundlers read: every published package by publint's rules, and what it does not
+ * know.
+ */
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,4 +1,7 @@
-/** Words of the region that were written over: whatever stands there, every call comes back, and so do the later ones. */
+/**
+ * Words of the region that were written over: whatever stands there, every call comes back, and so do the
+ * later ones.
+ */
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { freeWord, presentWord, tableOf } from '../../dist/page-map.js';

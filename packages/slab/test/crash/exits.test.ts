@@ -6,7 +6,7 @@ import { Slab } from '@shmalloc/slab';
 import test from 'ava';
 import { Cpu } from '../../dist/cpu.js';
 import { Field } from '../../dist/header.js';
-import { LARGE, MARK, NOBODY, ORPHAN, Page } from '../../dist/page.js';
+import { LARGE, MARK, NO_OWNER, ORPHAN, Page } from '../../dist/page.js';
 import { forEachPage } from '../../dist/page-map.js';
 import {
   allClear,
@@ -93,7 +93,10 @@ test('reap of a thread that did nothing wrong takes over all it has', (t) => {
   t.is(Slab.attach(b.share()).cpu, a.cpu, 'the slot is free');
 });
 
-/** Where a thread can have died, as what stands in memory afterwards. Each happens on a page of A with 20 blocks, 10 of which are freed. */
+/**
+ * Where a thread can have died, as what stands in memory afterwards. Each happens on a page of A with 20
+ * blocks, 10 of which are freed.
+ */
 const DEATHS: readonly [
   name: string,
   lost: number,
@@ -177,7 +180,7 @@ const DEATHS: readonly [
 function takeLowestBit(a: Slab): void {
   const free = a.malloc(4000);
   const page = pageOf(a, free);
-  a.i32[page + Page.owner] = NOBODY;
+  a.i32[page + Page.owner] = NO_OWNER;
   a.i32[page + Page.capacity] = 0;
   a.i32[page + Page.free] = 0;
   a.i32[page + Page.used] = 0;

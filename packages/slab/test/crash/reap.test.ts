@@ -1,4 +1,7 @@
-/** `reap`: nothing happens when there is nothing to reap, one of several reaps, and a reaper that dies is reaped with what it had begun. */
+/**
+ * `reap`: nothing happens when there is nothing to reap, one of several reaps, and a reaper that dies is
+ * reaped with what it had begun.
+ */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { Slab } from '@shmalloc/slab';
@@ -83,7 +86,10 @@ test('a late reap of an old id leaves the slot’s next owner what it has, 1000 
   allClear(t, a);
 });
 
-/** A dead CPU with pages that are full and pages that are not, blocks in hand, and blocks that others have freed. */
+/**
+ * A dead CPU with pages that are full and pages that are not, blocks in hand, and blocks that others have
+ * freed.
+ */
 function dead(heap: Slab): { threadId: number; cpu: number; blocks: number[] } {
   const one = Slab.attach(heap.share());
   const blocks = [...fill(one, 1000, 30), ...fill(one, 64, 100), ...fill(one, 20_000, 2)];

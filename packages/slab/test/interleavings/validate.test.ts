@@ -1,4 +1,7 @@
-/** `validate`, `stats` and figures while others work: no false alarm; and with `quiet`, what only a heap at rest can show. */
+/**
+ * `validate`, `stats` and figures while others work: no false alarm; and with `quiet`, what only a heap at
+ * rest can show.
+ */
 import { Worker } from 'node:worker_threads';
 import { scaled } from '@shmalloc/alloc-test';
 import { Slab } from '@shmalloc/slab';

@@ -1,4 +1,7 @@
-/** Takes objects out of a table that all workers share, checks that they are as they were left, frees them, and puts new ones in. */
+/**
+ * Takes objects out of a table that all workers share, checks that they are as they were left, frees them,
+ * and puts new ones in.
+ */
 
 import { workerData } from 'node:worker_threads';
 import type { Handle } from '@shmalloc/allocator-api';

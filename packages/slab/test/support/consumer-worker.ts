@@ -1,4 +1,7 @@
-/** Frees the blocks that arrive in the mail, round by round: 256 addresses from word 2 on, each block with its number in its first word. */
+/**
+ * Frees the blocks that arrive in the mail, round by round: 256 addresses from word 2 on, each block with its
+ * number in its first word.
+ */
 
 import { workerData } from 'node:worker_threads';
 import type { Handle } from '@shmalloc/allocator-api';

@@ -1,5 +1,6 @@
 /**
- * Damages heaps and uses them: one after the other, until all trials are done. In a worker, so that a call that does not come back is seen.
+ * Damages heaps and uses them: one after the other, until all trials are done. In a worker, so that a call
+ * that does not come back is seen.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';

@@ -1,4 +1,7 @@
-/** Allocates and frees through a table that others see; a block carries its size and a stamp at both ends. Brings memory when there is none. */
+/**
+ * Allocates and frees through a table that others see; a block carries its size and a stamp at both ends.
+ * Brings memory when there is none.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { AllocError, type SlotHandle } from '@shmalloc/allocator-api';

@@ -1,4 +1,7 @@
-/** What the tests of this package share: small heaps, random numbers that come again, and a look at what is inside. */
+/**
+ * What the tests of this package share: small heaps, random numbers that come again, and a look at what is
+ * inside.
+ */
 
 import type { AllocError } from '@shmalloc/allocator-api';
 import { Slab, type SlabOptions } from '@shmalloc/slab';
@@ -24,7 +27,10 @@ export function watch(...heaps: Slab[]): AllocError[] {
   return errors;
 }
 
-/** The seed of a test: `SEED` of the environment, or by the clock. It is logged, so that a failure can be run again. */
+/**
+ * The seed of a test: `SEED` of the environment, or by the clock. It is logged, so that a failure can be run
+ * again.
+ */
 export function seedOf(t: { log(...values: unknown[]): void }): number {
   const seed = Number(process.env.SEED ?? Date.now() >>> 0);
   t.log(`seed ${seed}`);
@@ -81,7 +87,7 @@ export function fullPage(heap: Slab, size: number): { blocks: number[]; next: nu
   }
 }
 
-/** Everything is freed: whoever is left collects, and every page is back in the page list. */
+/** Everything is freed: the thread that is left collects, and every page is back in the page list. */
 export function allClear(t: ExecutionContext, ...heaps: Slab[]): void {
   for (let round = 0; round < 2; round++) for (const heap of heaps) heap.collect(true);
   for (const heap of heaps) {

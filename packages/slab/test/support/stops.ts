@@ -1,6 +1,7 @@
 /**
- * Threads that are stopped, or die, in the middle of an operation: right before one of its atomic accesses. What two threads know of each other they know
- * by those, or by what is published with them. Over a `SharedArrayBuffer`, where all of them are JavaScript's.
+ * Threads that are stopped, or die, in the middle of an operation: right before one of its atomic accesses.
+ * What two threads know of each other they know by those, or by what is published with them. Over a
+ * `SharedArrayBuffer`, where all of them are JavaScript's.
  */
 
 const NAMES = ['load', 'store', 'exchange', 'compareExchange', 'add', 'sub', 'or', 'and'] as const;
@@ -38,7 +39,8 @@ export function stopAt(at: number, meanwhile: () => void, run: () => void): bool
 }
 
 /**
- * Runs an operation until its thread dies right before its `at`-th atomic access. The dead one makes no further access, in no `finally` either.
+ * Runs an operation until its thread dies right before its `at`-th atomic access. The dead one makes no
+ * further access, in no `finally` either.
  * @returns whether there are so many, and it has died
  */
 export function dieAt(at: number, run: () => void): boolean {
@@ -62,7 +64,10 @@ export function dieAt(at: number, run: () => void): boolean {
   return seen >= at;
 }
 
-/** Plays a scene once for each place at which an operation can be stopped, until there are no more. @returns how many there are */
+/**
+ * Plays a scene once for each place at which an operation can be stopped, until there are no more.
+ * @returns how many there are
+ */
 export function everyStop(play: (at: number) => boolean): number {
   let at = 1;
   while (play(at)) at++;

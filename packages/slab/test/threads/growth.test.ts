@@ -1,6 +1,6 @@
 /**
- * Memory that comes while a thread is in the middle of something: views, and looks that were taken before. B grows the memory right before one of A's atomic
- * accesses, each of them in turn, and A goes on.
+ * Memory that comes while a thread is in the middle of something: views, and looks that were taken before. B
+ * grows the memory right before one of A's atomic accesses, each of them in turn, and A goes on.
  */
 import { Worker } from 'node:worker_threads';
 import { Slab, type SlabOptions } from '@shmalloc/slab';
@@ -136,7 +136,8 @@ test('A takes a list that was left behind at any point, and it leads to memory t
         const filler = fill(c, 4000, 60);
         const { blocks, next } = fullPage(c, 1000);
         const page = pageOf(c, blocks[0]);
-        // B is in the middle of its free of blocks[0]: it has taken the mark away, and read whose the page is.
+        // B is in the middle of its free of blocks[0]: it has taken the mark away, and read whose the page
+        // is.
         c.i32[page + Page.remote] &= ~MARK;
         const { cpu } = c;
         for (const block of [...blocks.slice(1), next, ...filler]) c.free(block);

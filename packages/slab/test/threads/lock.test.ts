@@ -100,7 +100,7 @@ test('a lock is taken over from a dead holder, from nobody else, and only where 
     t.is(memory.i32[16], isLock ? 72 : 0);
     mine.unlock();
     t.is(memory.i32[16], 0);
-    memory.i32[16] = 64 | 1; // and somebody sleeps
+    memory.i32[16] = 64 | 1; // and another thread sleeps
     if (isLock) {
       t.true(mine.takeOver(64));
       t.is(memory.i32[16], 72 | 1);

@@ -123,7 +123,7 @@ test('B takes a list for nobody’s that is C’s by now: C gets its news all th
   const { a, b } = pair();
   const { blocks } = fullPage(a, 1000);
   b.free(blocks[0]);
-  drainDelayed(b, a.cpu); // found nobody there, and paused until A had come
+  drainDelayed(b, a.cpu); // found no thread there, and paused until A had come
   t.is(a.i32[a.cpu + Cpu.delayed], blocks[0] / 4);
   t.is(b.i32[b.cpu + Cpu.pending], 0);
   a.collect();

@@ -3,11 +3,14 @@ import { Slab } from '@shmalloc/slab';
 import test from 'ava';
 import { Cpu } from '../../dist/cpu.js';
 import { Field } from '../../dist/header.js';
-import { IN_FULL, MARK, NOBODY, ORPHAN, Page } from '../../dist/page.js';
+import { IN_FULL, MARK, NO_OWNER, ORPHAN, Page } from '../../dist/page.js';
 import { freeWord, presentWord, tableOf } from '../../dist/page-map.js';
 import { fill, fullPage, isFull, pageOf, small, watch } from '../support/harness.ts';
 
-/** A heap with one of each: pages in a list, a full one, one of another CPU, an orphan, a large block, free pages. */
+/**
+ * A heap with one of each: pages in a list, a full one, one of another CPU, an orphan, a large block, free
+ * pages.
+ */
 function scene() {
   const heap = small();
   const { i32 } = heap;
@@ -58,7 +61,7 @@ const FAULTS: readonly [name: string, sentence: RegExp, plant: (scene: Scene) =>
   [
     'a page has lost its owner',
     /is nobody's, and not in the page list/,
-    ({ i32, page }) => (i32[page + Page.owner] = NOBODY),
+    ({ i32, page }) => (i32[page + Page.owner] = NO_OWNER),
   ],
   [
     'a large block has no pages',
@@ -195,7 +198,7 @@ test('the scene has what the faults need', (t) => {
   t.true(isFull(heap, i32[full + Page.first] * 4));
   t.is(i32[page + Page.owner], heap.threadId);
   t.not(i32[page + Page.free], 0);
-  t.is(i32[freePage + Page.owner], NOBODY);
+  t.is(i32[freePage + Page.owner], NO_OWNER);
   t.true(free > 0);
 });
 

@@ -5,15 +5,16 @@ import { Tlsf } from '@shmalloc/tlsf';
 import test from 'ava';
 
 /**
- * A step is one access to a word of the region. They are counted from outside, by words that count, so that nothing the allocator
- * does can stay unseen: no loop, no list, no bitmap.
+ * A step is one access to a word of the region. They are counted from outside, by words that count, so that
+ * nothing the allocator does can stay unseen: no loop, no list, no bitmap.
  */
 class StepCounter {
   steps = 0;
 
   /** A heap of this class over `bytes`, whose every access is counted. */
   heap<H extends Tlsf | Basic>(heapClass: typeof Tlsf | typeof Basic, bytes: number): H {
-    // Not from address 0: a request that fails would look at the words of NULL, 256 of them at most. No lock: Atomics are not counted.
+    // Not from address 0: a request that fails would look at the words of NULL, 256 of them at most. No lock:
+    // Atomics are not counted.
     const region = { memory: new SharedArrayBuffer(bytes), start: 64 };
     const handle = heapClass.create({ ...region, lock: 'outside' }).share();
     const memory = SharedMemory.from(handle.memory, handle.start);
@@ -56,8 +57,9 @@ const OPERATIONS = ['malloc', 'free', 'alignedAlloc', 'resize'] as const;
 type Steps = Record<(typeof OPERATIONS)[number], number>;
 
 /**
- * The worst of `count` operations on a heap that is driven to be as ragged as it can: sizes of every power of two, phases that only
- * allocate until nothing fits, phases that free every other block, so that every size of hole appears and neighbours of each kind meet.
+ * The worst of `count` operations on a heap that is driven to be as ragged as it can: sizes of every power of
+ * two, phases that only allocate until nothing fits, phases that free every other block, so that every size
+ * of hole appears and neighbours of each kind meet.
  */
 function adversary(heap: Tlsf | Basic, counter: StepCounter, count: number): Steps {
   const worst: Steps = { malloc: 0, free: 0, alignedAlloc: 0, resize: 0 };

@@ -4,7 +4,10 @@ import { EXACT_SIZES, LIST_COUNT, mapCeil, mapFloor, SECOND_COUNT } from '../../
 const GRANULE = 4;
 const LARGEST = 2 ** 30 - GRANULE;
 
-/** Every size up to 2^16 words, then those around each range's edges up to the largest block of a 4 GiB region. */
+/**
+ * Every size up to 2^16 words, then those around each range's edges up to the largest block of a 4 GiB
+ * region.
+ */
 function* sizes(): Generator<number> {
   for (let size = GRANULE; size < 2 ** 16 - GRANULE; size += GRANULE) yield size;
   for (let bit = 16; bit < 30; bit++) {

@@ -8,8 +8,8 @@
  *          └────┴────┴──┘└────┴────┴──┘└────┴────┴──┘└────┴────┴──┘
  * ```
  *
- * id 0 is an empty slot. A deletion moves later entries of the same run forwards instead of leaving a mark, so a table that a
- * program has filled and emptied a million times is as quick as a new one.
+ * id 0 is an empty slot. A deletion moves later entries of the same run forwards instead of leaving a mark,
+ * so a table that a program has filled and emptied a million times is as quick as a new one.
  */
 
 const WORDS = 3;
@@ -58,7 +58,8 @@ export class AddressMap {
     this.#size--;
     for (let slot = (hole + 1) & this.#mask; slots[slot * WORDS + ID] !== 0; slot = (slot + 1) & this.#mask) {
       const home = this.#home(slots[slot * WORDS + HI], slots[slot * WORDS + LO]);
-      // An entry may move into the hole unless its home lies behind the hole: then a look-up would miss it there.
+      // An entry may move into the hole unless its home lies behind the hole: then a look-up would miss it
+      // there.
       if (((slot - home) & this.#mask) < ((slot - hole) & this.#mask)) continue;
       slots.copyWithin(hole * WORDS, slot * WORDS, slot * WORDS + WORDS);
       hole = slot;
@@ -78,7 +79,10 @@ export class AddressMap {
     }
   }
 
-  /** Addresses are multiples of 8 or 16, so their low bits say nothing: a multiplication spreads what is above. */
+  /**
+   * Addresses are multiples of 8 or 16, so their low bits say nothing: a multiplication spreads what is
+   * above.
+   */
   #home(hi: number, lo: number): number {
     const mixed = Math.imul(lo ^ Math.imul(hi, 0x85ebca6b), 0x9e3779b1);
     return (mixed ^ (mixed >>> 15)) & this.#mask;

@@ -1,5 +1,6 @@
 /**
- * A call written as C: `malloc(24)`, `memalign(al 64, size 100)`, `_ZdlPv(0x55a2a0)`. valgrind and ltrace both print these.
+ * A call written as C: `malloc(24)`, `memalign(al 64, size 100)`, `_ZdlPv(0x55a2a0)`. valgrind and ltrace
+ * both print these.
  */
 
 import { OP_ALIGNED, OP_CALLOC, OP_MALLOC } from '../normal-form.ts';
@@ -16,10 +17,16 @@ export type CallKind =
   | 'pages'
   | 'free';
 
-/** The alignment of `valloc` and `pvalloc`, in bytes: of the recorded machine nothing is known, so the most common page. */
+/**
+ * The alignment of `valloc` and `pvalloc`, in bytes: of the recorded machine nothing is known, so the most
+ * common page.
+ */
 const PAGE_BYTES = 4096;
 
-/** The functions by name. C++'s operators come mangled: `_Zn` new, `_Zd` delete, `w` one object, `a` an array, `m` 64-bit, `j` 32-bit. */
+/**
+ * The functions by name. C++'s operators come mangled: `_Zn` new, `_Zd` delete, `w` one object, `a` an array,
+ * `m` 64-bit, `j` 32-bit.
+ */
 const KINDS: ReadonlyMap<string, CallKind> = new Map([
   ['malloc', 'malloc'],
   ['valloc', 'pages'],
@@ -59,8 +66,8 @@ export function emptyCall(): Call {
 }
 
 /**
- * Reads the arguments of a call, from behind its `(` up to what follows the last of them. Arguments may be labelled (`al 64, size 100`), and
- * more of them than needed may follow.
+ * Reads the arguments of a call, from behind its `(` up to what follows the last of them. Arguments may be
+ * labelled (`al 64, size 100`), and more of them than needed may follow.
  * @returns false when they are no arguments for this kind of call
  */
 export function readArguments(session: Session, kind: CallKind, call: Call): boolean {

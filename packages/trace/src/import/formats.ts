@@ -1,6 +1,7 @@
 /**
- * The formats there are, and how to tell which one a file is in: every importer is given the beginning of the file, and the one
- * that understands most of it has it. So there is no second grammar that could disagree with the first.
+ * The formats there are, and how to tell which one a file is in: every importer is given the beginning of the
+ * file, and the one that understands most of it has it. So there is no second grammar that could disagree
+ * with the first.
  */
 
 import { LineSplitter } from './lines.ts';

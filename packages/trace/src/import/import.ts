@@ -33,13 +33,16 @@ export interface ImportResult {
   readonly problems: ImportProblems;
   /** Lines in all; 0 for the compact format. */
   readonly lines: number;
-  /** Lines that are part of the format but no operation: comments, banners, calls of other functions, the header. */
+  /**
+   * Lines that are part of the format but no operation: comments, banners, calls of other functions, the
+   * header.
+   */
   readonly ignoredLines: number;
 }
 
 /**
- * Imports a recording. Cost: some 0.4 µs a line; memory for the trace and the blocks that are live, and one chunk. The stream is closed
- * when something goes wrong.
+ * Imports a recording. Cost: some 0.4 µs a line; memory for the trace and the blocks that are live, and one
+ * chunk. The stream is closed when something goes wrong.
  *
  * @example
  * ```ts
@@ -50,8 +53,8 @@ export interface ImportResult {
  * @param chunks - the file's bytes, in pieces of any length
  * @param options - the file's name, and its format when it is known
  * @returns the trace of everything that could be taken, and every problem with the rest
- * @throws TraceError `format` when no operation of any format is found; as {@link readTrace} for the compact format; TypeError for chunks
- *   that are no bytes
+ * @throws TraceError `format` when no operation of any format is found; as {@link readTrace} for the compact
+ *   format; TypeError for chunks that are no bytes
  * @public
  */
 export async function importTrace(

@@ -9,7 +9,8 @@
  *     seen in place   └── carried over, joined ──┘  seen in place
  * ```
  *
- * A line is handed over as (bytes, start, end), valid during the call only; its `\n`, and a `\r` before that, are left out.
+ * A line is handed over as (bytes, start, end), valid during the call only; its `\n`, and a `\r` before that,
+ * are left out.
  */
 
 /** What takes the lines. */

@@ -14,10 +14,11 @@
  *   72 free(0x7f0010)                               = <void>        with `-o FILE` the pid comes without brackets
  * ```
  *
- * There is one heap: a forked process cannot be told from a thread here. ltrace sees what a program calls across objects. Calls within
- * libc are missing: an address that comes back without a free is `in-use`, a free of what libc allocated `unknown-block`. What `posix_memalign` hands out is not printed: `unknown-address`. Of the
- * heap calls of a thread the outermost counts. A free counts from its first half, because the memory may go to another thread before
- * the second; an allocation from its second.
+ * There is one heap: a forked process cannot be told from a thread here. ltrace sees what a program calls
+ * across objects. Calls within libc are missing: an address that comes back without a free is `in-use`, a
+ * free of what libc allocated `unknown-block`. What `posix_memalign` hands out is not printed:
+ * `unknown-address`. Of the heap calls of a thread the outermost counts. A free counts from its first half,
+ * because the memory may go to another thread before the second; an allocation from its second.
  */
 
 import { applyCall, type Call, callKind, emptyCall, readArguments } from './calls.ts';
@@ -60,7 +61,10 @@ export class Ltrace {
     for (const pid of this.#open.keys()) this.#giveUp(pid);
   }
 
-  /** Reads what stands before the call: a process, and with -t, -r and -i a time and a place. Returns the process, −1 where it is cut off. */
+  /**
+   * Reads what stands before the call: a process, and with -t, -r and -i a time and a place. Returns the
+   * process, −1 where it is cut off.
+   */
   #prefix(): number {
     const scanner = this.#session.scanner;
     let pid = 0;

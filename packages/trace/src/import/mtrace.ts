@@ -11,8 +11,8 @@
  *   = End
  * ```
  *
- * There are no thread ids: everything is thread 0. `where` may be missing and may hold spaces, so the mark is looked for from the
- * end of the line, where only addresses follow it.
+ * There are no thread ids: everything is thread 0. `where` may be missing and may hold spaces, so the mark is
+ * looked for from the end of the line, where only addresses follow it.
  */
 
 import { OP_MALLOC } from '../normal-form.ts';

@@ -1,15 +1,16 @@
 /**
- * What an import found wrong. Every problem is counted under its reason; the first few are kept with file and line.
+ * What an import found wrong. Every problem is counted under its reason; the first few are kept with file and
+ * line.
  */
 
 /**
  * Why a line could not be taken as it stands.
  *
  * - `malformed`: no line of this format
- * - `unknown-block`: frees or reallocates a block that is not live (never seen, or freed already). A free is left out, a
- *   reallocation becomes an allocation
- * - `in-use`: allocates where a live block is: its free was not recorded. By address, a free is put before it; by id (`.rep`),
- *   the old block stays and is never freed
+ * - `unknown-block`: frees or reallocates a block that is not live (never seen, or freed already). A free is
+ *   left out, a reallocation becomes an allocation
+ * - `in-use`: allocates where a live block is: its free was not recorded. By address, a free is put before
+ *   it; by id (`.rep`), the old block stays and is never freed
  * - `failed`: the recorded program got no memory; left out
  * - `too-large`: a block of 4 GiB or more; left out
  * - `bad-align`: an alignment that is no power of two; taken as one byte

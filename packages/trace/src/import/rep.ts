@@ -11,8 +11,8 @@
  *   f 0          free id; −1 is NULL
  * ```
  *
- * An id names a block until it is freed, and may then come back. There is one thread. Operations and ids are checked against the
- * header at the end.
+ * An id names a block until it is freed, and may then come back. There is one thread. Operations and ids are
+ * checked against the header at the end.
  */
 
 import { OP_MALLOC } from '../normal-form.ts';

@@ -1,7 +1,9 @@
 /**
- * Reads the words of one line: numbers, addresses, names. Works on bytes and makes no strings, except for a name on demand.
+ * Reads the words of one line: numbers, addresses, names. Works on bytes and makes no strings, except for a
+ * name on demand.
  *
- * An address has up to 64 bits, more than a number holds exactly, so it comes as two halves of 32 bits, `hi` and `lo`.
+ * An address has up to 64 bits, more than a number holds exactly, so it comes as two halves of 32 bits, `hi`
+ * and `lo`.
  */
 
 const SPACE = 0x20;
@@ -10,7 +12,10 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const LOWER_X = 0x78;
 
-/** A position in a line that moves forwards. Every reading method returns whether it found what it was to read. */
+/**
+ * A position in a line that moves forwards. Every reading method returns whether it found what it was to
+ * read.
+ */
 export class Scanner {
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;
@@ -56,8 +61,8 @@ export class Scanner {
   }
 
   /**
-   * Whether this text occurs from here on, and before the next `stop` if there is one. If so, the position is behind it; if
-   * not, where it was.
+   * Whether this text occurs from here on, and before the next `stop` if there is one. If so, the position is
+   * behind it; if not, where it was.
    */
   seek(expected: string, stop = ''): boolean {
     const from = this.at;
@@ -88,7 +93,10 @@ export class Scanner {
     return this.at > start;
   }
 
-  /** Reads an address, `0x` and up to 16 hexadecimal digits, or one of the ways to write NULL, into `hi` and `lo`. */
+  /**
+   * Reads an address, `0x` and up to 16 hexadecimal digits, or one of the ways to write NULL, into `hi` and
+   * `lo`.
+   */
   address(): boolean {
     if (!this.text('0x')) return this.#null();
     const start = this.at;

@@ -1,6 +1,7 @@
 /**
- * What all importers share: they say what a line did, in the recorded program's thread ids and addresses, and the session turns
- * that into the normal form. It knows which addresses are live and which thread has which number.
+ * What all importers share: they say what a line did, in the recorded program's thread ids and addresses, and
+ * the session turns that into the normal form. It knows which addresses are live and which thread has which
+ * number.
  */
 
 import { TraceBuilder } from '../builder.ts';
@@ -13,8 +14,8 @@ import { ascii, Scanner } from './scanner.ts';
 export type AllocateOp = typeof OP_MALLOC | typeof OP_CALLOC | typeof OP_ALIGNED;
 
 /**
- * What became of a line: it was taken, it is part of the format but no operation (a comment, a banner, a call of another
- * function), or there is a problem with it and nothing was taken.
+ * What became of a line: it was taken, it is part of the format but no operation (a comment, a banner, a call
+ * of another function), or there is a problem with it and nothing was taken.
  */
 export type Outcome = 'taken' | 'ignored' | 'problem';
 
@@ -31,7 +32,10 @@ export class Session {
 
   readonly #live: AddressMap = new AddressMap();
   readonly #threads: Map<number, number> = new Map();
-  /** A reused key means a missing free when keys are addresses; when they are ids, the block just cannot be reached any more. */
+  /**
+   * A reused key means a missing free when keys are addresses; when they are ids, the block just cannot be
+   * reached any more.
+   */
   readonly #keysAreAddresses: boolean;
   #lineStart = 0;
 
@@ -60,7 +64,10 @@ export class Session {
     return 'taken';
   }
 
-  /** The block at the old address now lies at the new one and has `size` bytes. Old 0 allocates; new 0 for size 0 frees. */
+  /**
+   * The block at the old address now lies at the new one and has `size` bytes. Old 0 allocates; new 0 for
+   * size 0 frees.
+   */
   reallocate(tid: number, oldHi: number, oldLo: number, hi: number, lo: number, size: number): Outcome {
     if (size === 0 && hi === 0 && lo === 0) {
       return this.free(tid, oldHi, oldLo);

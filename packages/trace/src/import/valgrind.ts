@@ -13,8 +13,8 @@
  *   --4242-- free(0x4A4C0A0)
  * ```
  *
- * valgrind runs one thread at a time and does not say which: everything is thread 0. With `--trace-children=yes` processes mix;
- * the first one is taken.
+ * valgrind runs one thread at a time and does not say which: everything is thread 0. With
+ * `--trace-children=yes` processes mix; the first one is taken.
  */
 
 import { applyCall, type Call, callKind, emptyCall, readArguments } from './calls.ts';
@@ -43,7 +43,8 @@ export class Valgrind {
     if (!this.#pidBefore()) return session.malformed('"--pid-- call"');
     const pid = scanner.value;
     scanner.spaces();
-    // The result of a call that has been taken by what it called; other talk of valgrind itself has no call in it.
+    // The result of a call that has been taken by what it called; other talk of valgrind itself has no call
+    // in it.
     if (scanner.text('=')) return 'ignored';
     const name = scanner.name();
     const kind = callKind(name);

@@ -1,5 +1,6 @@
 /**
- * Turns `recorder/recorder.c` into a library that a program can be started with, once per version of the source.
+ * Turns `recorder/recorder.c` into a library that a program can be started with, once per version of the
+ * source.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -39,7 +40,8 @@ export function recorderLibrary(
   const library = path.join(directory, name);
   if (existsSync(library)) return library;
 
-  // Two processes may compile at once: each writes a file of its own, and whoever renames last wins with the same contents.
+  // Two processes may compile at once: each writes a file of its own, and the thread that renames last wins
+  // with the same contents.
   const fresh = path.join(directory, `${randomBytes(6).toString('hex')}.so`);
   const { error, status, stderr } = spawnSync(compiler, [...FLAGS, '-o', fresh, SOURCE, '-ldl'], {
     encoding: 'utf8',
@@ -61,7 +63,10 @@ function defaultCache(): string {
   return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'shmalloc');
 }
 
-/** The directory itself, or a private one that lasts as long as the machine runs: never one that others may write to. */
+/**
+ * The directory itself, or a private one that lasts as long as the machine runs: never one that others may
+ * write to.
+ */
 function writableDirectory(wanted: string): string {
   try {
     mkdirSync(wanted, { recursive: true, mode: 0o700 });

@@ -1,9 +1,10 @@
 /**
  * A raw file into the normal form: addresses become numbered blocks.
  *
- * The recorder gives a total order in which a block's free stands before any later owner of the same address, so one table from
- * address to block serves all threads. A realloc is two records: from the first on its old block has no address any more (another
- * thread may be given it), and at the second the event takes its place in the trace.
+ * The recorder gives a total order in which a block's free stands before any later owner of the same address,
+ * so one table from address to block serves all threads. A realloc is two records: from the first on its old
+ * block has no address any more (another thread may be given it), and at the second the event takes its place
+ * in the trace.
  */
 
 import { TraceBuilder } from '../builder.ts';
@@ -11,7 +12,10 @@ import { AddressMap } from '../import/address-map.ts';
 import { MAX_SIZE, type Trace } from '../normal-form.ts';
 import { KIND, type RawHeader, RECORD_WORDS, rawRecords } from './raw.ts';
 
-/** What can be wrong with a recording. Each operation that is not in the trace as the program did it counts under one of these. */
+/**
+ * What can be wrong with a recording. Each operation that is not in the trace as the program did it counts
+ * under one of these.
+ */
 export const REASON = {
   foreignFree: 'free of a block that was allocated before the recording or past it: left out',
   foreignRealloc:
@@ -65,7 +69,10 @@ class Conversion {
   #surveyed = 0;
   #converted = 0;
 
-  /** First pass: finds the last record of each thread, because the C library frees a little after a thread's end was written down. */
+  /**
+   * First pass: finds the last record of each thread, because the C library frees a little after a thread's
+   * end was written down.
+   */
   survey(words: Uint32Array): void {
     for (let at = 0; at < words.length; at += RECORD_WORDS) {
       const kind = words[at] & 0xff;
@@ -163,7 +170,10 @@ class Conversion {
     }
   }
 
-  /** Whether an allocation of this size was made and can be in a trace; clears its address of a block that left unseen. */
+  /**
+   * Whether an allocation of this size was made and can be in a trace; clears its address of a block that
+   * left unseen.
+   */
   #taken(thread: number, hi: number, lo: number, size: number): boolean {
     if (isNull(hi, lo)) {
       this.#count('failed');

@@ -10,7 +10,8 @@
  *                                      kind | log2 align << 8 · thread · address, low and high · size, low and high
  * ```
  *
- * The words are in the machine's own order. `recorder/recorder.c` writes them and explains why their order is the program's.
+ * The words are in the machine's own order. `recorder/recorder.c` writes them and explains why their order is
+ * the program's.
  */
 
 import { type FileHandle, open } from 'node:fs/promises';
@@ -89,7 +90,8 @@ export async function readRawHeader(file: string): Promise<RawHeader | undefined
  * The records of a raw file, some tens of thousands at a time.
  * @param file - the raw file
  * @param records - how many it holds, from its header
- * @returns arrays of whole records, {@link RECORD_WORDS} words each; every array is valid until the next is asked for
+ * @returns arrays of whole records, {@link RECORD_WORDS} words each; every array is valid until the next is
+ *   asked for
  * @throws RecordError when the file ends before that
  */
 export async function* rawRecords(file: string, records: number): AsyncGenerator<Uint32Array> {

@@ -30,15 +30,19 @@ export interface RecordOptions {
   /** As for `child_process.spawn`. Default `'inherit'`. */
   stdio?: StdioOptions | undefined;
   /**
-   * A file for the trace, in the compact format. The traces of the programs that it starts go beside it, numbered and with their names:
-   * `out.trace`, `out.1-cc1.trace`, `out.2-as.trace`. Default: nothing is written.
+   * A file for the trace, in the compact format. The traces of the programs that it starts go beside it,
+   * numbered and with their names: `out.trace`, `out.1-cc1.trace`, `out.2-as.trace`. Default: nothing is
+   * written.
    */
   output?: string | undefined;
-  /** Operations that each process can make before the rest is left out. Default 2^27. The space is taken as it is used, 24 bytes each. */
+  /**
+   * Operations that each process can make before the rest is left out. Default 2^27. The space is taken as it
+   * is used, 24 bytes each.
+   */
   room?: number | undefined;
   /**
-   * Where the raw files lie meanwhile, 24 bytes an operation. Default: the system's directory for temporary files. When that is full, the
-   * program dies of SIGBUS.
+   * Where the raw files lie meanwhile, 24 bytes an operation. Default: the system's directory for temporary
+   * files. When that is full, the program dies of SIGBUS.
    */
   directory?: string | undefined;
   /** The C compiler that compiles the recorder on first use. Default `$CC`, else `cc`. */
@@ -80,7 +84,10 @@ export interface RecordProblem {
  * @public
  */
 export interface Recorded {
-  /** The program itself first, then the programs it started, in order of start. A child that was forked and ran no other program is not recorded. */
+  /**
+   * The program itself first, then the programs it started, in order of start. A child that was forked and
+   * ran no other program is not recorded.
+   */
   traces: RecordedTrace[];
   /** Of the program; 128 + the signal's number when a signal ended it, as shells say it. */
   exitCode: number;
@@ -93,8 +100,8 @@ export interface Recorded {
  *
  * @param options - the program, and how to record it
  * @returns when the program has ended and its recording is converted
- * @throws RecordError when this is not Linux with glibc, there is no C compiler, or the program cannot be run; TypeError, RangeError or
- *   AllocError `InvalidParam` for a wrong `room`
+ * @throws RecordError when this is not Linux with glibc, there is no C compiler, or the program cannot be
+ *   run; TypeError, RangeError or AllocError `InvalidParam` for a wrong `room`
  *
  * @example
  * ```ts

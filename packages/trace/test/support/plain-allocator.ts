@@ -1,4 +1,7 @@
-/** An allocator that never uses memory again, so that an address names one block for good; with a log of who did what, when. */
+/**
+ * An allocator that never uses memory again, so that an address names one block for good; with a log of one
+ * that did what, when.
+ */
 import { alignUp, SharedMemory } from '@shmalloc/allocator-api';
 import type { ReplayAllocator } from '@shmalloc/trace';
 

@@ -26,7 +26,10 @@ function unless(reason: string | undefined, to: Test = (title, run) => anyTest(t
   return (title, run) => anyTest.skip(`${title} (SKIPPED: ${reason})`, run);
 }
 
-/** `test` where a program can be compiled and recorded; a test that is reported as skipped, and why, where not. */
+/**
+ * `test` where a program can be compiled and recorded; a test that is reported as skipped, and why, where
+ * not.
+ */
 export const test: Test = unless(missing);
 /** Before all others and alone: the test does something to every program that is being recorded. */
 export const testAlone: Test = unless(missing, (title, run) => anyTest.serial(title, run));
@@ -86,7 +89,10 @@ export function livesOf(trace: Trace, size: number): { by: number; freedBy?: num
   return [...lives.values()];
 }
 
-/** The operations between the two blocks of 77,777 bytes that a program makes as marks, blocks numbered from 1. */
+/**
+ * The operations between the two blocks of 77,777 bytes that a program makes as marks, blocks numbered from
+ * 1.
+ */
 export function betweenMarks(trace: Trace): TraceEvent[] {
   const all = [...events(trace)];
   const from = all.findIndex(({ size }) => size === 77_777);

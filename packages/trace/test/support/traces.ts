@@ -4,7 +4,10 @@ import { events, TraceBuilder, type TraceEvent } from '@shmalloc/trace';
 import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 
-/** One step of a random program; `pick` chooses among the blocks that are live or the threads that have not ended. */
+/**
+ * One step of a random program; `pick` chooses among the blocks that are live or the threads that have not
+ * ended.
+ */
 interface Step {
   kind: 'malloc' | 'calloc' | 'realloc' | 'aligned' | 'free' | 'exit' | 'freeNull' | 'reallocNull' | 'spawn';
   pick: number;

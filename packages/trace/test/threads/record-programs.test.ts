@@ -129,8 +129,9 @@ test('a thread that frees while it ends is ended behind that', async (t) => {
 });
 
 test('addresses that eight threads pass on and reuse at full speed stay one block each', async (t) => {
-  // One arena, and blocks too large for a thread's own cache: what one thread frees another gets at once. A recorder that writes a free
-  // or the first half of a realloc down after the call instead of before it is caught here: the converter counts what cannot be.
+  // One arena, and blocks too large for a thread's own cache: what one thread frees another gets at once. A
+  // recorder that writes a free or the first half of a realloc down after the call instead of before it is
+  // caught here: the converter counts what cannot be.
   const { traces, exitCode, problems } = await recordProgram(`
     enum { SLOTS = 64, ROUNDS = 20000 };
     _Atomic(void *) slots[SLOTS];

@@ -136,7 +136,10 @@ test('on a real heap the oracle finds nothing, the heap is empty at the end, and
   }
 });
 
-/** Two threads that allocate and free apart from each other and hand a token to and fro, which puts all of it into one order. */
+/**
+ * Two threads that allocate and free apart from each other and hand a token to and fro, which puts all of it
+ * into one order.
+ */
 function inTurns(rounds: number): Trace {
   const builder = new TraceBuilder();
   let token = builder.malloc(0, 1);

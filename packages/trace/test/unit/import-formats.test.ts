@@ -1,4 +1,7 @@
-/** One sample for each format but ltrace (which has a file of its own), as the tools print it, with what it means. */
+/**
+ * One sample for each format but ltrace (which has a file of its own), as the tools print it, with what it
+ * means.
+ */
 import test from 'ava';
 import { taken } from '../support/imports.ts';
 

@@ -95,7 +95,10 @@ test('one CPU has nobody to wait for', (t) => {
   t.is(plan.streams[0].operations, trace.operations);
 });
 
-/** Runs the streams by hand, each as far as it can go, the later CPUs first. Returns the order, as CPU numbers. */
+/**
+ * Runs the streams by hand, each as far as it can go, the later CPUs first. Returns the order, as CPU
+ * numbers.
+ */
 function simulate(plan: ReplayPlan): number[] {
   const streams = plan.streams.map((_, cpu) => unfold(plan, cpu));
   const done = streams.map(() => 0);

@@ -1,8 +1,10 @@
 /**
- * What the rewritten code calls at each access (`rewrite.ts`): is the index an integer inside the view through which it goes?
+ * What the rewritten code calls at each access (`rewrite.ts`): is the index an integer inside the view
+ * through which it goes?
  *
- * A finding is kept in the thread that made it, and written at once to the file that `BOUNDS_LOG` names: a worker may be terminated the next moment,
- * and code that catches everything must not hide it. With `BOUNDS_THROW=1`, or `throwing(true)`, it is thrown as well.
+ * A finding is kept in the thread that made it, and written at once to the file that `BOUNDS_LOG` names: a
+ * worker may be terminated the next moment, and code that catches everything must not hide it. With
+ * `BOUNDS_THROW=1`, or `throwing(true)`, it is thrown as well.
  */
 
 import { appendFileSync } from 'node:fs';
@@ -41,7 +43,10 @@ export interface Finding {
 /** Findings of one place that are written to the file, in each thread: the rest are only counted. */
 const MOST = 5;
 
-/** A function that is called before its module has run, by a module that imports it in a circle, has no places yet. */
+/**
+ * A function that is called before its module has run, by a module that imports it in a circle, has no places
+ * yet.
+ */
 const UNKNOWN: Place = { line: 0, expression: '?', writes: true };
 
 const found: Finding[] = [];
@@ -70,7 +75,8 @@ export function describe({ file, line, expression, index, length }: Finding): st
 
 function report(places: Places | undefined, nth: number, index: string, length: number): void {
   const place = places?.list[nth] ?? UNKNOWN;
-  // A view of no elements is what a heap has that was detached: reads of it are how it is told so. Nothing is written there.
+  // A view of no elements is what a heap has that was detached: reads of it are how it is told so. Nothing is
+  // written there.
   if (length === 0 && !place.writes) return;
   const count = (times.get(place) ?? 0) + 1;
   times.set(place, count);
@@ -169,7 +175,10 @@ function bitWords(place: number, first: number, count: number): number[] {
   return count === 0 ? [] : [place + (first >>> 5), ((first + count - 1) >>> 5) - (first >>> 5) + 1];
 }
 
-/** Over which memory the operations of this object go. They have no view of their own: what counts is how long the memory is now. */
+/**
+ * Over which memory the operations of this object go. They have no view of their own: what counts is how long
+ * the memory is now.
+ */
 const memories = new WeakMap<object, SharedMemory>();
 
 /** Makes operations between threads, and keeps in mind over which memory. */

@@ -1,6 +1,6 @@
 /**
- * One package with checks, as files beside the tests, so that a test can import it next to the real one, or with a fault planted. What it imports from other
- * packages is the real thing.
+ * One package with checks, as files beside the tests, so that a test can import it next to the real one, or
+ * with a fault planted. What it imports from other packages is the real thing.
  */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

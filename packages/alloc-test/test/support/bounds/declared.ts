@@ -1,7 +1,8 @@
 /**
  * The accesses that are meant to go beyond their view, each with why that is harmless. Reads only.
  *
- * What is beyond a view reads as `undefined`: code that says `| 0`, or compares it with a number, goes on with that.
+ * What is beyond a view reads as `undefined`: code that says `| 0`, or compares it with a number, goes on
+ * with that.
  */
 
 /** One of them. */

@@ -1,4 +1,7 @@
-/** A loader of modules that gives the packages' compiled code with its checks (`rewrite.ts`); everything else as it is. */
+/**
+ * A loader of modules that gives the packages' compiled code with its checks (`rewrite.ts`); everything else
+ * as it is.
+ */
 
 import { appendFileSync } from 'node:fs';
 import type { InitializeHook, LoadHook } from 'node:module';

@@ -1,4 +1,6 @@
-/** `node --import …/register.js`: in every thread of the process, the packages are loaded with their checks. */
+/**
+ * `node --import …/register.js`: in every thread of the process, the packages are loaded with their checks.
+ */
 
 import { register } from 'node:module';
 import { isMainThread } from 'node:worker_threads';

@@ -8,8 +8,9 @@
  *   tld.crossings.claim(word, 0, name)           $cross(tld.crossings, 'claim', $places, 10, word, 0, name)
  * ```
  *
- * What is not a typed array when the code runs passes unchecked. The object of an access is evaluated once, before the index, as in the original: a view
- * that the index's own evaluation makes stale is a stale view here, too. Lines keep their numbers.
+ * What is not a typed array when the code runs passes unchecked. The object of an access is evaluated once,
+ * before the index, as in the original: a view that the index's own evaluation makes stale is a stale view
+ * here, too. Lines keep their numbers.
  */
 
 import type { AnyNode, CallExpression, Expression, MemberExpression } from 'acorn';
@@ -44,7 +45,7 @@ function methodOf({ callee }: CallExpression): string | undefined {
   return callee.property.name;
 }
 
-/** Whether something is called `crossings`, or is somebody's `crossings`. */
+/** Whether something is called `crossings`, or is another thread's `crossings`. */
 function isCrossings(node: AnyNode): boolean {
   if (node.type === 'Identifier') return node.name === 'crossings';
   if (node.type !== 'MemberExpression' || node.computed) return false;

@@ -1,6 +1,7 @@
 /**
- * `npm run bounds [-- FILE …]`: the thread suites on packages whose every access is checked (`ava.bounds.config.js`), or only these files of compiled tests.
- * Fails when a test fails, when an access leaves its view, when no access was checked, and, in a whole run, when nothing needs a declaration.
+ * `npm run bounds [-- FILE …]`: the thread suites on packages whose every access is checked
+ * (`ava.bounds.config.js`), or only these files of compiled tests. Fails when a test fails, when an access
+ * leaves its view, when no access was checked, and, in a whole run, when nothing needs a declaration.
  */
 
 import { spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * Writers keep two plain words equal, readers compare them: under a BorrowFlag, or with every claim granted. What is refused is
- * tried again.
+ * Writers keep two plain words equal, readers compare them: under a BorrowFlag, or with every claim granted.
+ * What is refused is tried again.
  */
 
 import { BorrowFlag } from '@shmalloc/atomic-cell';

@@ -1,4 +1,7 @@
-/** Increments a plain counter under a lock, a cell that is tried until it works, or nothing. Optionally on a thread that may not block. */
+/**
+ * Increments a plain counter under a lock, a cell that is tried until it works, or nothing. Optionally on a
+ * thread that may not block.
+ */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInThisContext } from 'node:vm';
@@ -8,7 +11,9 @@ import { answer, meet, ticket } from '../team.ts';
 
 export interface CounterTask {
   lock: 'spin' | 'mutex' | 'none' | 'AtomicRefCell' | 'RefCell';
-  /** Forbids this thread to block, as a browser forbids it to its main thread, before the package is loaded. */
+  /**
+   * Forbids this thread to block, as a browser forbids it to its main thread, before the package is loaded.
+   */
   mayBlock: boolean;
   threads: number;
   increments: number;

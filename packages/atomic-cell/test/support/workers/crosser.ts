@@ -1,4 +1,7 @@
-/** Does one of the things that threads do to one another with crossings, many times, and answers how often it went wrong. */
+/**
+ * Does one of the things that threads do to one another with crossings, many times, and answers how often it
+ * went wrong.
+ */
 
 import { crossingsUnderTest, type UnderTest } from '../crossings-under-test.ts';
 import {
@@ -58,7 +61,9 @@ const ROLES = {
     return { faults: 0, done: task.rounds };
   },
 
-  /** Pushes its blocks onto a list that is marked now and then, and brings the news when it finds the mark. */
+  /**
+   * Pushes its blocks onto a list that is marked now and then, and brings the news when it finds the mark.
+   */
   messenger(): CrosserAnswer {
     let news = 0;
     eachBlock((block) => {
@@ -98,7 +103,10 @@ const ROLES = {
     return { faults, done: task.rounds };
   },
 
-  /** Sets and clears a bit of its own, in a word where others do the same; and increments a plain counter when it set a bit for all of them. */
+  /**
+   * Sets and clears a bit of its own, in a word where others do the same; and increments a plain counter when
+   * it set a bit for all of them.
+   */
   switcher(): CrosserAnswer {
     const own = 1 << (32 - id); // the sign among them
     const common = 1;
@@ -116,7 +124,10 @@ const ROLES = {
     return { faults, done: entered };
   },
 
-  /** Claims runs of bits, wherever there is one or at a place of its choice, and writes its name beside every bit. */
+  /**
+   * Claims runs of bits, wherever there is one or at a place of its choice, and writes its name beside every
+   * bit.
+   */
   runner(): CrosserAnswer {
     const bits = BITMAP_WORDS * 32;
     let faults = 0;
@@ -142,7 +153,10 @@ const ROLES = {
     return { faults, done: claimed };
   },
 
-  /** Claims a run of its own and gives it back. The words are shared with the runs of others, the bits are not. */
+  /**
+   * Claims a run of its own and gives it back. The words are shared with the runs of others, the bits are
+   * not.
+   */
   neighbour(): CrosserAnswer {
     const [first, count] = [(id - 1) * 24, 24];
     let faults = 0;

@@ -1,4 +1,7 @@
-/** Asks for crossings in a thread that may not compile WebAssembly, or has none, and pushes a block with what it gets. */
+/**
+ * Asks for crossings in a thread that may not compile WebAssembly, or has none, and pushes a block with what
+ * it gets.
+ */
 
 import { runInNewContext } from 'node:vm';
 import { AllocError } from '@shmalloc/allocator-api';
@@ -6,7 +9,10 @@ import { crossingsFor } from '@shmalloc/atomic-cell';
 import { answer, ticket } from '../team.ts';
 
 export interface ForbiddenTask {
-  /** The engine refuses to compile, as it does under a content-security policy; or there is no WebAssembly at all. */
+  /**
+   * The engine refuses to compile, as it does under a content-security policy; or there is no WebAssembly at
+   * all.
+   */
   how: 'policy' | 'absent';
 }
 

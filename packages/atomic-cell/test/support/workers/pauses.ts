@@ -1,4 +1,7 @@
-/** Counts the beats of ten pauses, with an `Atomics.pause` of its own that is there before the package is loaded. */
+/**
+ * Counts the beats of ten pauses, with an `Atomics.pause` of its own that is there before the package is
+ * loaded.
+ */
 
 import { answer } from '../team.ts';
 

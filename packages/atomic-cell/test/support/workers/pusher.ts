@@ -1,4 +1,7 @@
-/** Pushes its own blocks, each with a stamp in its second word; or pushes them with a load and a store, which is wrong. */
+/**
+ * Pushes its own blocks, each with a stamp in its second word; or pushes them with a load and a store, which
+ * is wrong.
+ */
 
 import { AtomicBlockList } from '@shmalloc/atomic-cell';
 import { BLOCKS, CELL, GATE, TALLY } from '../places.ts';

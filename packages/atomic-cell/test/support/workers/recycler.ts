@@ -1,4 +1,7 @@
-/** Takes all blocks, adds one to the plain counter in each, and pushes them again, so that the same addresses come back at once. */
+/**
+ * Takes all blocks, adds one to the plain counter in each, and pushes them again, so that the same addresses
+ * come back at once.
+ */
 
 import { AtomicBlockList } from '@shmalloc/atomic-cell';
 import { CELL, GATE } from '../places.ts';

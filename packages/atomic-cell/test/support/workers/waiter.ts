@@ -1,4 +1,7 @@
-/** Takes a mutex once, counts itself in a shared word, and gives it back. The answer is the mutex' state while this thread held it. */
+/**
+ * Takes a mutex once, counts itself in a shared word, and gives it back. The answer is the mutex' state while
+ * this thread held it.
+ */
 
 import { Mutex } from '@shmalloc/atomic-cell';
 import { CELL, DATA, GATE } from '../places.ts';

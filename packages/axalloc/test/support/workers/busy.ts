@@ -1,4 +1,7 @@
-/** A worker that allocates, frees what others have allocated, and reallocates, until it is told to stop; with the oracle at its side. */
+/**
+ * A worker that allocates, frees what others have allocated, and reallocates, until it is told to stop; with
+ * the oracle at its side.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-test/oracle';

@@ -27,7 +27,8 @@ for (let round = 1; round <= rounds; round++) {
   Atomics.add(words, 0, 1);
   Atomics.notify(words, 0);
   for (let here = Atomics.load(words, 0); here < round * parties; here = Atomics.load(words, 0)) {
-    // Briefly awake, so that all go on at the same moment; not long, since there may be more threads than cores.
+    // Briefly awake, so that all go on at the same moment; not long, since there may be more threads than
+    // cores.
     if (here === round * parties - 1)
       for (let spins = 0; spins < 1000 && Atomics.load(words, 0) === here; spins++);
     Atomics.wait(words, 0, here, 20);

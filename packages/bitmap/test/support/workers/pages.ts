@@ -11,7 +11,7 @@ export interface Task {
   readonly crossings: 'wasm' | 'js' | 'torn';
   /** A word for each page: whose it is. */
   readonly owners: SharedArrayBuffer;
-  /** Counts who has come: all start at once. */
+  /** Counts one that has come: all start at once. */
   readonly gate: SharedArrayBuffer;
   readonly parties: number;
   /** This worker's name in the table, from 1. */
@@ -109,7 +109,7 @@ for (let step = 0; step < steps && faults.length === 0; step++) {
   if (held.length === 0 || (random(2) === 0 && held.length < 60)) take();
   else give();
   if (added < adds && step % 8 === 0) grow();
-  // Page 0 is nobody's, and a run that begins with it is no run.
+  // Page 0 is no thread's, and a run that begins with it is no run.
   if (step % 64 === 0) {
     wrong++;
     try {

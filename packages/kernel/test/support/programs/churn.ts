@@ -1,6 +1,6 @@
 /**
- * Allocates, reallocates and frees under the oracle, until it is told to stop. Blocks lie in slots that all CPUs share, so that any CPU frees
- * what any other has allocated.
+ * Allocates, reallocates and frees under the oracle, until it is told to stop. Blocks lie in slots that all
+ * CPUs share, so that any CPU frees what any other has allocated.
  *
  * ```
  *  words     0     1 … CPUs            64 + 4 n

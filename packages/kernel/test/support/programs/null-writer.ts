@@ -1,4 +1,7 @@
-/** One CPU writes through NULL, as if it had not looked at the answer of a failed allocation, and goes on in some way. */
+/**
+ * One CPU writes through NULL, as if it had not looked at the answer of a failed allocation, and goes on in
+ * some way.
+ */
 import { type Cpu, cpuBarrier, halt, kalloc, printf, vmalloc } from '@shmalloc/kernel';
 
 export interface NullJob {

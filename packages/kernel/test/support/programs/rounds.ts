@@ -1,4 +1,4 @@
-/** Many rounds with a barrier in each: nobody may be a round ahead of another. */
+/** Many rounds with a barrier in each: no thread may be a round ahead of another. */
 import { type Cpu, cpuBarrier } from '@shmalloc/kernel';
 
 export default function rounds(cpu: Cpu, argument: unknown): number {

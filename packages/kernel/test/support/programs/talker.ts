@@ -1,4 +1,4 @@
-/** Prints for ever, half a line at a time. */
+/** Prints without end, half a line at a time. */
 import { printf } from '@shmalloc/kernel';
 
 export default async function talker(): Promise<never> {

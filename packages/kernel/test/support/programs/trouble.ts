@@ -1,4 +1,7 @@
-/** Everything that can go wrong in a program, by name. The CPU that is in trouble is the last one, unless the argument says otherwise. */
+/**
+ * Everything that can go wrong in a program, by name. The CPU that is in trouble is the last one, unless the
+ * argument says otherwise.
+ */
 import { type Cpu, cpuBarrier, halt, kalloc, panic, printf } from '@shmalloc/kernel';
 
 export interface Trouble {

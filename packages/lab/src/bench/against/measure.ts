@@ -7,9 +7,10 @@
  *   …
  * ```
  *
- * What V8 inlines, and where a heap's memory lies, differs from one isolate to the next by more than the loop differs from one turn to the next.
- * So a round begins with fresh ones, and gives one ratio: what a run says is that of all its rounds. Of a build's turns in a round the quickest counts:
- * whatever else the machine does only ever makes one slower.
+ * What V8 inlines, and where a heap's memory lies, differs from one isolate to the next by more than the loop
+ * differs from one turn to the next. So a round begins with fresh ones, and gives one ratio: what a run says
+ * is that of all its rounds. Of a build's turns in a round the quickest counts: whatever else the machine
+ * does only ever makes one slower.
  */
 
 import { CONTESTANTS, type IsolateContestant, type Seat, type SeatOrder } from '../contestant.ts';
@@ -22,7 +23,10 @@ import { WORKLOADS } from '../workload.ts';
 
 /** Turns that each build has in a round; even, so that each is first as often as the other. */
 const TURNS = 12;
-/** A turn of two threads is so many times as long: they have to come to work, and to fill the queue between them. */
+/**
+ * A turn of two threads is so many times as long: they have to come to work, and to fill the queue between
+ * them.
+ */
 const LONGER = 5;
 
 /** Operations after which a thread ends, in workloads where they do. */

@@ -1,8 +1,10 @@
 /**
- * From rounds to a verdict: does the ratio of two builds differ from 1 by more than it differs from round to round?
+ * From rounds to a verdict: does the ratio of two builds differ from 1 by more than it differs from round to
+ * round?
  *
- * The median of the rounds' ratios is known to lie between two of them: of two equal builds each round is a toss of a coin, so all ratios but
- * few come out on the same side of 1 as seldom as so many coins do. Nothing is assumed of how the times are spread.
+ * The median of the rounds' ratios is known to lie between two of them: of two equal builds each round is a
+ * toss of a coin, so all ratios but few come out on the same side of 1 as seldom as so many coins do. Nothing
+ * is assumed of how the times are spread.
  */
 
 import { median } from 'simple-statistics';
@@ -24,7 +26,9 @@ export interface AgainstFigure {
   readonly there: number;
   /** The median over the rounds of this build's time ÷ the other one's. */
   readonly ratio: number;
-  /** The spread of the same, without what chance may have put outside; all of it where the rounds are too few. */
+  /**
+   * The spread of the same, without what chance may have put outside; all of it where the rounds are too few.
+   */
   readonly lower: number;
   readonly upper: number;
   /** `same` when 1 lies within the spread. */
@@ -49,7 +53,8 @@ export function chanceOf(n: number, few: number): number {
 }
 
 /**
- * How many of the lowest ratios, and of the highest, chance may have put on the wrong side of 1; undefined when there are too few for a verdict.
+ * How many of the lowest ratios, and of the highest, chance may have put on the wrong side of 1; undefined
+ * when there are too few for a verdict.
  * @param n - the number of rounds
  * @internal
  */

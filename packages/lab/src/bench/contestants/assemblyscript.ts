@@ -2,7 +2,10 @@ import type { IsolateContestant } from '../contestant.ts';
 
 const WASM_PAGE = 65536;
 
-/** AssemblyScript's own two-level segregated fit, `std/assembly/rt/tlsf.ts`, without the collector that usually stands on it. */
+/**
+ * AssemblyScript's own two-level segregated fit, `std/assembly/rt/tlsf.ts`, without the collector that
+ * usually stands on it.
+ */
 const SOURCE = `
 export function malloc(size: usize): usize { return heap.alloc(size); }
 export function free(address: usize): void { heap.free(address); }
@@ -32,7 +35,10 @@ export const assemblyscript: IsolateContestant = {
     return WebAssembly.compile(binary as Uint8Array<ArrayBuffer>);
   },
 
-  /** The region grows to its size before the first call, because the heap manages what is there when it starts. */
+  /**
+   * The region grows to its size before the first call, because the heap manages what is there when it
+   * starts.
+   */
   async open(bytes, prepared) {
     const abort = (): never => {
       throw new Error('AssemblyScript aborted');

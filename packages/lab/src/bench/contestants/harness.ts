@@ -15,7 +15,8 @@ class Nothing implements Subject {
 }
 
 /**
- * What the loops themselves cost, with next to nothing in place of the allocator. It is part of every other row.
+ * What the loops themselves cost, with next to nothing in place of the allocator. It is part of every other
+ * row.
  * @public
  */
 export const harness: IsolateContestant = {

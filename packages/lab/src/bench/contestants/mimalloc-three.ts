@@ -2,7 +2,10 @@ import { packageOf } from '../build.ts';
 import type { IsolateContestant, Subject } from '../contestant.ts';
 
 const HEAPS = 3;
-/** A block's number is its address with the heap's number above it. With three heaps it stays below 2^30, a small integer for V8. */
+/**
+ * A block's number is its address with the heap's number above it. With three heaps it stays below 2^30, a
+ * small integer for V8.
+ */
 const HEAP_SHIFT = 28;
 const ADDRESS_MASK: number = 2 ** HEAP_SHIFT - 1;
 const MAX_BYTES: number = 2 ** HEAP_SHIFT;
@@ -15,8 +18,8 @@ const WARM_BLOCKS = 64;
 const TURN = 64;
 
 /**
- * Turns from heap to heap every 64 mallocs; a free finds its heap by the number. What that costs is part of the row: a counter, a look into an
- * array, a shift and a mask, some 2 ns a pair.
+ * Turns from heap to heap every 64 mallocs; a free finds its heap by the number. What that costs is part of
+ * the row: a counter, a look into an array, a shift and a mask, some 2 ns a pair.
  */
 class Three implements Subject {
   private readonly heaps: readonly Subject[];
@@ -49,8 +52,9 @@ function warmUp(heap: Subject): void {
 }
 
 /**
- * A program with several heaps: code that V8 has compiled for one heap alone, with its arrays taken for constants, is no use to it. Three
- * heaps, each in a memory of its own, take turns; the row `mimalloc` is what the first of them does alone.
+ * A program with several heaps: code that V8 has compiled for one heap alone, with its arrays taken for
+ * constants, is no use to it. Three heaps, each in a memory of its own, take turns; the row `mimalloc` is
+ * what the first of them does alone.
  * @public
  */
 export const mimallocThree: IsolateContestant = {

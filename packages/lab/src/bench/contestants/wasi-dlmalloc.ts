@@ -26,7 +26,9 @@ export const wasiDlmalloc: IsolateContestant = {
     return WebAssembly.compile(await readFile(file));
   },
 
-  /** The memory grows to its size before the first call, because the heap takes what is there when it starts. */
+  /**
+   * The memory grows to its size before the first call, because the heap takes what is there when it starts.
+   */
   async open(bytes, prepared) {
     const { exports } = await WebAssembly.instantiate(prepared as WebAssembly.Module);
     const { malloc, free, memory, _initialize } = exports as unknown as {

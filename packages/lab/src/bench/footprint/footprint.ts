@@ -1,5 +1,6 @@
 /**
- * The second thing that is measured: how much memory a heap takes for what is live in it, on recorded programs.
+ * The second thing that is measured: how much memory a heap takes for what is live in it, on recorded
+ * programs.
  *
  * ```
  *   a trace, its threads' operations ──┬──► our allocators, here     footprintBytes(), the most of it
@@ -7,9 +8,9 @@
  *                                      └──► native/replay.c, a fresh process    pages that it has more, the most of them
  * ```
  *
- * Both write every byte of every block. Ours is counted in bytes that were ever touched. In C it is pages of the operating system that are there
- * at a time: an allocator that gives pages back is better off by it, and one that touches a little of many pages is worse off. What ours come to in
- * pages is found too.
+ * Both write every byte of every block. Ours is counted in bytes that were ever touched. In C it is pages of
+ * the operating system that are there at a time: an allocator that gives pages back is better off by it, and
+ * one that touches a little of many pages is worse off. What ours come to in pages is found too.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -43,7 +44,10 @@ export interface FootprintFigure {
   readonly footprintBytes: number;
   /** {@link FootprintFigure.footprintBytes} over {@link FootprintFigure.peakLiveBytes}. */
   readonly ratio: number;
-  /** The most bytes that it had committed, whether they were touched or not, by its own account; for those that keep one. */
+  /**
+   * The most bytes that it had committed, whether they were touched or not, by its own account; for those
+   * that keep one.
+   */
   readonly committedBytes?: number;
   /** Ours only: the pages of 4 KiB that hold anything at the end, in bytes; what C is counted in. */
   readonly pageBytes?: number;
@@ -73,7 +77,7 @@ export interface Footprint {
 }
 
 /**
- * Who takes part: ours that the kernel knows by their name, and those that are called from C.
+ * One that takes part: ours that the kernel knows by their name, and those that are called from C.
  * @public
  */
 export function withFootprint(contestants: readonly Contestant[]): readonly Contestant[] {
@@ -83,8 +87,8 @@ export function withFootprint(contestants: readonly Contestant[]): readonly Cont
 }
 
 /**
- * Replays every trace on every heap. Whoever cannot take part is left out with the reason.
- * @param contestants - who, see {@link withFootprint}
+ * Replays every trace on every heap. A thread that cannot take part is left out with the reason.
+ * @param contestants - see {@link withFootprint}
  * @param traces - which
  * @param step - called before each of the traces for each contestant, with what it is
  * @public
@@ -155,7 +159,7 @@ function meanRatio(
   return ratios.length > 0 ? geometricMean(ratios) : undefined;
 }
 
-/** Who fails in every trace for the same reason is told of once. */
+/** One that fails in every trace for the same reason is told of once. */
 function merged(absences: readonly Absence[], traces: number): Absence[] {
   const same = ({ contestant, reason }: Absence): string => `${contestant}\0${reason}`;
   const counts = new Map<string, number>();

@@ -8,7 +8,10 @@ import { scratchFolder } from '../native/compiler.ts';
 import { startProgram } from '../native/program.ts';
 import { flatTrace } from './flat-trace.ts';
 
-/** The heap is looked at whenever a 64th of the peak was allocated, so 1.6 % of it is the most that a look can come too late. */
+/**
+ * The heap is looked at whenever a 64th of the peak was allocated, so 1.6 % of it is the most that a look can
+ * come too late.
+ */
 const LOOKS_PER_PEAK = 64;
 const PAGE_BYTES = 4096;
 

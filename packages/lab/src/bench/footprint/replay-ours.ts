@@ -1,4 +1,7 @@
-/** Our side of the footprint: a trace replayed on one CPU, in its order, on an allocator of the kernel's registry. */
+/**
+ * Our side of the footprint: a trace replayed on one CPU, in its order, on an allocator of the kernel's
+ * registry.
+ */
 
 import type { Address, SharedMemory } from '@shmalloc/allocator-api';
 import { type AllocatorName, createAllocator, type KernelAllocator } from '@shmalloc/kernel';
@@ -63,7 +66,9 @@ export class Filling implements ReplayAllocator {
 export interface OwnReplay {
   /** The most bytes of the region that the allocator had touched, its own header included. */
   readonly footprintBytes: number;
-  /** The region's pages that hold anything at the end, in bytes: the same in the unit that C is measured in. */
+  /**
+   * The region's pages that hold anything at the end, in bytes: the same in the unit that C is measured in.
+   */
   readonly pageBytes: number;
 }
 

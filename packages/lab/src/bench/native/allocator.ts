@@ -14,8 +14,8 @@ export interface CAllocator {
 }
 
 /**
- * `-fno-builtin`, lest the compiler leaves out a block that is only freed again. What else stands here is what C programs are usually
- * compiled with.
+ * `-fno-builtin`, so that the compiler does not leave out a block that is only freed again. What else stands
+ * here is what C programs are usually compiled with.
  */
 const FLAGS: readonly string[] = ['-std=gnu11', '-O2', '-fno-builtin'];
 

@@ -1,4 +1,7 @@
-/** Compiles the sources in `native/`, each once in the life of this process, into a folder that goes when the process does. */
+/**
+ * Compiles the sources in `native/`, each once in the life of this process, into a folder that goes when the
+ * process does.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

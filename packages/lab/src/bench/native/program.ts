@@ -53,7 +53,10 @@ export function startProgram(file: string, args: readonly string[], more: NodeJS
   };
 }
 
-/** Ours without what would change the allocators; all functions are found at the start, not in the middle of a measurement. */
+/**
+ * Ours without what would change the allocators; all functions are found at the start, not in the middle of a
+ * measurement.
+ */
 function plainEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !TAMPERING.test(name));
   return { ...Object.fromEntries(kept), LD_BIND_NOW: '1' };

@@ -1,4 +1,7 @@
-/** The seat of a contestant that is called from C: `native/seat.c` in a process of its own. This is our end of it. */
+/**
+ * The seat of a contestant that is called from C: `native/seat.c` in a process of its own. This is our end of
+ * it.
+ */
 
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

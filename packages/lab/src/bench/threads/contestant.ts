@@ -1,4 +1,4 @@
-/** Who is measured with several threads: the shape of a contestant, and the list of them. */
+/** One that is measured with several threads: the shape of a contestant, and the list of them. */
 
 import type { Handle, Heap } from '@shmalloc/allocator-api';
 import { packageOf } from '../build.ts';
@@ -35,7 +35,7 @@ export interface HeapMaker {
 }
 
 interface Named {
-  /** On the command line and in the JSON; who is measured on one thread, too, has one name. */
+  /** On the command line and in the JSON; one that is measured on one thread, too, has one name. */
   readonly name: string;
   /** In the table. */
   readonly title: string;

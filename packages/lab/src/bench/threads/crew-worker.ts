@@ -1,4 +1,6 @@
-/** The worker behind `crew.ts`: one contestant, one part of one workload, round after round when it is asked. */
+/**
+ * The worker behind `crew.ts`: one contestant, one part of one workload, round after round when it is asked.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { THREAD_CONTESTANTS } from './contestant.ts';
@@ -10,7 +12,7 @@ const port = parentPort!;
 const data = workerData as CrewData;
 const stage = new Stage(data.stage);
 
-/** A failure ends the worker, and releases whoever waits for it. */
+/** A failure ends the worker, and releases the thread that waits for it. */
 function fail(error: unknown): void {
   stage.fail();
   port.postMessage({ failed: error instanceof Error ? error.message : String(error) } satisfies CrewAnswer);

@@ -97,7 +97,7 @@ export async function gatherCrew(
     hire({ ...order, contestant: contestant.name, worker, handle: heap.share(), stage: stageBuffer, shared }),
   );
 
-  /** Everybody's answer. Whoever fails, or ends, releases the others before it is told. */
+  /** Everybody's answer. A thread that fails, or ends, releases the others before it is told. */
   async function answers(of: readonly Member[]): Promise<Exclude<CrewAnswer, { failed: string }>[]> {
     const all = await Promise.all(
       of.map(async (member) => {

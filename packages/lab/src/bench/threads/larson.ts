@@ -1,6 +1,7 @@
 /**
- * A server whose threads come and go: after Larson and Krishnan (1998), with the parameters of mimalloc-bench. Each worker frees a random one
- * of its blocks and allocates another in its place; after so many replacements its thread ends, and a successor inherits the blocks.
+ * A server whose threads come and go: after Larson and Krishnan (1998), with the parameters of
+ * mimalloc-bench. Each worker frees a random one of its blocks and allocates another in its place; after so
+ * many replacements its thread ends, and a successor inherits the blocks.
  */
 
 import { drawn } from '../random.ts';

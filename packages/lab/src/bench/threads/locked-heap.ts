@@ -1,4 +1,7 @@
-/** `MiAllocatorInner`, which is for one thread at a time, with one lock around it: what a heap for each thread is measured against. */
+/**
+ * `MiAllocatorInner`, which is for one thread at a time, with one lock around it: what a heap for each thread
+ * is measured against.
+ */
 
 import { type Handle, SharedMemory } from '@shmalloc/allocator-api';
 import { type Lock, Mutex, SpinLock } from '@shmalloc/atomic-cell';

@@ -1,7 +1,7 @@
 /**
- * The measurement with several threads: for each workload every contestant gathers its crew, then the rounds go round, as in `../measure.ts`.
- * Where a workload has more than one size of crew, these play one directly after the other, so that what one thread does and what two do
- * are compared within a moment.
+ * The measurement with several threads: for each workload every contestant gathers its crew, then the rounds
+ * go round, as in `../measure.ts`. Where a workload has more than one size of crew, these play one directly
+ * after the other, so that what one thread does and what two do are compared within a moment.
  *
  * ```
  *   round 1   MiMalloc: 1 worker, 2 workers    Mutex: 1 worker, 2 workers   …
@@ -46,8 +46,8 @@ export interface ThreadSample {
   /** Of those, in which each worker had something to do, round by round. */
   readonly busy: number[][];
   /**
-   * Processor time ÷ busy time, round by round. Well below 1: the threads did not run although they had something to do, because something
-   * else did, or one lay asleep in a lock.
+   * Processor time ÷ busy time, round by round. Well below 1: the threads did not run although they had
+   * something to do, because something else did, or one lay asleep in a lock.
    */
   readonly cpu: number[];
   /** Of the contestant, where its crew can tell. */
@@ -77,8 +77,8 @@ export function gather(
 }
 
 /**
- * Measures everybody. Whoever cannot take part is left out with the reason; nobody stops the others.
- * @param plan - who and what
+ * Measures everybody. A thread that cannot take part is left out with the reason; no thread stops the others.
+ * @param plan - which contestants, and what
  * @param step - called before each step, with what it is
  * @public
  */

@@ -1,8 +1,9 @@
 /**
- * Memory over time: workloads whose live blocks stay the same, for as long as one likes. A heap that finds the blocks that others free, and the
- * pages of threads that have ended, does not grow.
+ * Memory over time: workloads whose live blocks stay the same, for as long as one likes. A heap that finds
+ * the blocks that others free, and the pages of threads that have ended, does not grow.
  *
- * `footprintBytes()` is the most that a heap ever had, so what a later moment adds is there in all later samples.
+ * `footprintBytes()` is the most that a heap ever had, so what a later moment adds is there in all later
+ * samples.
  */
 
 import type { Absence } from '../measure.ts';

@@ -1,4 +1,7 @@
-/** A thread of `mleak.ts`: frees what it inherits, allocates as much, leaves it behind and ends. Every block bears its own address as a stamp. */
+/**
+ * A thread of `mleak.ts`: frees what it inherits, allocates as much, leaves it behind and ends. Every block
+ * bears its own address as a stamp.
+ */
 
 import { workerData } from 'node:worker_threads';
 import { drawn } from '../random.ts';

@@ -1,6 +1,7 @@
 /**
- * Threads that end and leave blocks behind: after mleak of mimalloc-bench, rounds of ten threads. Here the blocks are not lost: a thread of the
- * next round frees them. So what is live stays the same, and the heap must not grow, however many threads there were.
+ * Threads that end and leave blocks behind: after mleak of mimalloc-bench, rounds of ten threads. Here the
+ * blocks are not lost: a thread of the next round frees them. So what is live stays the same, and the heap
+ * must not grow, however many threads there were.
  *
  * ```
  *   round n      thread 0   thread 1  …  thread 9       each a worker that starts, attaches, detaches and ends

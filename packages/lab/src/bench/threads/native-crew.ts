@@ -1,4 +1,7 @@
-/** The crew of a contestant that is called from C: `native/threads.c` in a process of its own. This is our end of it. */
+/**
+ * The crew of a contestant that is called from C: `native/threads.c` in a process of its own. This is our end
+ * of it.
+ */
 
 import { programFor } from '../native/allocator.ts';
 import { startProgram } from '../native/program.ts';

@@ -44,10 +44,13 @@ export function threadNotes({ plan, figures, samples }: Threads): string[] {
   return lines;
 }
 
-/** Processor time ÷ busy time in a round that nobody has disturbed, at the least. */
+/** Processor time ÷ busy time in a round that no thread has disturbed, at the least. */
 const UNDISTURBED = 0.9;
 
-/** Says so when the threads could not run when they wanted to. Who sleeps in a lock is no sign of it. */
+/**
+ * Says so when the threads could not run when they wanted to. A thread that sleeps in a lock is no sign of
+ * it.
+ */
 function robbedRounds(samples: readonly ThreadSample[]): string {
   const free = samples.filter((sample) =>
     THREAD_CONTESTANTS.some(({ name, kind }) => name === sample.contestant && kind !== 'locked'),

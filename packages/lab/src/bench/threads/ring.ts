@@ -1,5 +1,6 @@
 /**
- * The queue between producer and consumer: batches of addresses in a ring, one thread on either end. `native/threads.c` has the same.
+ * The queue between producer and consumer: batches of addresses in a ring, one thread on either end.
+ * `native/threads.c` has the same.
  *
  * ```
  *   word 0    16      32       48        64
@@ -8,8 +9,9 @@
  *     consumer producer more    sleep
  * ```
  *
- * At most one atomic store and two loads a batch on either side, so that a block's way costs a store and a load of its address and nothing else.
- * Who has to wait spins for about 100 µs, longer than a batch usually takes, and then sleeps.
+ * At most one atomic store and two loads a batch on either side, so that a block's way costs a store and a
+ * load of its address and nothing else. One that has to wait spins for about 100 µs, longer than a batch
+ * usually takes, and then sleeps.
  */
 
 import type { Stage } from './stage.ts';
@@ -55,7 +57,7 @@ export class Ring {
     for (const word of [TAKEN, GIVEN, CLOSED, ASLEEP]) Atomics.store(this.words, word, 0);
   }
 
-  /** @returns the first word of a batch that the producer may fill; −1 when somebody has failed */
+  /** @returns the first word of a batch that the producer may fill; −1 when another thread has failed */
   room(): number {
     const given = this.words[GIVEN]; // only the producer writes it
     // Pairs with the store in `taken`: the consumer has read the batch that lay there.
@@ -77,12 +79,15 @@ export class Ring {
     Atomics.notify(this.words, GIVEN);
   }
 
-  /** @returns the first word of a batch for the consumer; −1 when there will be none, or somebody has failed */
+  /**
+   * @returns the first word of a batch for the consumer; −1 when there will be none, or another thread has
+   *   failed
+   */
   take(): number {
     const taken = this.words[TAKEN]; // only the consumer writes it
     // Pairs with the store in `give`.
     while (Atomics.load(this.words, GIVEN) === taken) {
-      // Closed after the last batch was given: who sees that it is closed sees that batch.
+      // Closed after the last batch was given: one that sees that it is closed sees that batch.
       if (Atomics.load(this.words, CLOSED) !== 0) {
         if (Atomics.load(this.words, GIVEN) === taken) return -1;
       } else if (!this.await(GIVEN, taken)) return -1;
@@ -97,13 +102,14 @@ export class Ring {
 
   private advance(word: number, value: number): void {
     Atomics.store(this.words, word, value);
-    // Pairs with the addition in `await`: either the sleeper is seen here, or it sees the new value and does not sleep.
+    // Pairs with the addition in `await`: either the sleeper is seen here, or it sees the new value and does
+    // not sleep.
     if (Atomics.load(this.words, ASLEEP) !== 0) Atomics.notify(this.words, word);
   }
 
   /**
    * Waits until a word is another one, or for a while.
-   * @returns false when somebody has failed
+   * @returns false when another thread has failed
    */
   private await(word: number, value: number): boolean {
     const start = performance.now();

@@ -1,6 +1,6 @@
 /**
- * What the workers of a crew have in common besides the heap: where they meet before a round, and the sign that one of them has failed. Apart
- * from the heap's memory, so that the measurement does not touch it.
+ * What the workers of a crew have in common besides the heap: where they meet before a round, and the sign
+ * that one of them has failed. Apart from the heap's memory, so that the measurement does not touch it.
  *
  * ```
  *   word 0     16        32
@@ -28,22 +28,25 @@ export class Stage {
     this.words = new Int32Array(buffer);
   }
 
-  /** For the main thread, while nobody plays: the next round may begin. The message that starts it publishes this. */
+  /**
+   * For the main thread, while no thread plays: the next round may begin. The message that starts it
+   * publishes this.
+   */
   clear(): void {
     Atomics.store(this.words, ARRIVED, 0);
   }
 
   /**
-   * Returns when all have arrived, or one has failed. Spins: who is asked for a round is awake.
+   * Returns when all have arrived, or one has failed. Spins: one that is asked for a round is awake.
    * @param workers - how many play
    */
   meet(workers: number): void {
-    // Pairs with itself in the other workers: nobody begins before everybody is there.
+    // Pairs with itself in the other workers: no thread begins before everybody is there.
     Atomics.add(this.words, ARRIVED, 1);
     while (Atomics.load(this.words, ARRIVED) < workers && !this.failed);
   }
 
-  /** Somebody cannot go on; the others shall not wait for him. */
+  /** Another thread cannot go on; the others shall not wait for it. */
   fail(): void {
     Atomics.store(this.words, FAILED, 1);
   }

@@ -1,4 +1,7 @@
-/** From rounds to figures. Quotients are taken between rounds of the same number, and of the same size of crew. */
+/**
+ * From rounds to figures. Quotients are taken between rounds of the same number, and of the same size of
+ * crew.
+ */
 
 import { median, quantile } from 'simple-statistics';
 import type { ThreadSample } from './measure.ts';
@@ -10,18 +13,29 @@ export interface ThreadFigure {
   /** How many played. */
   readonly workers: number;
   readonly rounds: number;
-  /** Nanoseconds for each operation of all workers together: wall time ÷ operations, the median over the rounds. */
+  /**
+   * Nanoseconds for each operation of all workers together: wall time ÷ operations, the median over the
+   * rounds.
+   */
   readonly nanoseconds: number;
   /** The quartiles of the same. */
   readonly lower: number;
   readonly upper: number;
-  /** Of those nanoseconds, in which each worker had something to do: the medians. The larger one is what the others wait for. */
+  /**
+   * Of those nanoseconds, in which each worker had something to do: the medians. The larger one is what the
+   * others wait for.
+   */
   readonly busy: readonly number[];
   /** Operations a second of all workers together. */
   readonly perSecond: number;
-  /** By reference, the median over the rounds of own time ÷ the reference's time. None to a reference that is absent. */
+  /**
+   * By reference, the median over the rounds of own time ÷ the reference's time. None to a reference that is
+   * absent.
+   */
   readonly ratios: Readonly<Record<string, number>>;
-  /** The median over the rounds of throughput ÷ that of one worker. Where the workload is measured with one. */
+  /**
+   * The median over the rounds of throughput ÷ that of one worker. Where the workload is measured with one.
+   */
   readonly scaling?: number;
 }
 

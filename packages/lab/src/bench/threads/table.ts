@@ -12,7 +12,7 @@ const DASH = '–';
 
 /**
  * @param figures - of any workloads
- * @returns a table for each workload that somebody was measured in
+ * @returns a table for each workload that another thread was measured in
  * @public
  */
 export function threadTables(figures: readonly ThreadFigure[]): string[] {

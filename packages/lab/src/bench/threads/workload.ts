@@ -61,7 +61,7 @@ export interface ThreadWorkload {
   readonly sides?: readonly string[];
   /** With how many workers it is measured: one round each, one after the other. */
   readonly crews: readonly number[];
-  /** The numbers that it works through, for those who do the same work elsewhere. */
+  /** The numbers that it works through, for those that do the same work elsewhere. */
   draw(seed: number): readonly Uint16Array[];
   /** Makes what its workers share besides the heap. */
   share(): SharedArrayBuffer;

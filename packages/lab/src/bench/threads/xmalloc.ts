@@ -1,5 +1,6 @@
 /**
- * One thread allocates, the other frees: after xmalloc-test (Lever, Boreham 2000), with the parameters of mimalloc-bench.
+ * One thread allocates, the other frees: after xmalloc-test (Lever, Boreham 2000), with the parameters of
+ * mimalloc-bench.
  *
  * ```
  *   worker 0   malloc, malloc, … ─▶ a batch ─▶ ring of at most 100 batches ─▶ free, free, …   worker 1

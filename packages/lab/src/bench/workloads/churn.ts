@@ -4,18 +4,21 @@ import type { Workload } from '../workload.ts';
 const SLOTS = 16_384;
 const MIN_BYTES = 8;
 const MAX_BYTES = 1031;
-/** Numbers drawn: 4 MiB that are read from front to back, 64 replacements of every slot before they repeat. */
+/**
+ * Numbers drawn: 4 MiB that are read from front to back, 64 replacements of every slot before they repeat.
+ */
 const DRAWN = 1 << 20;
 
 /**
- * 16,384 live blocks; again and again a random one is freed and another size allocated in its place. It is the hard case: frees in no
- * order, a fragmented heap of 8.5 MB that no first-level cache holds. `native/seat.c` does the same in C.
+ * 16,384 live blocks; again and again a random one is freed and another size allocated in its place. It is
+ * the hard case: frees in no order, a fragmented heap of 8.5 MB that no first-level cache holds.
+ * `native/seat.c` does the same in C.
  * @public
  */
 export const churn: Workload = {
   name: 'churn',
   title: 'churn',
-  description: `${SLOTS.toLocaleString('en-US')} slots; a random one freed and allocated anew with ${MIN_BYTES}–${MAX_BYTES} B`,
+  description: `${SLOTS.toLocaleString('en-US')} slots; a random one freed and allocated again with ${MIN_BYTES}–${MAX_BYTES} B`,
   settle: 4 * SLOTS,
   batch: 1,
   draw: (seed) => [drawn(DRAWN, MIN_BYTES, MAX_BYTES, seed), drawn(DRAWN, 0, SLOTS - 1, seed + 1)],

@@ -9,9 +9,9 @@ const MAX_BYTES = 128;
 const DRAWN = 1 << 16;
 
 /**
- * 64 blocks are allocated, then freed, the last one first: the short-lived blocks of a function call. Last in, first out is also the
- * order that suits the contestants best, above all `@thi.ng/malloc`, which looks for a block from the newest on. `native/seat.c` does the same
- * in C.
+ * 64 blocks are allocated, then freed, the last one first: the short-lived blocks of a function call. Last
+ * in, first out is also the order that suits the contestants best, above all `@thi.ng/malloc`, which looks
+ * for a block from the newest on. `native/seat.c` does the same in C.
  * @public
  */
 export const pairs: Workload = {

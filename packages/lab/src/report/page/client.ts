@@ -1,7 +1,7 @@
 /* c8 ignore start -- runs in the browser; the test of the page opens it in one */
 /**
- * The part of the report that runs in the browser: it draws the plots with uPlot, which the page carries along.
- * It is inlined as it is compiled, so it imports nothing but types.
+ * The part of the report that runs in the browser: it draws the plots with uPlot, which the page carries
+ * along. It is inlined as it is compiled, so it imports nothing but types.
  */
 
 import type UPlot from 'uplot';
@@ -124,7 +124,10 @@ function rate(value: number | null): string {
   return value === null ? '–' : String(Number(value.toPrecision(3)));
 }
 
-/** Throughput by number of threads. The axis of threads has its marks evenly spaced: it is the positions 0, 1, 2, … */
+/**
+ * Throughput by number of threads. The axis of threads has its marks evenly spaced: it is the positions 0, 1,
+ * 2, …
+ */
 function drawSteps(plot: StepsPlot, place: HTMLElement): UPlot {
   const axis = axisStyle();
   const positions = plot.threads.map((_, index) => index);

@@ -17,7 +17,8 @@ export function escapeHtml(text: string): string {
 }
 
 /**
- * @returns JSON that may stand inside a script element: `<` is escaped, so that neither `</script>` nor `<!--` can end it
+ * @returns JSON that may stand inside a script element: `<` is escaped, so that neither `</script>` nor
+ *   `<!--` can end it
  * @public
  */
 export function embedJson(value: unknown): string {

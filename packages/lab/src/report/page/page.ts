@@ -68,7 +68,7 @@ function title({ traces }: Report): string {
 function figures(report: Report): string {
   return `<h2>Throughput</h2>
 <p class="note">Millions of operations a second (Mops/s): higher is better. Marked is the best of each row and what is within 5 % of it, since
-the next run may order those anew. Replays without checks: the median of several, or the only one where it is slow (point at a figure to see how many).</p>
+the next run may order those again. Replays without checks: the median of several, or the only one where it is slow (point at a figure to see how many).</p>
 ${throughputTable(report)}
 <h2>Memory</h2>
 <p class="note">Peak footprint ÷ peak live bytes: lower is better, 1.00 would be no overhead at all. Footprint is every byte of the region that the

@@ -54,8 +54,8 @@ function plotOf(trace: string, results: readonly Result[], hues: ReadonlyMap<str
 }
 
 /**
- * An allocator that wastes several times what is live would press all the others to the ground: then the axis ends above the others, and its
- * line leaves the plot.
+ * An allocator that wastes several times what is live would press all the others to the ground: then the axis
+ * ends above the others, and its line leaves the plot.
  */
 function scaleOf(live: number, lines: Plot['lines']): Pick<Plot, 'top' | 'beyond'> {
   const peaks = lines.map(({ allocator, footprintBytes }) => ({

@@ -1,8 +1,8 @@
 /** The page's style: one column, system fonts, light and dark, and it folds down to a telephone's width. */
 
 /**
- * Colours of the allocators, in the order in which they are given out: well apart from each other, also to the colour-blind. The second
- * of a pair is for dark ground.
+ * Colours of the allocators, in the order in which they are given out: well apart from each other, also to
+ * the colour-blind. The second of a pair is for dark ground.
  */
 const HUES: readonly (readonly [light: string, dark: string])[] = [
   ['#2a78d6', '#3987e5'],

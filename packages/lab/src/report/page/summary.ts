@@ -12,7 +12,8 @@ interface Configuration {
 }
 
 /**
- * Millions of operations a second, for every trace, allocator and lock; the best of a row is marked, and what is about as good.
+ * Millions of operations a second, for every trace, allocator and lock; the best of a row is marked, and what
+ * is about as good.
  * @public
  */
 export function throughputTable(report: Report): string {
@@ -42,7 +43,8 @@ export function throughputTable(report: Report): string {
 }
 
 /**
- * Peak footprint ÷ peak live bytes, for every trace and allocator (the worst of its locks); the best of a row is marked.
+ * Peak footprint ÷ peak live bytes, for every trace and allocator (the worst of its locks); the best of a row
+ * is marked.
  * @public
  */
 export function ratioTable(report: Report): string {
@@ -119,7 +121,10 @@ function decimalsOf(text: string): number {
   return text.split('.')[1]?.length ?? 0;
 }
 
-/** A figure in a column with so many decimals, where the points stand one below the other: what it lacks is there unseen. */
+/**
+ * A figure in a column with so many decimals, where the points stand one below the other: what it lacks is
+ * there unseen.
+ */
 function figure(text: string, decimals: number): string {
   const own = decimalsOf(text);
   if (own === decimals) return text;
