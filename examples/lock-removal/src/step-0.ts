@@ -6,7 +6,8 @@
 
 import type { Address } from '@shmalloc/allocator-api';
 import { MiAllocatorInner } from '@shmalloc/mimalloc';
-import { type Allocator, runIfMain, type Shared } from './step.ts';
+import { runIfMain } from './run-if-main.ts';
+import type { Allocator, Shared } from './step.ts';
 
 /** The allocator, as it is. */
 export class StepAllocator implements Allocator {

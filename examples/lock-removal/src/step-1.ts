@@ -7,7 +7,8 @@
 import { type Address, SharedMemory } from '@shmalloc/allocator-api';
 import { Mutex } from '@shmalloc/atomic-cell';
 import { MiAllocatorInner } from '@shmalloc/mimalloc';
-import { type Allocator, GUARD, runIfMain, type Shared } from './step.ts';
+import { runIfMain } from './run-if-main.ts';
+import { type Allocator, GUARD, type Shared } from './step.ts';
 
 /** The allocator behind a mutex. */
 export class StepAllocator implements Allocator {

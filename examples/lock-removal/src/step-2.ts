@@ -8,7 +8,8 @@
 import { type Address, SharedMemory } from '@shmalloc/allocator-api';
 import { RefCell } from '@shmalloc/atomic-cell';
 import { MiAllocatorInner } from '@shmalloc/mimalloc';
-import { type Allocator, GUARD, runIfMain, type Shared } from './step.ts';
+import { runIfMain } from './run-if-main.ts';
+import { type Allocator, GUARD, type Shared } from './step.ts';
 
 /** The allocator in a cell that is borrowed for each call. */
 export class StepAllocator implements Allocator {

@@ -8,8 +8,9 @@
 
 import { type Address, SharedMemory } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
+import { runIfMain } from './run-if-main.ts';
 import { SegmentLock } from './segment-lock.ts';
-import { type Allocator, GUARD, runIfMain, type Shared } from './step.ts';
+import { type Allocator, GUARD, type Shared } from './step.ts';
 
 /** Full pages ask for no news. */
 class Unannounced extends SegmentLock {

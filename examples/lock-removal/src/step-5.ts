@@ -7,8 +7,9 @@
 
 import { type Address, SharedMemory } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
+import { runIfMain } from './run-if-main.ts';
 import { SegmentLock } from './segment-lock.ts';
-import { type Allocator, GUARD, runIfMain, type Shared } from './step.ts';
+import { type Allocator, GUARD, type Shared } from './step.ts';
 
 /** This thread's own heap. */
 export class StepAllocator implements Allocator {

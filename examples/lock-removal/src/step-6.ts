@@ -7,7 +7,8 @@
 
 import type { Address } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
-import { type Allocator, runIfMain, type Shared } from './step.ts';
+import { runIfMain } from './run-if-main.ts';
+import type { Allocator, Shared } from './step.ts';
 
 /** This thread's own heap. */
 export class StepAllocator implements Allocator {

@@ -9,8 +9,6 @@
  * ```
  */
 
-import { realpathSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Address, Handle } from '@shmalloc/allocator-api';
 import type { MiMalloc } from '@shmalloc/mimalloc';
 
@@ -65,14 +63,3 @@ export const LINGER: Address = 8;
 
 /** Bytes of the words. */
 export const WORDS_BYTES = 64;
-
-/**
- * Runs the step's experiment when its file is what Node was started with; does nothing when it is imported.
- * @param url - `import.meta.url` of the step's file
- */
-export async function runIfMain(url: string): Promise<void> {
-  const main = process.argv[1];
-  if (main === undefined || realpathSync(main) !== fileURLToPath(url)) return;
-  const { runProgram } = await import('./program.ts');
-  await runProgram(url);
-}

@@ -7,7 +7,7 @@
 import type { Word } from '@shmalloc/allocator-api';
 import { linkOf, nextDelayed } from './blocks.ts';
 import { isPage } from './bounds.ts';
-import { freeForeign, freeLocal } from './free.ts';
+import { freeForeign, freeLocal } from './foreign.ts';
 import { Heap } from './heap.ts';
 import { isHuge } from './huge-block.ts';
 import { blockAt, headPage } from './lookup.ts';

@@ -17,7 +17,7 @@ import type { SlabCore } from './core.ts';
 import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
 import { takeBack } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
-import { largePayload } from './large.ts';
+import { largePayload } from './large-page.ts';
 import { blockOf, livePage, nodeOf, payloadOf } from './lookup.ts';
 import { IN_FULL, LARGE, ORPHAN, Page } from './page.ts';
 import { named } from './page-list.ts';

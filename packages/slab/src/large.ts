@@ -14,21 +14,11 @@ import type { Word } from '@shmalloc/allocator-api';
 import { makeRoom } from './abandon.ts';
 import { touch } from './blocks.ts';
 import type { SlabCore } from './core.ts';
-import { DEBUG_BYTES, handOut, NODE_TO_END, type Payload } from './debug.ts';
+import { DEBUG_BYTES, handOut } from './debug.ts';
+import { largePayload } from './large-page.ts';
 import { Page } from './page.ts';
-import { pageNumber, startOf } from './page-map.ts';
+import { pageNumber } from './page-map.ts';
 import { resizeRun, takeRun } from './page-run.ts';
-
-/** Bytes of a large block. */
-export function largeBytes(slab: SlabCore, page: Word): number {
-  return slab.i32[page + Page.count] * (4 << slab.pageShift);
-}
-
-/** A large block in debug mode. */
-export function largePayload(slab: SlabCore, page: Word): Payload {
-  const block = startOf(slab, page);
-  return { block, node: block + (slab.i32[page + Page.count] << slab.pageShift) - NODE_TO_END, keeps: false };
-}
 
 function pagesFor(slab: SlabCore, size: number): number {
   const bytes = slab.debug ? size + DEBUG_BYTES : size;

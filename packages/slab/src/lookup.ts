@@ -5,7 +5,7 @@ import { cacheKeeps } from './cache-record.ts';
 import type { SlabCore } from './core.ts';
 import { isLive, liveSize, NODE_TO_END, type Payload } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
-import { largeBytes, largePayload } from './large.ts';
+import { largeBytes, largePayload } from './large-page.ts';
 import { LARGE, ORPHAN, Page } from './page.ts';
 import { pageAt, startOf } from './page-map.ts';
 import { isSound } from './shape.ts';

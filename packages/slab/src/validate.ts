@@ -21,7 +21,7 @@ import { Cpu, recordOf, slotOf } from './cpu.ts';
 import { NODE_TO_END, type Payload, sealOf, writtenAfterFree, writtenPastEnd } from './debug.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
-import { largePayload } from './large.ts';
+import { largePayload } from './large-page.ts';
 import { payloadOf } from './lookup.ts';
 import { FIRST_NAME, IN_FULL, LARGE, MARK, NO_OWNER, ORPHAN, Page, STATE } from './page.ts';
 import { named } from './page-list.ts';

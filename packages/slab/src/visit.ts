@@ -10,7 +10,7 @@ import type { SlabCore } from './core.ts';
 import { Cpu, recordOf } from './cpu.ts';
 import { isLive, liveSize } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
-import { largeBytes, largePayload } from './large.ts';
+import { largeBytes, largePayload } from './large-page.ts';
 import { payloadOf } from './lookup.ts';
 import { FIRST_NAME, IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import { forEachPage, mostPages } from './page-map.ts';

@@ -43,7 +43,11 @@ export const MOMENTS: readonly Moment[] = [
     'blocks.js',
     'i32[page + Page.used] -= count',
   ],
-  ['foreign free: the mark of a full page is taken, and the news not brought', 'free.js', 'crossings.push('],
+  [
+    'foreign free: the mark of a full page is taken, and the news not brought',
+    'foreign.js',
+    'crossings.push(',
+  ],
   [
     'delayed frees: noted, and not taken',
     'delayed.js',

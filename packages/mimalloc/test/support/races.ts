@@ -426,7 +426,7 @@ const REUSED: Race = {
     },
     {
       name: 'a push that is tried again keeps the link of the first try',
-      file: 'free.js',
+      file: 'foreign.js',
       from: 'else if (!crossings.pushUnlessMarked(page + Page.xthreadFree, block)) {',
       to: `else if ((crossings.load(page + Page.xthreadFree) & 1) === 0) {
         const link = crossings.load(page + Page.xthreadFree);
