@@ -49,7 +49,7 @@ const FAULTS: readonly [name: string, sentence: RegExp, plant: (scene: Scene) =>
   ],
   [
     'a free page is not in the page list',
-    /is nobody's, and not in the page list/,
+    /has no owner, and is not in the page list/,
     ({ i32, table, free }) => (i32[freeWord(table, free)] &= ~(1 << free)),
   ],
   [
@@ -60,7 +60,7 @@ const FAULTS: readonly [name: string, sentence: RegExp, plant: (scene: Scene) =>
   ['a page has an owner that is none', /has the owner 40/, ({ i32, page }) => (i32[page + Page.owner] = 40)],
   [
     'a page has lost its owner',
-    /is nobody's, and not in the page list/,
+    /has no owner, and is not in the page list/,
     ({ i32, page }) => (i32[page + Page.owner] = NO_OWNER),
   ],
   [
@@ -70,7 +70,7 @@ const FAULTS: readonly [name: string, sentence: RegExp, plant: (scene: Scene) =>
   ],
   [
     'a large block has lost its last page',
-    /is nobody's, and not in the page list/,
+    /has no owner, and is not in the page list/,
     ({ i32, large }) => (i32[large + Page.count] -= 1),
   ],
   [
