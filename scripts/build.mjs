@@ -80,16 +80,15 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   writeFileSync(stamp, manifestDigest());
 }
 await embedWasm();
-run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+// Only now is anything installed that it needs.
+const { forgetLost, inlineConstants } = await import('./constants-files.mjs');
 const packages = readdirSync(path.join(root, 'packages')).map((name) => `packages/${name}`);
+const inlined = [...packages, 'examples/lock-removal'].filter((folder) => folder !== 'packages/lab');
+forgetLost(root, inlined);
+run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
 for (const folder of ['examples', 'examples/lock-removal', ...packages]) {
   prune(folder, 'dist', 'src');
   prune(folder, 'dist-test', 'test');
   gatherUnits(folder);
 }
-// Only now is anything installed that it needs.
-const { inlineConstants } = await import('./constants.mjs');
-inlineConstants(
-  root,
-  [...packages, 'examples/lock-removal'].filter((folder) => folder !== 'packages/lab'),
-);
+inlineConstants(root, inlined);

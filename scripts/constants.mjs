@@ -1,21 +1,12 @@
 /**
- * Puts integer constants into the compiled modules as literals. The source has each constant and each field
- * offset once, at the place that owns it; an engine loads an imported binding at every use, and a bundler
- * makes a `var` of a `const`, which it loads as well.
- *
- * ```
- *   tsc ──▶ dist/free.js ──▶ compiled/free.js    as tsc wrote it: what tests rewrite
- *                        └─▶ dist/free.js        i32[page + Page.localFree]  becomes  i32[page + 1 with its name]
- * ```
+ * Finds integer constants in compiled modules and puts them in where they are used, as literals. What reads and
+ * writes the files is `constants-files.mjs`.
  *
  * A constant is a top-level `const` whose value is an integer, or an object literal of such; it may be
- * computed from others, of other modules and packages too. What is shadowed anywhere in a module is left
- * alone there. Source maps lead through both steps to the TypeScript.
+ * computed from others, of other modules and packages too. An object counts only when no module writes to a
+ * field of it or hands it on: then it might as well be frozen. What is shadowed anywhere in a module is left
+ * alone there.
  */
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import remapping from '@jridgewell/remapping';
 import { parse } from 'acorn';
 import { ancestor, simple } from 'acorn-walk';
 import MagicString from 'magic-string';
@@ -114,34 +105,58 @@ class Module {
     });
   }
 
-  /** The value of a name of this module: an integer, a Map of such, or undefined. */
-  valueOf(name) {
-    if (this.known.has(name)) return this.known.get(name);
-    this.known.set(name, undefined); // a constant that is made of itself has none
-    let value;
+  /** Where a name of this module is declared: `{ module, name }`, or undefined. */
+  originOf(name) {
     const imported = this.imports.get(name);
-    if (imported !== undefined && imported.name !== '*')
-      value = this.program.resolve(this.id, imported.from)?.exported(imported.name);
-    else if (this.constants.has(name)) value = this.evaluate(this.constants.get(name));
-    this.known.set(name, value);
-    return value;
+    if (imported === undefined) return this.constants.has(name) ? { module: this, name } : undefined;
+    if (imported.name === '*') return undefined;
+    return this.program.resolve(this.id, imported.from)?.originOfExport(imported.name);
   }
 
-  /** The value of what this module exports. */
-  exported(name) {
+  /** Where what this module exports is declared. A name that is on its way already is made of itself. */
+  originOfExport(name, seen = new Set()) {
+    const here = `${this.id} ${name}`;
+    if (seen.has(here)) return undefined;
+    seen.add(here);
     const found = this.exports.get(name);
-    if (typeof found === 'string') return this.valueOf(found);
-    if (found !== undefined) return this.program.resolve(this.id, found.from)?.exported(found.name);
-    for (const from of this.stars) {
-      const value = this.program.resolve(this.id, from)?.exported(name);
-      if (value !== undefined) return value;
+    if (typeof found === 'string') return this.originOf(found);
+    const places = found === undefined ? this.stars.map((from) => ({ from, name })) : [found];
+    for (const place of places) {
+      const origin = this.program.resolve(this.id, place.from)?.originOfExport(place.name, seen);
+      if (origin !== undefined) return origin;
     }
     return undefined;
   }
 
+  /** Where what an expression names is declared: `name` or `namespace.name`. */
+  originOfNode(node) {
+    if (node.type === 'Identifier') return this.originOf(node.name);
+    if (node.type !== 'MemberExpression' || node.computed || node.object.type !== 'Identifier')
+      return undefined;
+    const imported = this.imports.get(node.object.name);
+    if (imported?.name !== '*') return undefined;
+    return this.program.resolve(this.id, imported.from)?.originOfExport(node.property.name);
+  }
+
+  /** The value of a name of this module: an integer, a Map of such, or undefined. */
+  valueOf(name) {
+    return valueAt(this.originOf(name));
+  }
+
+  /** The value of a constant that is declared here. */
+  valueOfOwn(name) {
+    if (this.known.has(name)) return this.known.get(name);
+    this.known.set(name, undefined); // a constant that is made of itself has none
+    const value = this.evaluate(this.constants.get(name));
+    this.known.set(name, value);
+    return value;
+  }
+
   evaluate(node) {
     const value = this.#valueOfNode(node);
-    return value instanceof Map || Number.isSafeInteger(value) ? value : undefined;
+    // −0 is no integer: it divides otherwise than 0.
+    const isInteger = Number.isSafeInteger(value) && !Object.is(value, -0);
+    return value instanceof Map || isInteger ? value : undefined;
   }
 
   #valueOfNode(node) {
@@ -179,13 +194,64 @@ class Module {
   }
 
   /** The value of `object.name`, where the object is a constant one or a namespace. */
-  memberOf({ object, property, computed }) {
-    if (computed || object.type !== 'Identifier' || property.type !== 'Identifier') return undefined;
-    const imported = this.imports.get(object.name);
-    if (imported?.name === '*') return this.program.resolve(this.id, imported.from)?.exported(property.name);
-    const value = this.valueOf(object.name);
-    return value instanceof Map ? value.get(property.name) : undefined;
+  memberOf(node) {
+    if (node.computed || node.property.type !== 'Identifier') return undefined;
+    const itself = valueAt(this.originOfNode(node));
+    if (itself !== undefined) return itself;
+    const origin = this.originOfNode(node.object);
+    const fields = valueAt(origin);
+    if (!(fields instanceof Map) || this.program.isChanged(origin)) return undefined;
+    return fields.get(node.property.name);
   }
+
+  /** Finds the constants of which a use may change a field, or hands the object on. */
+  forEachChanged(visit) {
+    const look = (node, _state, ancestors) => {
+      const origin = this.originOfNode(node);
+      if (origin?.module.constants.get(origin.name).type !== 'ObjectExpression') return;
+      if (mayChange(node, ancestors.at(-2), ancestors.at(-3))) visit(origin);
+    };
+    ancestor(this.ast, { Identifier: look, MemberExpression: look });
+  }
+}
+
+/** The value of what is declared somewhere. */
+function valueAt(origin) {
+  return origin?.module.valueOfOwn(origin.name);
+}
+
+/** Whether an expression is written to, by whatever stands around it. */
+function isTarget(node, parent) {
+  switch (parent?.type) {
+    case 'AssignmentExpression':
+    case 'AssignmentPattern':
+    case 'ForInStatement':
+    case 'ForOfStatement':
+      return parent.left === node;
+    case 'UpdateExpression':
+    case 'ArrayPattern':
+    case 'ObjectPattern':
+    case 'RestElement':
+      return true;
+    case 'UnaryExpression':
+      return parent.operator === 'delete';
+    default:
+      return false;
+  }
+}
+
+/** Functions of `Object` that only look at what they get, or keep it from being changed. */
+const LOOKING = new Set(['keys', 'values', 'entries', 'freeze']);
+
+/** Whether a use of an object may change it: all but reading fields, and looking at the whole. */
+function mayChange(node, parent, grandparent) {
+  if (parent?.type === 'VariableDeclarator' && parent.id.type === 'ObjectPattern') return false;
+  if (parent?.type === 'MemberExpression' && parent.object === node) return isTarget(parent, grandparent);
+  if (parent?.type === 'CallExpression' && parent.callee !== node) {
+    const { object, property, computed } = parent.callee;
+    return computed !== false || object.name !== 'Object' || !LOOKING.has(property.name);
+  }
+  return true;
 }
 
 /** A set of modules. */
@@ -193,11 +259,25 @@ export class Program {
   /**
    * @param read - gives a module's text by its id, or undefined
    * @param find - gives the id of what a module imports, or undefined
+   * @param ids - of all modules
    */
-  constructor(read, find) {
+  constructor(read, find, ids) {
     this.read = read;
     this.find = find;
+    this.ids = ids;
     this.modules = new Map();
+    /** Objects whose fields are no constants, as `id name`; found when the first field is asked for. */
+    this.changed = null;
+  }
+
+  /** Whether a field of an object may change, in whichever module. */
+  isChanged({ module, name }) {
+    if (this.changed === null) {
+      this.changed = new Set();
+      for (const id of this.ids)
+        this.module(id).forEachChanged((origin) => this.changed.add(`${origin.module.id} ${origin.name}`));
+    }
+    return this.changed.has(`${module.id} ${name}`);
   }
 
   module(id) {
@@ -222,19 +302,18 @@ export class Program {
     const out = new MagicString(module.text);
     /** Import bindings that are still used. */
     const used = new Set();
-    /** Identifiers of member expressions that were replaced whole. */
+    /** The first names of member expressions that were replaced whole. */
     const done = new Set();
     const put = (node, value, name) => {
-      const literal = value < 0 || Object.is(value, -0) ? `(${value})` : String(value);
-      out.overwrite(node.start, node.end, `${literal} /* ${name} */`);
+      out.overwrite(node.start, node.end, `${value < 0 ? `(${value})` : value} /* ${name} */`);
     };
     ancestor(module.ast, {
       MemberExpression: (node) => {
-        const { object } = node;
-        if (object.type !== 'Identifier' || module.shadowed.has(object.name)) return;
+        const first = node.object.type === 'MemberExpression' ? node.object.object : node.object;
+        if (first.type !== 'Identifier' || module.shadowed.has(first.name)) return;
         const value = module.memberOf(node);
         if (typeof value !== 'number') return;
-        done.add(object);
+        done.add(first);
         put(node, value, module.text.slice(node.start, node.end));
       },
     });
@@ -243,11 +322,10 @@ export class Program {
         if (done.has(node)) return;
         const parent = ancestors.at(-2);
         const value = module.shadowed.has(node.name) ? undefined : module.valueOf(node.name);
-        const exported = parent?.type === 'ExportSpecifier';
-        if (typeof value !== 'number' || exported) {
+        if (typeof value !== 'number') {
           if (module.imports.has(node.name)) used.add(node.name);
         } else if (parent?.type === 'Property' && parent.shorthand)
-          out.overwrite(parent.start, parent.end, `${node.name}: ${value < 0 ? `(${value})` : value}`);
+          out.overwrite(parent.start, parent.end, `${node.name}: ${value}`);
         else put(node, value, node.name);
       },
     });
@@ -260,91 +338,13 @@ export class Program {
       if (left.length === node.specifiers.length) continue;
       if (left.length === 0) out.remove(node.start, node.end + (module.text[node.end] === '\n' ? 1 : 0));
       else {
-        const names = left.map((each) => module.text.slice(each.start, each.end)).join(', ');
-        const head = left[0].type === 'ImportSpecifier' ? `{ ${names} }` : names;
+        const textOf = (each) => module.text.slice(each.start, each.end);
+        const named = left.filter(({ type }) => type === 'ImportSpecifier').map(textOf);
+        const others = left.filter(({ type }) => type !== 'ImportSpecifier').map(textOf);
+        const head = [...others, ...(named.length > 0 ? [`{ ${named.join(', ')} }`] : [])].join(', ');
         out.overwrite(node.start, node.end, `import ${head} from ${node.source.raw};`);
       }
     }
     return out;
   }
-}
-
-const digest = (text) => createHash('sha256').update(text).digest('hex');
-
-/** The compiled modules below a folder. */
-function modulesIn(folder) {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true })
-    .map((file) => file.replaceAll(path.sep, '/'))
-    .filter((file) => file.endsWith('.js'));
-}
-
-/**
- * Runs the pass over packages that tsc has just compiled; does nothing when nothing has changed since the
- * last time.
- * @param root - of the workspace
- * @param folders - of the packages
- */
-export function inlineConstants(root, folders) {
-  const stampFile = path.join(root, 'node_modules', '.shmalloc-constants.json');
-  const self = digest(readFileSync(new URL(import.meta.url), 'utf8'));
-  const known = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {};
-  const before = known.self === self ? known.files : {};
-  const dist = (id) => path.join(root, id.replace('!', '/dist/'));
-  const compiled = (id) => path.join(root, id.replace('!', '/compiled/'));
-  const ids = folders.flatMap((folder) =>
-    modulesIn(path.join(root, folder, 'dist')).map((file) => `${folder}!${file}`),
-  );
-  let changed = ids.length !== Object.keys(before).length;
-  for (const id of ids) {
-    const text = readFileSync(dist(id), 'utf8');
-    if (before[id] === digest(text)) continue;
-    changed = true;
-    // An older version of this script may have written it, and then what tsc wrote is there already.
-    if (known.files?.[id] === digest(text) && existsSync(compiled(id))) continue;
-    mkdirSync(path.dirname(compiled(id)), { recursive: true });
-    writeFileSync(compiled(id), text);
-    writeFileSync(`${compiled(id)}.map`, readFileSync(`${dist(id)}.map`));
-  }
-  if (!changed) return;
-  for (const folder of folders)
-    for (const file of modulesIn(path.join(root, folder, 'compiled')))
-      if (!existsSync(dist(`${folder}!${file}`)))
-        for (const suffix of ['', '.map']) rmSync(compiled(`${folder}!${file}`) + suffix, { force: true });
-
-  const packages = new Map(
-    folders.map((folder) => [
-      JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8')),
-      folder,
-    ]),
-  );
-  const known_ = new Set(ids);
-  const find = (importer, specifier) => {
-    if (specifier.startsWith('.')) {
-      const [folder, file] = importer.split('!');
-      return `${folder}!${path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier))}`;
-    }
-    for (const [{ name, exports }, folder] of packages) {
-      if (specifier !== name && !specifier.startsWith(`${name}/`)) continue;
-      const file = exports[`.${specifier.slice(name.length)}`]?.default;
-      return file === undefined ? undefined : `${folder}!${file.replace('./dist/', '')}`;
-    }
-    return undefined;
-  };
-  const program = new Program(
-    (id) => (known_.has(id) ? readFileSync(compiled(id), 'utf8') : undefined),
-    find,
-  );
-  const files = {};
-  for (const id of ids) {
-    const out = program.transform(id);
-    const text = out.toString();
-    files[id] = digest(text);
-    writeFileSync(dist(id), text);
-    const step = out.generateMap({ source: path.basename(id), hires: true });
-    const own = JSON.parse(readFileSync(`${compiled(id)}.map`, 'utf8'));
-    const map = remapping([step, own], () => null);
-    writeFileSync(`${dist(id)}.map`, JSON.stringify({ ...map, file: path.posix.basename(id.split('!')[1]) }));
-  }
-  writeFileSync(stampFile, JSON.stringify({ self, files }));
 }

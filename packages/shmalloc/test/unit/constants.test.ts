@@ -18,6 +18,7 @@ const { Program } = createRequire(import.meta.url)(path.join(root, 'scripts', 'c
   Program: new (
     read: (id: string) => string | undefined,
     find: (importer: string, specifier: string) => string,
+    ids: readonly string[],
   ) => PassProgram;
 };
 
@@ -26,6 +27,7 @@ function transformed(modules: Readonly<Record<string, string>>): string {
   const program = new Program(
     (id) => modules[id],
     (_, specifier) => specifier.replace('./', ''),
+    Object.keys(modules),
   );
   return program.transform('main').toString();
 }
@@ -35,9 +37,9 @@ test('named imports, renamed ones, namespaces and fields become literals, and im
   t.is(
     transformed({
       other,
-      main: `import { A, B as C, Field } from './other';\nimport * as at from './other';\nuse(A, C, Field.y, at.B, at.Field);\n`,
+      main: `import { A, B as C, Field } from './other';\nimport * as at from './other';\nuse(A, C, Field.y, at.B, at.Field.x, at.Field[k]);\n`,
     }),
-    `import * as at from './other';\nuse(4 /* A */, 16 /* C */, 17 /* Field.y */, 16 /* at.B */, at.Field);\n`,
+    `import * as at from './other';\nuse(4 /* A */, 16 /* C */, 17 /* Field.y */, 16 /* at.B */, 0 /* at.Field.x */, at.Field[k]);\n`,
   );
 });
 
@@ -80,6 +82,72 @@ test('constants that are made of each other, or of what nobody knows, have no va
     }),
     main,
   );
+});
+
+test('an object is no constant when any module writes to it or hands it on', (t) => {
+  const ways = [
+    'Field.x = 1;',
+    'Field.x += 1;',
+    'Field.x++;',
+    'delete Field.x;',
+    '[Field.x] = [1];',
+    '({ a: Field.x } = other);',
+    '({ ...Field.x } = other);',
+    'for (Field.x of list) use();',
+    'Field[key] = 1;',
+    'change(Field);',
+    'Object.assign(Field, other);',
+    'const same = Field;',
+    '[Field].forEach(change);',
+  ];
+  const main = `import { Field } from './other';\nuse(Field.x);\n`;
+  for (const way of ways) {
+    const importer = `import { Field } from './other'; ${way}`;
+    t.is(transformed({ other: 'export const Field = { x: 0 };', third: importer, main }), main, way);
+    const namespace = `import * as at from './other'; ${way.replaceAll('Field', 'at.Field')}`;
+    t.is(transformed({ other: 'export const Field = { x: 0 };', third: namespace, main }), main, namespace);
+    t.is(
+      transformed({ other: `export const Field = { x: 0 }; ${way}`, main }),
+      main,
+      `its own module: ${way}`,
+    );
+    const own = `const Field = { x: 0 };\n${way}\nuse(Field.x);\n`;
+    t.is(transformed({ main: own }), own);
+  }
+});
+
+test('an object that is only looked at is a constant', (t) => {
+  const ways = ['Object.keys(Field);', 'Object.freeze(Field);', 'use(Field[key]);', 'const { x } = Field;'];
+  for (const way of ways) {
+    const modules = {
+      other: `export const Field = { x: 5 }; ${way}`,
+      main: `import { Field } from './other';\nuse(Field.x);\n`,
+    };
+    t.is(transformed(modules), 'use(5 /* Field.x */);\n', way);
+  }
+});
+
+test('negative zero stays: a division tells it from zero', (t) => {
+  const main = 'const A = -0;\nconst B = -4 % 2;\nuse(1 / A, 1 / B);\n';
+  t.is(transformed({ main }), main);
+});
+
+test('what is left of an import is an import still, with a default, a namespace or names', (t) => {
+  const other = 'export const A = 1; export const b = make(); export default b;';
+  const imports = (line: string, rest: string) =>
+    transformed({ other, main: `import ${line} from './other';\nuse(A, ${rest});\n` }).split('\n')[0];
+  t.is(imports('d, { A, b }', 'd, b'), `import d, { b } from './other';`);
+  t.is(imports('d, { A }', 'd'), `import d from './other';`);
+  t.is(imports('{ A, b as c }', 'c'), `import { b as c } from './other';`);
+  t.is(imports('{ A }', '0'), 'use(1 /* A */, 0);');
+  t.is(transformed({ other, main: `import './other';\n` }), `import './other';\n`);
+});
+
+test('names that are no uses stay', (t) => {
+  const other = 'export const A = 3;';
+  const main = (use: string) =>
+    `import { A } from './other';\nclass X { A = 1; get A() { return this.A + ${use}; } }\nA: for (;;) break A;\nuse({ A: 1 }, x.A);\n`;
+  t.is(transformed({ other, main: main('A') }), main('3 /* A */').slice(main('').indexOf('class')));
 });
 
 test('a second time it changes nothing', (t) => {
