@@ -36,16 +36,21 @@ for (let turn = 0; turn < 10; turn++) heap.free(heap.malloc(64));
 }
 
 /**
- * As modules now, and before constants were literals: a bundle, in which functions are found another way, has
- * a little more than now.
+ * As modules, and in a bundle. A bundle has one scope with more than 256 names, in which the engine takes
+ * two bytes more for each function that is called; it has no more than that, for constants are literals there,
+ * too. With copies of the constants the figures were 175 and 394 (mimalloc), 145 and 330 (slab) as modules, 190
+ * and 432, 153 and 350 in a bundle.
  */
 const BOUNDS = {
-  mimalloc: { exportName: 'MiMalloc', malloc: [161, 175], tryFree: [344, 386], free: [25, 386] },
-  slab: { exportName: 'Slab', malloc: [133, 140], tryFree: [287, 331], free: [25, 331] },
+  mimalloc: { exportName: 'MiMalloc', malloc: [161, 168], tryFree: [344, 344], free: [25, 25] },
+  slab: { exportName: 'Slab', malloc: [133, 135], tryFree: [287, 287], free: [25, 25] },
 } as const;
 
+/** What a bundle may have more, as a part, on an engine that was not measured: less than its constants would cost. */
+const BUNDLED = 1.05;
+
 for (const [name, { exportName, ...bounds }] of Object.entries(BOUNDS)) {
-  test(`${name}: malloc and free have no more bytecode than before, as modules and bundled`, async (t) => {
+  test(`${name}: malloc and free have no more bytecode than their bounds, as modules and bundled`, async (t) => {
     const module = path.join(import.meta.dirname, '..', '..', '..', name, 'dist', 'index.js');
     const bundled = path.join(folder, `${name}.mjs`);
     await build({
@@ -56,14 +61,17 @@ for (const [name, { exportName, ...bounds }] of Object.entries(BOUNDS)) {
       outfile: bundled,
       logLevel: 'error',
     });
-    for (const [method, [bound, before]] of Object.entries(bounds)) {
+    // Another engine counts otherwise.
+    const isMeasured = /^v20\.20\./.test(process.version);
+    for (const [method, [bound, bundleBound]] of Object.entries(bounds)) {
       const length = bytecodeOf(module, exportName, method);
       const inBundle = bytecodeOf(bundled, exportName, method);
       t.log(`${method}: ${length} bytes as modules, ${inBundle} bundled`);
-      // Another engine counts otherwise.
-      const isMeasured = /^v20\.20\./.test(process.version);
-      t.true(length <= (isMeasured ? bound : 1.1 * before), `${method}: ${length} bytes as modules`);
-      t.true(inBundle <= (isMeasured ? before : 1.1 * before), `${method}: ${inBundle} bytes bundled`);
+      if (isMeasured) t.true(length <= bound, `${method}: ${length} bytes as modules`);
+      t.true(
+        inBundle <= (isMeasured ? bundleBound : BUNDLED * length),
+        `${method}: ${inBundle} bytes bundled, ${length} as modules`,
+      );
     }
   });
 }
