@@ -36,17 +36,17 @@ for (let turn = 0; turn < 10; turn++) heap.free(heap.malloc(64));
 }
 
 /**
- * As modules, and in a bundle. A bundle has one scope with more than 256 names, in which the engine takes
- * two bytes more for each function that is called; it has no more than that, for constants are literals there,
- * too. With copies of the constants the figures were 175 and 394 (mimalloc), 145 and 330 (slab) as modules, 190
- * and 432, 153 and 350 in a bundle.
+ * As modules, and in a bundle. A bundle has one scope with more than 256 names, where the engine takes two
+ * bytes more for each function that is called. Nothing else is longer there, for constants are literals in
+ * both. With copies of the constants the figures were 175 and 394 (mimalloc), 145 and 330 (slab) as modules,
+ * 190 and 432, 153 and 350 in a bundle.
  */
 const BOUNDS = {
   mimalloc: { exportName: 'MiMalloc', malloc: [161, 168], tryFree: [344, 344], free: [25, 25] },
   slab: { exportName: 'Slab', malloc: [133, 135], tryFree: [287, 287], free: [25, 25] },
 } as const;
 
-/** What a bundle may have more, as a part, on an engine that was not measured: less than its constants would cost. */
+/** How much longer a bundle's may be on an engine that was not measured: its constants would cost more. */
 const BUNDLED = 1.05;
 
 for (const [name, { exportName, ...bounds }] of Object.entries(BOUNDS)) {
