@@ -5,12 +5,15 @@
  */
 export default {
   files: [
-    'packages/{axalloc,basic,buddy,slab,tlsf}/dist-test/**/conformance*.test.js',
-    'packages/axalloc/dist-test/{deaths,growth,swap}.test.js',
-    'packages/bitmap/dist-test/{ids,pages,threads}.test.js',
-    'packages/slab/dist-test/{exits,remote,slab}.test.js',
-    'packages/mimalloc/dist-test/{abandon,aligned,conformance,conformance-inner,conformance-secure,growth,heaps,heaps-ending,huge}.test.js',
-    'packages/mimalloc/dist-test/{kill,realloc,reap,regions,segments,slices,soak,workloads}.test.js',
+    'packages/{axalloc,basic,buddy,slab,tlsf}/dist-test/threads/*.test.js',
+    'packages/axalloc/dist-test/crash/deaths.test.js',
+    'packages/slab/dist-test/crash/exits.test.js',
+    'packages/bitmap/dist-test/{unit/{ids,pages},threads/threads}.test.js',
+    'packages/slab/dist-test/unit/slab.test.js',
+    'packages/mimalloc/dist-test/threads/*.test.js',
+    'packages/mimalloc/dist-test/secure/conformance-secure.test.js',
+    'packages/mimalloc/dist-test/unit/{aligned,growth,heaps,huge,realloc,regions,segments,slices}.test.js',
+    'packages/mimalloc/dist-test/crash/{abandon,kill,reap}.test.js',
     '!packages/*/dist-test/**/*.long.test.js',
   ],
   // Without a lock a heap is to break.
@@ -19,6 +22,6 @@ export default {
   concurrency: 2,
   timeout: '10m',
   nodeArguments: [
-    `--import=${new URL('packages/alloc-test/dist-test/bounds/register.js', import.meta.url).href}`,
+    `--import=${new URL('packages/alloc-test/dist-test/support/bounds/register.js', import.meta.url).href}`,
   ],
 };

@@ -47,8 +47,11 @@ export function dropGuests(tld: Tld, page: Word, first: Word): void {
   const start = i32[page + Page.start];
   const size = i32[page + Page.blockWords];
   let left = guests.length;
-  for (let block = first; block !== 0 && left > 0; block = i32[block], left--)
-    guests[(block - start) / size] = 0;
+  for (let block = first; block !== 0 && left > 0; block = i32[block], left--) {
+    const nth = (block - start) / size;
+    // Blocks that were linked after the marking are none.
+    if (nth < guests.length) guests[nth] = 0;
+  }
   if (!guests.includes(1)) forgetGuests(tld, page);
 }
 

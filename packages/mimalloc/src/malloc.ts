@@ -6,14 +6,15 @@
  *                                  │ empty
  *                                  ▼
  *   mallocGeneric: deferred frees · delayed frees · retired pages
- *        │ small, medium                                   │ larger than an eighth of a segment's slices
+ *        │ small, medium                                   │ larger than a quarter of a medium page
  *        ▼                                                 ▼
- *   findPage: first page of the queue, collected           singlePage: slices of a segment, or segments in a row
- *     ▸ up to four candidates, the fullest wins
- *     ▸ a new page from a segment of ours, a free segment, more memory
- *        │ nothing
- *        ▼
- *   collect everything once, try once more, give 0
+ *   the first page of the queue, collected                 mallocSingle: slices of a segment,
+ *     ▸ searchPage: a few more of them                       or segments in a row
+ *     ▸ freshPage: adopted, or made in a segment
+ *       of ours, a free segment, more memory
+ *        │ nothing                                         │ nothing
+ *        ▼                                                 ▼
+ *   mallocAgain: collect everything once, try once more, give 0
  * ```
  */
 

@@ -43,7 +43,8 @@ export interface MiMallocOptions extends HeapOptions {
    */
   threads?: number | undefined;
   /**
-   * Log2 of a segment's bytes (`SHMALLOC_SEGMENT_SHIFT`), 16 … 22. Default: 1/32 of the region, at most 22.
+   * Log2 of a segment's bytes (`SHMALLOC_SEGMENT_SHIFT`), 16 … 22. Default: that of 1/16 of the region, at
+   * most 22.
    */
   segmentShift?: number | undefined;
   /**
@@ -61,7 +62,7 @@ export interface MiMallocOptions extends HeapOptions {
    * 1000.
    */
   sampleRate?: number | undefined;
-  /** Seed of all that is random in secure mode (`SHMALLOC_SEED`). Default: by the clock. */
+  /** Seed of all that is random in secure mode (`SHMALLOC_SEED`). Default: a random number. */
   seed?: number | undefined;
   /**
    * How the creating thread does what crosses threads (a foreign free, claiming a segment): `'wasm'` over a

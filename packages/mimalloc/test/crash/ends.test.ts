@@ -98,7 +98,7 @@ const PLANTED: readonly (readonly [
     'it frees huge blocks of others, of one that has gone among them',
   ],
   [
-    'a huge block is nobody’s before its segments are given back',
+    'a huge block is no thread’s before its segments are given back',
     'huge-block.js',
     'let strangers = 0;',
     'let strangers = 0; tld.crossings.store(segment + Segment.threadId, FREE_SEGMENT);',

@@ -153,7 +153,7 @@ export const FAULTS: [name: string, sentence: RegExp, plant: (scene: Scene) => v
     ({ i32, page }) => (i32[page + Page.xthreadId] += 8),
   ],
   [
-    'a page belongs to nobody',
+    'a page belongs to no thread',
     /a page of the segment at \d+ has another owner/,
     ({ i32, page }) => (i32[page + Page.xthreadId] = 0),
   ],

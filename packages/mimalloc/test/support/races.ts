@@ -136,7 +136,7 @@ const HEAP_DELETED: Race = {
  * heap a block; no thread waits for that, in `announceFull`, `collectPage` or anywhere else.
  */
 const STALL: Race = {
-  title: 'a thread that is stopped in the middle of a delayed free holds nobody up',
+  title: 'a thread that is stopped in the middle of a delayed free holds no other up',
   duels: Object.fromEntries(
     Object.entries<(all: { a: MiMalloc; c: MiMalloc; stage: Stage; part: MiHeap }) => void>({
       'A collects by force, twice': ({ a }) => {

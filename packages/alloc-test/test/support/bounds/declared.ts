@@ -22,7 +22,7 @@ export const DECLARED: readonly Declaration[] = [
     why: 'free: the descriptor of another thread’s block may lie in a table beyond this view; undefined counts as 0, which is no thread, and the long way refreshes',
   },
   {
-    file: 'mimalloc/free.js',
+    file: 'mimalloc/foreign.js',
     expression: 'i32[page + Page.xthreadId]',
     why: 'freeAway: the same descriptor; undefined is no owner, and freeGeneric looks again after refresh',
   },

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import type { Finding } from './check.ts';
 import { DECLARED } from './declared.ts';
 
-const root = fileURLToPath(new URL('../../../../../package/', import.meta.url));
+const root = fileURLToPath(new URL('../../../../../', import.meta.url));
 const files = process.argv.slice(2);
 const folder = mkdtempSync(path.join(tmpdir(), 'shmalloc-bounds-'));
 const log = path.join(folder, 'findings');
