@@ -5,10 +5,10 @@
  * @packageDocumentation
  */
 
-export type { MallocFamily, PosixMemalign } from './family.ts';
-export { MiHeapCore as MiHeap, type MiHeapOptions } from './heaps.ts';
-export { MiMallocCore as MiMalloc } from './mi-malloc.ts';
-export type { MiAttachOptions } from './open.ts';
-export type { MiMallocOptions } from './options.ts';
-export { AccountingOs, type Os } from './os.ts';
-export type { DeferredFree } from './tld.ts';
+export type { MallocFamily, PosixMemalign } from './api/family.ts';
+export { MiHeapCore as MiHeap, type MiHeapOptions } from './api/heaps.ts';
+export { MiMallocCore as MiMalloc } from './api/mi-malloc.ts';
+export type { MiAttachOptions } from './region/open.ts';
+export type { MiMallocOptions } from './region/options.ts';
+export { AccountingOs, type Os } from './thread/os.ts';
+export type { DeferredFree } from './thread/tld.ts';

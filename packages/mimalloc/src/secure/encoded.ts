@@ -17,16 +17,16 @@
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
-import { BIN_HUGE } from '../bins.ts';
-import { capacityOf } from '../bounds.ts';
-import { OS_PAGE_WORDS } from '../geometry.ts';
-import { pageOf } from '../lookup.ts';
-import { binOfPage, Page } from '../page.ts';
-import { chunkAt, segmentAt } from '../page-map.ts';
-import { forEachPage } from '../queue.ts';
-import { KIND_HUGE, KIND_HUGE_TAIL, Segment } from '../segment.ts';
-import type { Tld } from '../tld.ts';
-import { forEachHeap, forEachPageIn } from '../walk.ts';
+import { BIN_HUGE } from '../layout/bins.ts';
+import { OS_PAGE_WORDS } from '../layout/geometry.ts';
+import { pageOf } from '../layout/lookup.ts';
+import { binOfPage, Page } from '../layout/page.ts';
+import { chunkAt, segmentAt } from '../layout/page-map.ts';
+import { forEachPage } from '../page/queue.ts';
+import { forEachHeap, forEachPageIn } from '../region/walk.ts';
+import { capacityOf } from '../segment/bounds.ts';
+import { KIND_HUGE, KIND_HUGE_TAIL, Segment } from '../segment/segment.ts';
+import type { Tld } from '../thread/tld.ts';
 import { RandomWords } from './random.ts';
 import { SealedGuard } from './sealed.ts';
 

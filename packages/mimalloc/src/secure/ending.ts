@@ -22,8 +22,8 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import { HAS_ALIGNED, hasFlag, Page } from '../page.ts';
-import type { Tld } from '../tld.ts';
+import { HAS_ALIGNED, hasFlag, Page } from '../layout/page.ts';
+import type { Tld } from '../thread/tld.ts';
 import { mix } from './random.ts';
 
 /** Bytes of the two words. */

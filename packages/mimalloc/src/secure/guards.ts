@@ -9,9 +9,9 @@
  * ```
  */
 
-import type { Guard } from '../guard.ts';
-import { Field } from '../header.ts';
-import type { Tld } from '../tld.ts';
+import { Field } from '../layout/header.ts';
+import type { Guard } from '../thread/guard.ts';
+import type { Tld } from '../thread/tld.ts';
 import { EncodedGuard } from './encoded.ts';
 import { PaddedGuard } from './padded.ts';
 import { PoisonedGuard } from './poisoned.ts';

@@ -21,13 +21,13 @@
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
-import { capacityOf, isRecord, mostPages } from '../bounds.ts';
-import { Field } from '../header.ts';
-import { Heap } from '../heap.ts';
-import { hugeBlock, isHuge } from '../huge-block.ts';
-import { freedTwice, notAllocated } from '../lookup.ts';
-import { DELAYED, HAS_ALIGNED, hasFlag, IN_FULL, ownerOf, Page } from '../page.ts';
-import type { Tld } from '../tld.ts';
+import { hugeBlock, isHuge } from '../huge/huge-block.ts';
+import { Field } from '../layout/header.ts';
+import { Heap } from '../layout/heap.ts';
+import { freedTwice, notAllocated } from '../layout/lookup.ts';
+import { DELAYED, HAS_ALIGNED, hasFlag, IN_FULL, ownerOf, Page } from '../layout/page.ts';
+import { capacityOf, isRecord, mostPages } from '../segment/bounds.ts';
+import type { Tld } from '../thread/tld.ts';
 import { EncodedGuard, hugePageAt, isBlockOf, pageAt } from './encoded.ts';
 import {
   damageOf,

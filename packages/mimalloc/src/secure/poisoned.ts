@@ -21,11 +21,11 @@
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
-import { BIN_HUGE } from '../bins.ts';
-import { OS_PAGE_BYTES, OS_PAGE_WORDS } from '../geometry.ts';
-import { Field } from '../header.ts';
-import { binOfPage, HAS_ALIGNED, hasFlag, Page, setFlag } from '../page.ts';
-import type { Tld } from '../tld.ts';
+import { BIN_HUGE } from '../layout/bins.ts';
+import { OS_PAGE_BYTES, OS_PAGE_WORDS } from '../layout/geometry.ts';
+import { Field } from '../layout/header.ts';
+import { binOfPage, HAS_ALIGNED, hasFlag, Page, setFlag } from '../layout/page.ts';
+import type { Tld } from '../thread/tld.ts';
 import { damageOf, ENDING_BYTES, Ending, FREED, INSIDE, stateAt, writeLive } from './ending.ts';
 import { damage, PaddedGuard, writtenAfterFree } from './padded.ts';
 

@@ -13,17 +13,17 @@
  */
 
 import { AllocError, HEADER_MAGIC, type Word } from '@shmalloc/allocator-api';
-import { capacityOf } from '../bounds.ts';
-import { SEGMENTS_PER_CHUNK } from '../geometry.ts';
-import type { Guard } from '../guard.ts';
-import { FIXED_WORDS, Field } from '../header.ts';
-import { HEAP_WORDS } from '../heap.ts';
-import { notAllocated } from '../lookup.ts';
-import { isPresent } from '../memory.ts';
-import { Page } from '../page.ts';
-import { NO_TABLE, PAGE_SHIFT, rootWords, segmentAt, tableWords } from '../page-map.ts';
-import { Segment } from '../segment.ts';
-import type { Tld } from '../tld.ts';
+import { SEGMENTS_PER_CHUNK } from '../layout/geometry.ts';
+import { FIXED_WORDS, Field } from '../layout/header.ts';
+import { HEAP_WORDS } from '../layout/heap.ts';
+import { notAllocated } from '../layout/lookup.ts';
+import { Page } from '../layout/page.ts';
+import { NO_TABLE, PAGE_SHIFT, rootWords, segmentAt, tableWords } from '../layout/page-map.ts';
+import { isPresent } from '../region/memory.ts';
+import { capacityOf } from '../segment/bounds.ts';
+import { Segment } from '../segment/segment.ts';
+import type { Guard } from '../thread/guard.ts';
+import type { Tld } from '../thread/tld.ts';
 import { mix } from './random.ts';
 
 /** Words of a row of canaries. */

@@ -1,11 +1,11 @@
 /** Threads that end, and what becomes of their blocks: one interleaving a test. */
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { binOf } from '../../dist/bins.js';
-import { Heap } from '../../dist/heap.js';
-import { DELAYED, hasFlag, IN_FULL, ownerOf, Page, slicesOf } from '../../dist/page.js';
-import { firstPage } from '../../dist/queue.js';
-import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT } from '../../dist/segment.js';
+import { binOf } from '../../dist/layout/bins.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { DELAYED, hasFlag, IN_FULL, ownerOf, Page, slicesOf } from '../../dist/layout/page.js';
+import { firstPage } from '../../dist/page/queue.js';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT } from '../../dist/segment/segment.js';
 import {
   counted,
   fill,

@@ -5,9 +5,9 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { Heap } from '../../dist/heap.js';
-import { DELAYED, ownerOf, Page } from '../../dist/page.js';
-import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT } from '../../dist/segment.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { DELAYED, ownerOf, Page } from '../../dist/layout/page.js';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT } from '../../dist/segment/segment.js';
 import { fill, pageAt, pageField, segmentField, small } from '../support/harness.ts';
 import { allClear, fullPage, pair, threadFree } from '../support/turns.ts';
 

@@ -87,7 +87,7 @@ test.serial(
   'a view that is kept across an allocation which makes the memory grow is named where it is used',
   async (t) => {
     const stale = await checked(
-      'realloc.js',
+      'alloc/realloc.js',
       /const moved = align === 1([\s\S]*?)copyWords\(tld, /,
       'const { i32: kept } = tld; const moved = align === 1$1copyWords({ i32: kept }, ',
     );
@@ -96,7 +96,7 @@ test.serial(
       grows: true,
     });
     const named = wrong.filter((line) =>
-      /mimalloc\/realloc\.js:\d+: i32.copyWithin\(.+\) at .+ of \d+$/.test(line),
+      /mimalloc\/alloc\/realloc\.js:\d+: i32.copyWithin\(.+\) at .+ of \d+$/.test(line),
     );
     t.log(named[0]);
     t.true(named.length > 0);
@@ -104,11 +104,11 @@ test.serial(
 );
 
 test.serial('a range that is one word too long is named at the end of the memory', async (t) => {
-  const found = useUp(await checked('zeroed.js', /first \+ words/, 'first + words + 1'));
+  const found = useUp(await checked('page/zeroed.js', /first \+ words/, 'first + words + 1'));
   t.log(found[0]);
   t.true(
     found.some((line) =>
-      /^mimalloc\/zeroed\.js:\d+: i32\.fill\(0, first, first \+ words \+ 1\) at/.test(line),
+      /^mimalloc\/page\/zeroed\.js:\d+: i32\.fill\(0, first, first \+ words \+ 1\) at/.test(line),
     ),
   );
 });

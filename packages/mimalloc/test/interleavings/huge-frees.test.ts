@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { someOf } from '@shmalloc/alloc-test';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import test, { type ExecutionContext } from 'ava';
-import { slicesOf } from '../../dist/page.js';
+import { slicesOf } from '../../dist/layout/page.js';
 import { pageAt, segmentBytes, watch } from '../support/harness.ts';
 import {
   BLOCK,
@@ -305,7 +305,7 @@ for (const [what, right, wrong, scene] of PLANTED) {
   test(`planted: ${what}`, async (t) => {
     const name = `huge-planted-${PLANTED.findIndex(([each]) => each === what)}`;
     const faulty = writeStepped(name, (file, text) => {
-      if (file !== 'huge-block.js') return text;
+      if (file !== 'huge/huge-block.js') return text;
       t.true(text.includes(right), right);
       return text.replace(right, wrong);
     });

@@ -6,9 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { scaled } from '@shmalloc/alloc-test';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test, { type ExecutionContext } from 'ava';
-import { IN_FULL, Page } from '../../dist/page.js';
-import { segmentAt } from '../../dist/page-map.js';
-import { Segment } from '../../dist/segment.js';
+import { IN_FULL, Page } from '../../dist/layout/page.js';
+import { segmentAt } from '../../dist/layout/page-map.js';
+import { Segment } from '../../dist/segment/segment.js';
 import { fill, pageAt, seedOf, small, type Watched, watch } from '../support/harness.ts';
 import { stopAt } from '../support/stops.ts';
 

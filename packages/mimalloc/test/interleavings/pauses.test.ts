@@ -1,9 +1,9 @@
 /** Every interleaving of two operations in which one of them is not stopped. */
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { BIN_FULL } from '../../dist/bins.js';
-import { Page } from '../../dist/page.js';
-import { firstPage } from '../../dist/queue.js';
+import { BIN_FULL } from '../../dist/layout/bins.js';
+import { Page } from '../../dist/layout/page.js';
+import { firstPage } from '../../dist/page/queue.js';
 import { fill, pageAt, randomOf, seedOf, segmentBytes, small } from '../support/harness.ts';
 import { everyPause, type Scene, Stage } from '../support/pauses.ts';
 

@@ -4,11 +4,11 @@
  */
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { binOf } from '../../dist/bins.js';
-import { Field } from '../../dist/header.js';
-import { Heap } from '../../dist/heap.js';
-import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from '../../dist/page.js';
-import { firstPage } from '../../dist/queue.js';
+import { binOf } from '../../dist/layout/bins.js';
+import { Field } from '../../dist/layout/header.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { DELAYED, hasFlag, IN_FULL, ownerOf, Page } from '../../dist/layout/page.js';
+import { firstPage } from '../../dist/page/queue.js';
 import {
   byPage,
   fill,
@@ -247,7 +247,7 @@ test('B frees a block of A twice: A finds the circle, reports it, and goes on', 
 });
 
 test('B’s interior pointer into A’s block is un-aligned before it goes on thread_free', async (t) => {
-  const { mallocAligned } = await import('../../dist/aligned.js');
+  const { mallocAligned } = await import('../../dist/alloc/aligned.js');
   const { a, b } = pair();
   const address = mallocAligned(a, a.heap, 100, 64, 8);
   const page = pageAt(a, address);

@@ -1,8 +1,8 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { pageOf } from '../../dist/lookup.js';
-import { Page } from '../../dist/page.js';
+import { pageOf } from '../../dist/layout/lookup.js';
+import { Page } from '../../dist/layout/page.js';
 import { areIntact, blocksOf, secureHeap, type Watched, watch } from '../support/secure-heap.js';
 
 /** Shared blocks of several bins, one with room behind it and one without; large and huge blocks. */

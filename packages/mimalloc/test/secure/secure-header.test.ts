@@ -3,9 +3,9 @@ import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import { MiMalloc as Core } from '@shmalloc/mimalloc/core';
 import test from 'ava';
-import { FIXED_WORDS, Field } from '../../dist/header.js';
-import { HEAP_WORDS } from '../../dist/heap.js';
-import { tableWords } from '../../dist/page-map.js';
+import { FIXED_WORDS, Field } from '../../dist/layout/header.js';
+import { HEAP_WORDS } from '../../dist/layout/heap.js';
+import { tableWords } from '../../dist/layout/page-map.js';
 import { secureHeap } from '../support/secure-heap.js';
 
 /** Every word whose overwriting level 1 promises to find, by name. */

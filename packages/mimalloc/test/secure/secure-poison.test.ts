@@ -1,8 +1,8 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { pageOf } from '../../dist/lookup.js';
-import { Page } from '../../dist/page.js';
+import { pageOf } from '../../dist/layout/lookup.js';
+import { Page } from '../../dist/layout/page.js';
 import { areIntact, blocksOf, secureHeap, watch } from '../support/secure-heap.js';
 
 const SIZE = 200;

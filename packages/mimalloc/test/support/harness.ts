@@ -5,13 +5,13 @@
 
 import type { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
-import { Field } from '../../dist/header.js';
-import { Heap } from '../../dist/heap.js';
-import { pageOf } from '../../dist/lookup.js';
-import { Page } from '../../dist/page.js';
-import { segmentAt } from '../../dist/page-map.js';
-import { Segment } from '../../dist/segment.js';
-import { Counter } from '../../dist/stats.js';
+import { Field } from '../../dist/layout/header.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { pageOf } from '../../dist/layout/lookup.js';
+import { Page } from '../../dist/layout/page.js';
+import { segmentAt } from '../../dist/layout/page-map.js';
+import { Counter } from '../../dist/layout/stats.js';
+import { Segment } from '../../dist/segment/segment.js';
 
 /** A heap whose reports are kept. */
 export interface Watched {

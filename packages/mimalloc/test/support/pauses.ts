@@ -6,9 +6,9 @@
  */
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import type { ExecutionContext } from 'ava';
-import { BIN_FULL } from '../../dist/bins.js';
-import { DELAYED, Page } from '../../dist/page.js';
-import { firstPage } from '../../dist/queue.js';
+import { BIN_FULL } from '../../dist/layout/bins.js';
+import { DELAYED, Page } from '../../dist/layout/page.js';
+import { firstPage } from '../../dist/page/queue.js';
 import { shuffle } from './harness.ts';
 import { allClear, threadFree } from './turns.ts';
 

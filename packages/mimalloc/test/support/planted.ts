@@ -2,12 +2,12 @@
  * Damage for `validate` to find: a heap that has one of everything, and a list of what can be broken in it.
  */
 import type { MiMalloc } from '@shmalloc/mimalloc';
-import { BIN_DIRECT_FIRST, BIN_FULL, binOf } from '../../dist/bins.js';
-import { HEAP_QUEUES, Heap } from '../../dist/heap.js';
-import { IN_FULL, Page } from '../../dist/page.js';
-import { Chunk, chunkAt, segmentAt } from '../../dist/page-map.js';
-import { firstPage } from '../../dist/queue.js';
-import { ABANDONED_SEGMENT, FREE_SEGMENT, Segment } from '../../dist/segment.js';
+import { BIN_DIRECT_FIRST, BIN_FULL, binOf } from '../../dist/layout/bins.js';
+import { HEAP_QUEUES, Heap } from '../../dist/layout/heap.js';
+import { IN_FULL, Page } from '../../dist/layout/page.js';
+import { Chunk, chunkAt, segmentAt } from '../../dist/layout/page-map.js';
+import { firstPage } from '../../dist/page/queue.js';
+import { ABANDONED_SEGMENT, FREE_SEGMENT, Segment } from '../../dist/segment/segment.js';
 import { fill, pageAt, small } from './harness.ts';
 
 /** Where everything is in the heap that damage is planted into. */

@@ -2,7 +2,7 @@
 
 import { AllocError } from '@shmalloc/allocator-api';
 import type { MiHeap, MiMalloc } from '@shmalloc/mimalloc';
-import { Heap } from '../../dist/heap.js';
+import { Heap } from '../../dist/layout/heap.js';
 import { type Block, enlist, type Hand } from './crew.ts';
 import { patiently } from './growing.ts';
 

@@ -8,8 +8,8 @@
 
 import type { Handle } from '@shmalloc/allocator-api';
 import type { MiHeap, MiMalloc, MiMallocOptions } from '@shmalloc/mimalloc';
-import { Heap } from '../../dist/heap.js';
-import { Page } from '../../dist/page.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { Page } from '../../dist/layout/page.js';
 import { pageAt } from './harness.ts';
 import type { Fault, Package } from './mutants.ts';
 import { Stage } from './pauses.ts';
@@ -113,13 +113,13 @@ const HEAP_DELETED: Race = {
   faults: [
     {
       name: 'the pages of a deleted heap are not announced again',
-      file: 'heap-delete.js',
+      file: 'heaps/heap-delete.js',
       from: 'else if (tld.shared) announceFull(tld, page);',
       to: '',
     },
     {
       name: 'the pages of a deleted heap are announced before they say whose they are',
-      file: 'heap-delete.js',
+      file: 'heaps/heap-delete.js',
       from: 'tld.crossings.store(page + Page.xheap, keeper); appendPage(tld, keeper, bin, page);',
       to: `if (bin === BIN_FULL && i32[page + Page.free] === 0 && tld.shared) tld.crossings.mark(page + Page.xthreadFree);
         tld.crossings.store(page + Page.xheap, keeper);
@@ -168,7 +168,7 @@ const STALL: Race = {
   faults: [
     {
       name: 'the owner waits for the news of a full page whose mark is gone',
-      file: 'collect.js',
+      file: 'foreign/collect.js',
       from: 'else if (hasFlag(tld, page, IN_FULL)) {',
       to: `else if (hasFlag(tld, page, IN_FULL)) {
             while (tld.crossings.load(page + Page.xthreadFree) === 0 && tld.crossings.load(heap + Heap.delayedFree) === 0);`,
@@ -215,13 +215,13 @@ const ABANDONED: Race = {
   faults: [
     {
       name: 'a search goes on until no segment is abandoned any more',
-      file: 'abandon.js',
+      file: 'exit/abandon.js',
       from: `findSegment(tld, Chunk.abandoned, (segment) => { reclaim(tld, segment); return false; });`,
       to: `while (findSegment(tld, Chunk.abandoned, (segment) => { reclaim(tld, segment); return true; }) !== 0) ;`,
     },
     {
       name: 'who adopts looks first and writes its name then',
-      file: 'reclaim.js',
+      file: 'exit/reclaim.js',
       from: `if (!crossings.claim(segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId)) return false;`,
       to: `if (crossings.load(segment + Segment.threadId) !== ABANDONED_SEGMENT) return false;
     crossings.store(segment + Segment.threadId, tld.threadId);`,
@@ -266,13 +266,13 @@ const AFTER_EXIT: Race = {
   faults: [
     {
       name: 'a thread that ends throws away what was on its way to it',
-      file: 'thread-table.js',
+      file: 'region/thread-table.js',
       from: 'for (const field of [ Heap.tag,',
       to: 'for (const field of [ Heap.delayedFree, Heap.tag,',
     },
     {
       name: 'the pages of a thread that has ended go on sending news to it',
-      file: 'abandon.js',
+      file: 'exit/abandon.js',
       from: 'tld.crossings.unmark(page + Page.xthreadFree);',
       to: '',
     },
@@ -325,7 +325,7 @@ const UNCOLLECTED: Race = {
   faults: [
     {
       name: 'a full page is looked at before its mark is set, and not after',
-      file: 'full.js',
+      file: 'page/full.js',
       from: `tld.crossings.mark(page + Page.xthreadFree);
     if (i32[page + Page.xthreadFree] === DELAYED) return;
     collectPage(tld, page, false);`,
@@ -334,7 +334,7 @@ const UNCOLLECTED: Race = {
     },
     {
       name: 'generic allocations leave the delayed blocks alone',
-      file: 'malloc.js',
+      file: 'alloc/malloc.js',
       from: `if (i32[heap + Heap.delayedFree] !== 0) collectDelayed(tld, heap);`,
       to: '',
     },
@@ -420,13 +420,13 @@ const REUSED: Race = {
   faults: [
     {
       name: 'who finds a block on a record’s list takes its page for its own',
-      file: 'delayed.js',
+      file: 'foreign/delayed.js',
       from: 'if (ownerOf(tld, page) === tld.threadId) freeLocal(tld, page, block); else freeForeign(tld, page, block);',
       to: 'freeLocal(tld, page, block);',
     },
     {
       name: 'a push that is tried again keeps the link of the first try',
-      file: 'foreign.js',
+      file: 'foreign/foreign.js',
       from: 'else if (!crossings.pushUnlessMarked(page + Page.xthreadFree, block)) {',
       to: `else if ((crossings.load(page + Page.xthreadFree) & 1) === 0) {
         const link = crossings.load(page + Page.xthreadFree);

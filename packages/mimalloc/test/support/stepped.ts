@@ -3,8 +3,8 @@
  * compiled files of the package, rewritten.
  *
  * ```
- *   compiled/free.js               i32[page + Page.used]--;
- *   dist-test/stepped-…/free.js    { step('free.js', 'i32[page + Page.used]--;'); i32[page + Page.used]--; }
+ *   compiled/alloc/free.js               i32[page + Page.used]--;
+ *   dist-test/stepped-…/alloc/free.js    { step('alloc/free.js', 'i32[page + Page.used]--;'); i32[page + Page.used]--; }
  * ```
  *
  * What the hook does is `globalThis.mimallocStep`, a function in each thread that gets the file's name and
@@ -74,16 +74,14 @@ export function writeStepped(
   change: (file: string, text: string) => string = (_, text) => text,
 ): { url: string; remove(): void } {
   const root = fileURLToPath(new URL(`./stepped-${name}-${process.pid}/`, import.meta.url));
-  for (const folder of ['', 'secure']) {
-    mkdirSync(path.join(root, folder), { recursive: true });
-    for (const file of readdirSync(path.join(DIST, folder))) {
-      if (!file.endsWith('.js')) continue;
-      const where = path.posix.join(folder, file);
-      writeFileSync(
-        path.join(root, where),
-        rewrite(where, change(where, readFileSync(path.join(DIST, where), 'utf8'))),
-      );
-    }
+  for (const file of readdirSync(DIST, { recursive: true }) as string[]) {
+    if (!file.endsWith('.js')) continue;
+    const where = path.posix.normalize(file.replaceAll(path.sep, '/'));
+    mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+    writeFileSync(
+      path.join(root, file),
+      rewrite(where, change(where, readFileSync(path.join(DIST, file), 'utf8'))),
+    );
   }
   onStep(null);
   return {

@@ -18,12 +18,12 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Handle } from '@shmalloc/allocator-api';
 import type { MiMalloc } from '@shmalloc/mimalloc';
-import { BIN_FULL, BIN_HUGE } from '../../dist/bins.js';
-import { Heap } from '../../dist/heap.js';
-import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page } from '../../dist/page.js';
-import { firstPage } from '../../dist/queue.js';
-import { FREE_SEGMENT, Segment } from '../../dist/segment.js';
-import { forEachHeap, forEachPageIn, forEachSegment } from '../../dist/walk.js';
+import { BIN_FULL, BIN_HUGE } from '../../dist/layout/bins.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page } from '../../dist/layout/page.js';
+import { firstPage } from '../../dist/page/queue.js';
+import { forEachHeap, forEachPageIn, forEachSegment } from '../../dist/region/walk.js';
+import { FREE_SEGMENT, Segment } from '../../dist/segment/segment.js';
 import type { Package } from './mutants.ts';
 import type { Stage } from './pauses.ts';
 import { threadFree } from './turns.ts';

@@ -4,10 +4,10 @@
  */
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import type { ExecutionContext } from 'ava';
-import { BIN_FULL } from '../../dist/bins.js';
-import { Heap } from '../../dist/heap.js';
-import { DELAYED, Page } from '../../dist/page.js';
-import { firstPage } from '../../dist/queue.js';
+import { BIN_FULL } from '../../dist/layout/bins.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { DELAYED, Page } from '../../dist/layout/page.js';
+import { firstPage } from '../../dist/page/queue.js';
 import { pageAt, pagesOf, small } from './harness.ts';
 
 /** Two threads on one region. */

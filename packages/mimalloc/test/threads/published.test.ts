@@ -49,19 +49,19 @@ for (const [name, options] of KINDS) {
 const FAULTS: readonly Fault[] = [
   {
     name: 'realloc of another thread’s block copies a word too few',
-    file: 'realloc.js',
+    file: 'alloc/realloc.js',
     from: 'copyWords(tld, address >>> 2, moved >>> 2, (bytes + 3) >>> 2);',
     to: 'copyWords(tld, address >>> 2, moved >>> 2, (bytes + 3 - 4 * Number(ownerOf(tld, livePage(tld, address)) !== tld.threadId)) >>> 2);',
   },
   {
     name: 'an address inside a block is freed as if the block started there',
-    file: 'lookup.js',
+    file: 'layout/lookup.js',
     from: 'return block === word || hasFlag(tld, page, HAS_ALIGNED) ? block : 0;',
     to: 'return block === word || hasFlag(tld, page, HAS_ALIGNED) ? word : 0;',
   },
   {
     name: 'usableSize of another thread’s block counts from the block’s start',
-    file: 'usable.js',
+    file: 'page/usable.js',
     from: 'tld.i32[page + Page.blockWords] * 4 - (address - block * 4)',
     to: 'tld.i32[page + Page.blockWords] * 4',
   },

@@ -28,13 +28,13 @@ test.serial('random programs on real workers, in memory that grows, with kills: 
 for (const { name, file, from, to } of [
   {
     name: 'what is zeroed is a word short',
-    file: 'zeroed.js',
+    file: 'page/zeroed.js',
     from: 'i32.fill(0, first, first + words);',
     to: 'i32.fill(0, first, first + words - 1);',
   },
   {
     name: 'what is moved is a word short',
-    file: 'realloc.js',
+    file: 'alloc/realloc.js',
     from: 'i32.copyWithin(to, from, from + words);',
     to: 'i32.copyWithin(to, from, from + words - 1);',
   },

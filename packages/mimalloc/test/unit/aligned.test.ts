@@ -1,7 +1,7 @@
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { mallocAligned } from '../../dist/aligned.js';
-import { HAS_ALIGNED, hasFlag } from '../../dist/page.js';
+import { mallocAligned } from '../../dist/alloc/aligned.js';
+import { HAS_ALIGNED, hasFlag } from '../../dist/layout/page.js';
 import {
   counted,
   emptyOut,

@@ -10,8 +10,8 @@ import {
   DIRECT_COUNT,
   indexIn,
   SMALL_SIZE_MAX,
-} from '../../dist/bins.js';
-import { goodSizeOf } from '../../dist/usable.js';
+} from '../../dist/layout/bins.js';
+import { goodSizeOf } from '../../dist/page/usable.js';
 import { small } from '../support/harness.ts';
 
 /** The largest request that a bin serves, in bytes. */

@@ -1,13 +1,13 @@
 /** `validate` against planted damage: one field at a time, each found by the sentence that is about it. */
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { BIN_WORDS, binOf } from '../../dist/bins.js';
-import { Field } from '../../dist/header.js';
-import { Heap } from '../../dist/heap.js';
-import { IN_FULL, Page } from '../../dist/page.js';
-import { chunkAt, segmentAt } from '../../dist/page-map.js';
-import { firstPage } from '../../dist/queue.js';
-import { FREE_SEGMENT, Segment } from '../../dist/segment.js';
+import { BIN_WORDS, binOf } from '../../dist/layout/bins.js';
+import { Field } from '../../dist/layout/header.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { IN_FULL, Page } from '../../dist/layout/page.js';
+import { chunkAt, segmentAt } from '../../dist/layout/page-map.js';
+import { firstPage } from '../../dist/page/queue.js';
+import { FREE_SEGMENT, Segment } from '../../dist/segment/segment.js';
 import { headerField, pageAt, small } from '../support/harness.ts';
 import { BIN, FAULTS, scene } from '../support/planted.ts';
 

@@ -1,8 +1,13 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { geometryOf, OS_PAGE_BYTES, SEGMENTS_PER_CHUNK, segmentShiftFor } from '../../dist/geometry.js';
-import { forEachSegment } from '../../dist/walk.js';
+import {
+  geometryOf,
+  OS_PAGE_BYTES,
+  SEGMENTS_PER_CHUNK,
+  segmentShiftFor,
+} from '../../dist/layout/geometry.js';
+import { forEachSegment } from '../../dist/region/walk.js';
 import { headerField, segmentBytes, small } from '../support/harness.ts';
 
 const KIB = 1024;

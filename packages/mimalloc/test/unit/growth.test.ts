@@ -1,8 +1,8 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { tableWords } from '../../dist/page-map.js';
-import { FREE_SEGMENT } from '../../dist/segment.js';
+import { tableWords } from '../../dist/layout/page-map.js';
+import { FREE_SEGMENT } from '../../dist/segment/segment.js';
 import {
   counted,
   emptyOut,

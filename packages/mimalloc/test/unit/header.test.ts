@@ -1,8 +1,8 @@
 import { AllocError, type AllocErrorCode } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { Field, HEADER_WORDS } from '../../dist/header.js';
-import { HEAP_WORDS } from '../../dist/heap.js';
+import { Field, HEADER_WORDS } from '../../dist/layout/header.js';
+import { HEAP_WORDS } from '../../dist/layout/heap.js';
 import { emptyOut, fill, headerField, small } from '../support/harness.ts';
 
 const KIB = 1024;

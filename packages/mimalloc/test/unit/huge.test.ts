@@ -1,8 +1,9 @@
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { Heap } from '../../dist/heap.js';
-import { slicesOf } from '../../dist/page.js';
-import { segmentAt } from '../../dist/page-map.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { slicesOf } from '../../dist/layout/page.js';
+import { segmentAt } from '../../dist/layout/page-map.js';
+import { forEachSegment } from '../../dist/region/walk.js';
 import {
   FREE_SEGMENT,
   HUGE_SEGMENT,
@@ -10,8 +11,7 @@ import {
   KIND_HUGE_TAIL,
   KIND_PAGES,
   Segment,
-} from '../../dist/segment.js';
-import { forEachSegment } from '../../dist/walk.js';
+} from '../../dist/segment/segment.js';
 import {
   counted,
   emptyOut,

@@ -1,7 +1,7 @@
 /** A write through NULL: it hits nothing that matters, and is named. */
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { lookAtNull } from '../../dist/null-write.js';
+import { lookAtNull } from '../../dist/region/null-write.js';
 import { headerField, small, type Watched, watch } from '../support/harness.ts';
 
 const MOST_WORDS = 256;

@@ -2,8 +2,8 @@ import { AllocError } from '@shmalloc/allocator-api';
 import { MiAllocatorInner, MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import { MiMalloc as MiMallocCore } from '@shmalloc/mimalloc/core';
 import test from 'ava';
-import { BY_REGION, settingsOf } from '../../dist/options.js';
-import { AccountingOs } from '../../dist/os.js';
+import { BY_REGION, settingsOf } from '../../dist/region/options.js';
+import { AccountingOs } from '../../dist/thread/os.js';
 import { headerField } from '../support/harness.ts';
 
 /** Everything that is a number or a flag: what it is given, and what it is then; values it does not take. */

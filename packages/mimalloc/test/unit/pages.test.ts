@@ -1,9 +1,9 @@
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { BIN_FULL, BIN_LARGEST, BIN_WORDS, binOf } from '../../dist/bins.js';
-import { OS_PAGE_BYTES } from '../../dist/geometry.js';
-import { binOfPage, hasFlag, IN_FULL, Page, retireOf, slicesOf } from '../../dist/page.js';
-import { firstPage, lastPage } from '../../dist/queue.js';
+import { BIN_FULL, BIN_LARGEST, BIN_WORDS, binOf } from '../../dist/layout/bins.js';
+import { OS_PAGE_BYTES } from '../../dist/layout/geometry.js';
+import { binOfPage, hasFlag, IN_FULL, Page, retireOf, slicesOf } from '../../dist/layout/page.js';
+import { firstPage, lastPage } from '../../dist/page/queue.js';
 import {
   byPage,
   counted,

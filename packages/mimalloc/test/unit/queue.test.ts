@@ -1,11 +1,10 @@
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { BIN_FULL, BIN_HUGE, BIN_LARGEST, BIN_WORDS, DIRECT_COUNT } from '../../dist/bins.js';
-import { Heap } from '../../dist/heap.js';
-import { IN_FULL, Page } from '../../dist/page.js';
+import { BIN_FULL, BIN_HUGE, BIN_LARGEST, BIN_WORDS, DIRECT_COUNT } from '../../dist/layout/bins.js';
+import { clearQueues, Heap } from '../../dist/layout/heap.js';
+import { IN_FULL, Page } from '../../dist/layout/page.js';
 import {
   appendPage,
-  clearQueues,
   fillPage,
   firstPage,
   forEachPage,
@@ -15,7 +14,7 @@ import {
   removePage,
   rotatePages,
   unfillPage,
-} from '../../dist/queue.js';
+} from '../../dist/page/queue.js';
 import { headerField, randomOf, seedOf, small, takeAt, watch } from '../support/harness.ts';
 
 /** Descriptors of slices that are in no page: what a queue's links need. */

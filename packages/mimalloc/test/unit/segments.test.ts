@@ -1,13 +1,12 @@
 import { countBits } from '@shmalloc/allocator-api';
 import type { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { claimSegmentFor, ownSegmentFor } from '../../dist/arena.js';
-import { Heap } from '../../dist/heap.js';
-import { slicesOf } from '../../dist/page.js';
-import { Chunk, chunkAt, segmentAt } from '../../dist/page-map.js';
-import { FREE_SEGMENT, findSlices, Segment, type SliceRequest } from '../../dist/segment.js';
-
-import { forEachSegment } from '../../dist/walk.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { slicesOf } from '../../dist/layout/page.js';
+import { Chunk, chunkAt, segmentAt } from '../../dist/layout/page-map.js';
+import { forEachSegment } from '../../dist/region/walk.js';
+import { claimSegmentFor, ownSegmentFor } from '../../dist/segment/arena.js';
+import { FREE_SEGMENT, findSlices, Segment, type SliceRequest } from '../../dist/segment/segment.js';
 import {
   counted,
   emptyOut,

@@ -1,6 +1,6 @@
 import { countBits } from '@shmalloc/allocator-api';
 import test from 'ava';
-import { findRun, highBits, lowBits } from '../../dist/slices.js';
+import { findRun, highBits, lowBits } from '../../dist/segment/slices.js';
 import { type Random, randomOf, seedOf } from '../support/harness.ts';
 
 const ALL = Array.from({ length: 64 }, (_, bit) => bit);

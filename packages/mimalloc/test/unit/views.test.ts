@@ -7,10 +7,10 @@ import { AllocError, SharedMemory } from '@shmalloc/allocator-api';
 import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
 import { MiAllocatorInner, MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import test, { type ExecutionContext } from 'ava';
-import { Heap } from '../../dist/heap.js';
-import { countOf } from '../../dist/huge.js';
-import { segmentAt } from '../../dist/page-map.js';
-import { Segment } from '../../dist/segment.js';
+import { countOf } from '../../dist/huge/huge.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { segmentAt } from '../../dist/layout/page-map.js';
+import { Segment } from '../../dist/segment/segment.js';
 import { headerField, segmentBytes, segmentField, small } from '../support/harness.ts';
 
 const MIB = 2 ** 20;

@@ -2,8 +2,8 @@
 import type { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
-import { Heap } from '../../dist/heap.js';
-import { Page } from '../../dist/page.js';
+import { Heap } from '../../dist/layout/heap.js';
+import { Page } from '../../dist/layout/page.js';
 import {
   emptyOut,
   fill,

@@ -17,17 +17,17 @@ export interface Declaration {
 /** All of them. */
 export const DECLARED: readonly Declaration[] = [
   {
-    file: 'mimalloc/mi-malloc.js',
+    file: 'mimalloc/api/mi-malloc.js',
     expression: 'i32[page + Page.xthreadId]',
     why: 'free: the descriptor of another thread’s block may lie in a table beyond this view; undefined counts as 0, which is no thread, and the long way refreshes',
   },
   {
-    file: 'mimalloc/foreign.js',
+    file: 'mimalloc/foreign/foreign.js',
     expression: 'i32[page + Page.xthreadId]',
     why: 'freeAway: the same descriptor; undefined is no owner, and freeGeneric looks again after refresh',
   },
   {
-    file: 'mimalloc/lookup.js',
+    file: 'mimalloc/layout/lookup.js',
     expression: 'i32[slice + Page.blockWords]',
     why: 'headPage, for livePage: the same descriptor; livePage sees that it is beyond the view, refreshes and looks again',
   },
