@@ -5,9 +5,9 @@
  * @packageDocumentation
  */
 
-export type { MallocFamily, PosixMemalign } from './api/family.ts';
-export { MiHeapCore as MiHeap, type MiHeapOptions } from './api/heaps.ts';
-export { MiMallocCore as MiMalloc } from './api/mi-malloc.ts';
+export type { MallocFamily, PosixMemalign } from './api/malloc-family.ts';
+export { type MiHeapCore, type MiMallocClass, MiMallocCore } from './api/mi-malloc-core.ts';
+export type { MiHeapOptions } from './heaps/heap-plan.ts';
 export type { MiAttachOptions } from './region/open.ts';
 export type { MiMallocOptions } from './region/options.ts';
 export { AccountingOs, type Os } from './thread/os.ts';

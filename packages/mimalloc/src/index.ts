@@ -4,16 +4,15 @@
  * @packageDocumentation
  */
 
-export { MiHeap, MiMalloc, type MiVisitOptions } from './api/complete.ts';
-export type { MallocFamily, PosixMemalign } from './api/family.ts';
-export type { MiHeapCore, MiHeapOptions } from './api/heaps.ts';
+export type { MallocFamily, PosixMemalign } from './api/malloc-family.ts';
 export { MiAllocatorInner } from './api/mi-allocator-inner.ts';
-export type { MiMallocCore } from './api/mi-malloc.ts';
+export { type MiHeap, MiMalloc, type MiVisitOptions } from './api/mi-malloc.ts';
+export type { MiHeapCore, MiMallocClass, MiMallocCore } from './api/mi-malloc-core.ts';
 export type { Scope } from './api/scope.ts';
+export type { MiHeapOptions } from './heaps/heap-plan.ts';
 export type { HeapPicture, PagePicture, Picture, SegmentPicture } from './inspect/inspect.ts';
 export type { MiCounters, MiStats, PageKind } from './inspect/statistics.ts';
 export type { MiAttachOptions } from './region/open.ts';
 export type { MiMallocOptions } from './region/options.ts';
-export type { Guard } from './thread/guard.ts';
 export { AccountingOs, type Os } from './thread/os.ts';
-export type { DeferredFree, Tld } from './thread/tld.ts';
+export type { DeferredFree } from './thread/tld.ts';

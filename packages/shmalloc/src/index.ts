@@ -39,7 +39,7 @@ export { Buddy, type BuddyOptions, type BuddyStats } from '@shmalloc/buddy';
 export {
   MiAllocatorInner,
   type MiAttachOptions,
-  MiHeap,
+  type MiHeap,
   type MiHeapOptions,
   MiMalloc,
   type MiMallocOptions,

@@ -3,7 +3,7 @@
  * mode.
  *
  * ```
- *   free ──▶ page map ──▶ own page, no flags ──▶ local_free               the fast path, in mi-malloc.ts
+ *   free ──▶ page map ──▶ own page, no flags ──▶ local_free               the fast path, in core-thread.ts
  *                │
  *                ▼
  *   freeGeneric: what is no address · no page there · un-align · secure mode

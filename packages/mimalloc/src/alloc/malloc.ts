@@ -2,7 +2,7 @@
  * Allocation off the fast path: what `malloc` does when the page at hand has no free block.
  *
  * ```
- *   malloc ──▶ direct table ──▶ page.free ──▶ block                       the fast path, in mi-malloc.ts
+ *   malloc ──▶ direct table ──▶ page.free ──▶ block                       the fast path, in core-thread.ts
  *                                  │ empty
  *                                  ▼
  *   mallocGeneric: deferred frees · delayed frees · retired pages

@@ -1,7 +1,5 @@
 /**
- * The classes that most programs use: the allocator proper, and everything with which to look at it from
- * outside. A program that counts bytes imports `@shmalloc/mimalloc/core` instead, and has the same without
- * what is in this file.
+ * What stands behind `MiMalloc` and its heaps: the allocator proper, and the looks at it from outside.
  */
 
 import {
@@ -16,9 +14,9 @@ import {
   type ScalarType,
   type ValidateOptions,
   type ViewTypes,
-  type VisitOptions,
   type Word,
 } from '@shmalloc/allocator-api';
+import type { MiHeapOptions } from '../heaps/heap-plan.ts';
 import { inspectRegion, type Picture } from '../inspect/inspect.ts';
 import { type MiStats, statsOf } from '../inspect/statistics.ts';
 import { statsText } from '../inspect/stats-text.ts';
@@ -26,256 +24,147 @@ import { validateHeap } from '../inspect/validate.ts';
 import { isLive, isOwned, visitAll, visitLeft, visitLive } from '../inspect/visit.ts';
 import { isPresent } from '../region/memory.ts';
 import { type MiAttachOptions, open, openShared } from '../region/open.ts';
-import { checkAttach, type MiMallocOptions } from '../region/options.ts';
+import type { MiMallocOptions } from '../region/options.ts';
 import { namesOf } from '../region/thread-table.ts';
 import { makeGuard } from '../secure/guards.ts';
-import { MiHeapCore, type MiHeapOptions } from './heaps.ts';
-import { MiMallocCore } from './mi-malloc.ts';
+import type { Tld } from '../thread/tld.ts';
+import { CoreHeap } from './core-heap.ts';
+import { CoreThread } from './core-thread.ts';
+import type { MiHeap, MiMalloc, MiVisitOptions } from './mi-malloc.ts';
 import { Scope } from './scope.ts';
 import { duplicate, textAt } from './strings.ts';
 import { addressOfView, allocateAs } from './typed.ts';
 
-/**
- * Which blocks {@link MiMalloc.visitBlocks} shows.
- * @public
- */
-export interface MiVisitOptions extends VisitOptions {
-  /** Only those of this heap, which is the calling thread's. */
-  readonly heap?: MiHeapCore | undefined;
-}
-
-/**
- * A heap of a thread, with everything to look at it.
- * @public
- */
-export class MiHeap extends MiHeapCore {
-  /**
-   * Calls back for each live block of this heap. O(blocks).
-   * @param visitor - returns false to see no more; it may free the block that it is shown
-   * @returns false when it did
-   */
+/** A further heap of a thread, with everything to look at it. */
+export class CompleteHeap extends CoreHeap implements MiHeap {
   visitBlocks(visitor: BlockVisitor): boolean {
     return visitLive(this.tld, this.heap, visitor);
   }
 
-  /** See {@link MiMalloc.mallocAs}. */
   mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
-    return allocateAs(this, type, length);
+    return allocateAs(this.tld, this, type, length);
   }
 
-  /** See {@link MiMalloc.strdup}. */
   strdup(text: string): Address {
-    return duplicate(this, text, MAX_BYTES);
+    return duplicate(this.tld, this, text, MAX_BYTES);
   }
 
-  /** See {@link MiMalloc.strndup}. */
   strndup(text: string, most: number): Address {
-    return duplicate(this, text, checkInteger('most', most));
+    return duplicate(this.tld, this, text, checkInteger('most', most));
   }
 
-  /** See {@link MiMalloc.scope}. */
   scope(): Scope {
-    return new Scope(this);
+    return new Scope(this.tld, this);
   }
 }
 
-/**
- * mimalloc in shared memory. One object is one thread's access to a region; every thread makes its own.
- *
- * @example
- * ```ts
- * using heap = MiMalloc.create({ bytes: 1 << 24 });
- * const block = heap.malloc(100);
- * heap.memory.u8[block] = 1;
- * worker.postMessage(heap.share()); // there: using heap = MiMalloc.attach(handle)
- * heap.free(block);
- * ```
- * @public
- */
-export class MiMalloc extends MiMallocCore implements Heap {
-  /** As {@link MiMallocCore.create}. */
-  static override create(options: MiMallocOptions = {}): MiMalloc {
-    return open(MiMalloc, options, makeGuard);
+/** A thread's access to a region, with everything to look at it. */
+export class CompleteThread extends CoreThread implements MiMalloc, Heap {
+  constructor(tld: Tld) {
+    super(tld);
+    tld.addressOf = (view) => addressOfView(tld, view);
   }
 
-  /** As {@link MiMallocCore.attach}. */
-  static override attach(handle: Handle, options: MiAttachOptions = {}): MiMalloc {
-    return openShared(MiMalloc, handle, checkAttach(options), makeGuard);
+  static override create(options: MiMallocOptions = {}): CompleteThread {
+    return new CompleteThread(open(options, makeGuard));
   }
 
-  /** As {@link MiMallocCore.heapNew}. */
-  override heapNew(options: MiHeapOptions = {}): MiHeap {
-    return super.heapNew(options) as MiHeap;
+  static override attach(handle: Handle, options: MiAttachOptions = {}): CompleteThread {
+    return new CompleteThread(openShared(handle, options, makeGuard));
   }
 
-  /** @internal */
-  protected override wrapHeap(record: Word): MiHeap {
-    return new MiHeap(this, record);
+  override heapNew(options: MiHeapOptions = {}): CompleteHeap {
+    return super.heapNew(options) as CompleteHeap;
   }
 
-  /** As {@link MiMallocCore.heapOf}. */
-  override heapOf(address: Address): MiHeap | null {
-    return super.heapOf(address) as MiHeap | null;
+  protected override wrapHeap(record: Word): CompleteHeap {
+    return new CompleteHeap(this, record);
+  }
+
+  override heapOf(address: Address): CompleteHeap | null {
+    return super.heapOf(address) as CompleteHeap | null;
   }
 
   // ── Blocks in other clothes ──
 
-  /**
-   * Hands out a block as a typed array over the shared memory. `free` takes the array back, like an address.
-   * @param type - the element: `'i8'`, `'u8'`, … `'f64'`
-   * @param length - elements; 0 gives an empty array at an address of its own
-   * @returns the array, its contents undefined, or null when there is no memory
-   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the argument
-   */
   mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
-    return allocateAs(this, type, length);
+    return allocateAs(this.tld, this, type, length);
   }
 
-  /** @internal */
-  override addressOf(view: ArrayBufferView): Address {
-    return addressOfView(this, view);
-  }
-
-  /**
-   * Copies a text into a block: UTF-8 with a terminating zero byte.
-   * @param text - what C sees of it ends at its first U+0000; half a surrogate pair becomes U+FFFD
-   * @returns the block, or 0
-   */
   strdup(text: string): Address {
-    return duplicate(this, text, MAX_BYTES);
+    return duplicate(this.tld, this, text, MAX_BYTES);
   }
 
-  /**
-   * The same with a limit.
-   * @param text - the text
-   * @param most - bytes of UTF-8 at most, besides the terminating zero; a character is copied whole or not at
-   *   all
-   * @returns the block, or 0
-   */
   strndup(text: string, most: number): Address {
-    return duplicate(this, text, checkInteger('most', most));
+    return duplicate(this.tld, this, text, checkInteger('most', most));
   }
 
-  /**
-   * Reads a text that `strdup`, or a C program, has left in a block.
-   * @param address - a block
-   * @returns what stands before its first zero byte
-   * @throws AllocError `NotAllocated` when there is no block
-   */
   readString(address: Address): string {
-    return textAt(this, address);
+    return textAt(this.tld, address);
   }
 
-  /** Blocks for a piece of the program: all that is allocated through the scope is freed when it ends. */
   scope(): Scope {
-    return new Scope(this);
+    return new Scope(this.tld, this);
   }
 
   // ── Looking at blocks ──
 
-  /**
-   * Calls back for each live block of all threads, of one, or of one heap of this thread. This thread's are
-   * exact; so are those of threads that rest, or have ended; of threads at work, what they do meanwhile may
-   * be missed. O(slices + blocks).
-   * @param visitor - returns false to see no more; it may free a block that it is shown if that is this
-   *   thread's, or no thread's
-   * @param options - which
-   * @returns false when it did
-   * @throws AllocError `InvalidParam` for a heap of another thread
-   */
   visitBlocks(visitor: BlockVisitor, { heap, threadId }: MiVisitOptions = {}): boolean {
-    this.refresh();
-    if (heap !== undefined) return visitLive(this, this.checkHeap(heap).heap, visitor);
-    return visitAll(this, threadId === undefined ? undefined : checkInteger('threadId', threadId), visitor);
+    this.tld.refresh();
+    if (heap !== undefined) return visitLive(this.tld, this.checkHeap(heap).heap, visitor);
+    return visitAll(
+      this.tld,
+      threadId === undefined ? undefined : checkInteger('threadId', threadId),
+      visitor,
+    );
   }
 
-  /** The live blocks of all threads, largest first. O(slices + blocks · log blocks). */
   leaks(): LiveBlock[] {
     return liveBlocks(this);
   }
 
-  /**
-   * Calls back for each live block that no thread has: of threads that have detached, or have ended and were
-   * reaped. Among them may be a block that a thread was about to hand out, or to free, when it was
-   * terminated. O(blocks).
-   * @param visitor - returns false to see no more; it may free the block that it is shown
-   * @returns false when it did
-   */
   visitAbandoned(visitor: BlockVisitor): boolean {
-    this.refresh();
-    return visitLeft(this, visitor);
+    this.tld.refresh();
+    return visitLeft(this.tld, visitor);
   }
 
-  /**
-   * Whether an address is a live block's: whether `free` would free something there. Of other threads' blocks
-   * the answer may be late. O(free blocks of its page).
-   * @param address - any address
-   */
   containsBlock(address: Address): boolean {
-    return isLive(this, address);
+    return isLive(this.tld, address);
   }
 
-  /**
-   * Whether an address lies in a page of this thread's heaps, in a live block or not. O(1).
-   * @param address - any address
-   */
   checkOwned(address: Address): boolean {
-    return isOwned(this, address);
+    return isOwned(this.tld, address);
   }
 
-  /**
-   * Whether an address lies in memory that this region's heaps have. O(1).
-   * @param address - any address
-   */
   isInRegion(address: Address): boolean {
-    this.refresh();
-    return checkInteger('address', address) >>> 0 === address && isPresent(this, address >>> 2);
+    this.tld.refresh();
+    return checkInteger('address', address) >>> 0 === address && isPresent(this.tld, address >>> 2);
   }
 
   // ── Looking at everything ──
 
-  /**
-   * Walks this thread's heaps, and what can be said of the rest while others work: it raises no false alarm.
-   * O(slices + free blocks).
-   * @param options - whether no other thread is inside a call: then all threads' heaps are checked as
-   *   strictly
-   * @throws AllocError `Corrupted` with the first broken invariant, `InvalidParam` with what secure mode
-   *   finds
-   */
   validate(options: ValidateOptions = {}): void {
-    validateHeap(this, options);
+    validateHeap(this.tld, options);
   }
 
-  /**
-   * The threads that have a slot: attached, expected by {@link MiMallocCore.shareSlot}, or ended and not
-   * reaped yet. O(slots).
-   * @returns their `threadId`, in the order of their slots
-   */
   threadIds(): number[] {
-    this.refresh();
-    return namesOf(this);
+    this.tld.refresh();
+    return namesOf(this.tld);
   }
 
-  /** Figures about the region and all threads in it. O(slices). */
   stats(): MiStats {
-    return statsOf(this);
+    return statsOf(this.tld);
   }
 
-  /** The same as a text, laid out as mimalloc prints it. */
   statsText(): string {
     return statsText(this.stats());
   }
 
-  /** Prints the text through the output hook. */
   printStats(): void {
-    this.output(this.statsText());
+    this.tld.output(this.statsText());
   }
 
-  /**
-   * A picture of the region as plain objects: segments, pages, heaps, arenas. Any thread may take one while
-   * the others go on; then it may be a little off, as {@link Picture}'s file says. O(slices + free blocks).
-   */
   inspect(): Picture {
-    return inspectRegion(this);
+    return inspectRegion(this.tld);
   }
 }

@@ -13,14 +13,49 @@
  * around it.
  */
 
-import { type Address, type AllocError, checkHook, type Handle } from '@shmalloc/allocator-api';
+import type { Address, AllocError, Handle } from '@shmalloc/allocator-api';
 import type { MiAllocatorInner as Inner } from '@shmalloc/atomic-cell';
 import { lookForMemory } from '../alloc/malloc.ts';
-import { type MiAttachOptions, open, view } from '../region/open.ts';
-import { checkAttach, type MiMallocOptions } from '../region/options.ts';
-import { joinSlot } from '../region/thread-table.ts';
+import { type MiAttachOptions, open, openJoined } from '../region/open.ts';
+import type { MiMallocOptions } from '../region/options.ts';
 import { makeGuard } from '../secure/guards.ts';
-import { MiMalloc } from './complete.ts';
+import type { Tld } from '../thread/tld.ts';
+import { CompleteThread } from './complete.ts';
+import type { MiMalloc } from './mi-malloc.ts';
+import type { MiMallocClass } from './mi-malloc-core.ts';
+
+class InnerThread extends CompleteThread implements MiAllocatorInner {
+  static override create(options: MiMallocOptions = {}): InnerThread {
+    return new InnerThread(open(options, makeGuard));
+  }
+
+  /** Makes an object over the same heap, for another thread. It takes no slot of the thread table. */
+  static override attach(handle: Handle, options: MiAttachOptions = {}): InnerThread {
+    return new InnerThread(openJoined(handle, options, makeGuard));
+  }
+
+  constructor(tld: Tld) {
+    super(tld);
+    tld.sharesSlot = true;
+  }
+
+  /** The page may lie in memory that another object of this heap has grown, so that is looked at first. */
+  override malloc(size: number): Address {
+    lookForMemory(this.tld);
+    return super.malloc(size);
+  }
+
+  /** Likewise. */
+  override tryFree(address: Address | ArrayBufferView): AllocError | null {
+    lookForMemory(this.tld);
+    return super.tryFree(address);
+  }
+
+  /** The heap and its blocks stay, for the other threads. */
+  override detach(): void {
+    this.tld.close();
+  }
+}
 
 /**
  * mimalloc for one thread at a time, with ArceOS's interface: `init`, `addMemory`, `alloc(size, align)`,
@@ -37,52 +72,10 @@ import { MiMalloc } from './complete.ts';
  * ```
  * @public
  */
-export class MiAllocatorInner extends MiMalloc implements Inner {
-  /**
-   * Makes a heap.
-   * @param options - the region, and how the heap works
-   * @throws TypeError, RangeError or AllocError, naming the option
-   */
-  static override create(options: MiMallocOptions = {}): MiAllocatorInner {
-    return open(MiAllocatorInner, options, makeGuard);
-  }
+export interface MiAllocatorInner extends MiMalloc, Inner {}
 
-  /**
-   * Makes an object over the same heap, for another thread. It takes no slot of the thread table.
-   * @param handle - what `share()` returned
-   * @param options - what this thread brings with it
-   * @throws TypeError or AllocError `InvalidParam` when no such heap lies there
-   */
-  static override attach(handle: Handle, options: MiAttachOptions = {}): MiAllocatorInner {
-    const { os, crossings, onError } = checkAttach(options);
-    const heap = view(MiAllocatorInner, handle, os, crossings, makeGuard);
-    joinSlot(heap, 0);
-    if (onError !== undefined) heap.registerError(checkHook('onError', onError));
-    return heap;
-  }
-
-  /**
-   * As {@link MiMallocCore.malloc}. The page may lie in memory that another object of this heap has grown, so
-   * that is looked at first.
-   */
-  override malloc(size: number): Address {
-    lookForMemory(this);
-    return super.malloc(size);
-  }
-
-  /** As {@link MiMallocCore.tryFree}, likewise. */
-  override tryFree(address: Address | ArrayBufferView): AllocError | null {
-    lookForMemory(this);
-    return super.tryFree(address);
-  }
-
-  /** @internal */
-  override get sharesSlot(): boolean {
-    return true;
-  }
-
-  /** Ends this object's use of the heap; the heap and its blocks stay, for the other threads. */
-  override detach(): void {
-    this.close();
-  }
-}
+/**
+ * Makes heaps, and further objects over them: `attach` takes no slot of the thread table.
+ * @public
+ */
+export const MiAllocatorInner: MiMallocClass<MiAllocatorInner> = InnerThread;

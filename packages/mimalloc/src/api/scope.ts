@@ -9,7 +9,8 @@ import {
   type ScalarType,
   type ViewTypes,
 } from '@shmalloc/allocator-api';
-import type { MallocFamily } from './family.ts';
+import type { Tld } from '../thread/tld.ts';
+import type { MallocFamily } from './malloc-family.ts';
 import { duplicate } from './strings.ts';
 import { allocateAs } from './typed.ts';
 
@@ -26,11 +27,13 @@ import { allocateAs } from './typed.ts';
  * @public
  */
 export class Scope {
+  private readonly tld: Tld;
   private readonly family: MallocFamily;
   private blocks: Address[] | null;
 
   /** @internal */
-  constructor(family: MallocFamily) {
+  constructor(tld: Tld, family: MallocFamily) {
+    this.tld = tld;
     this.family = family;
     this.blocks = [];
   }
@@ -57,12 +60,12 @@ export class Scope {
 
   /** `strdup`, until the scope ends. */
   strdup(text: string): Address {
-    return this.note(duplicate(this.open().family, text, MAX_BYTES));
+    return this.note(duplicate(this.tld, this.open().family, text, MAX_BYTES));
   }
 
   /** `mallocAs`, until the scope ends. */
   mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
-    const view = allocateAs(this.open().family, type, length);
+    const view = allocateAs(this.tld, this.open().family, type, length);
     this.note(view === null ? 0 : view.byteOffset);
     return view;
   }

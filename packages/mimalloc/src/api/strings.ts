@@ -6,7 +6,7 @@ import { type Address, checkInteger } from '@shmalloc/allocator-api';
 import { notAllocated } from '../layout/lookup.ts';
 import { usableAt } from '../page/usable.ts';
 import type { Tld } from '../thread/tld.ts';
-import type { MallocFamily } from './family.ts';
+import type { MallocFamily } from './malloc-family.ts';
 
 /** Where the character that byte `end` belongs to starts: bytes inside a character are 10xxxxxx. */
 function characterStart(bytes: Uint8Array, end: number): number {
@@ -20,14 +20,14 @@ function characterStart(bytes: Uint8Array, end: number): number {
  * @param most - bytes of the text that are kept at most; a character is kept whole or not at all
  * @returns 0 when there is no memory
  */
-export function duplicate(family: MallocFamily, text: string, most: number): Address {
+export function duplicate(tld: Tld, family: MallocFamily, text: string, most: number): Address {
   if (typeof text !== 'string') throw new TypeError(`text must be a string, got ${typeof text}`);
   // Encoded apart and copied: the engines' encoders refuse to write into shared memory.
   const bytes = new TextEncoder().encode(text);
   const length = most < bytes.length ? characterStart(bytes, most) : bytes.length;
   const address = family.malloc(length + 1);
   if (address === 0) return 0;
-  const { u8 } = family.tld;
+  const { u8 } = tld;
   u8.set(bytes.subarray(0, length), address);
   u8[address + length] = 0;
   return address;

@@ -15,7 +15,7 @@ import {
   type ViewTypes,
 } from '@shmalloc/allocator-api';
 import type { Tld } from '../thread/tld.ts';
-import type { MallocFamily } from './family.ts';
+import type { MallocFamily } from './malloc-family.ts';
 
 /**
  * Buffers that were made of a memory: one that has grown answers with another, and the views over the old
@@ -25,6 +25,7 @@ const MEMORIES: WeakMap<ArrayBufferLike, MemorySource> = new WeakMap();
 
 /** A new block as a typed array; null when there is no memory. */
 export function allocateAs<T extends ScalarType>(
+  { memory }: Tld,
   family: MallocFamily,
   type: T,
   length: number,
@@ -32,7 +33,6 @@ export function allocateAs<T extends ScalarType>(
   checkChoice('type', type, Object.keys(SCALAR_BYTES));
   const address = family.malloc(Math.min(SCALAR_BYTES[type] * checkInteger('length', length), MAX_BYTES));
   if (address === 0) return null;
-  const { memory } = family.tld;
   const view = memory.view(type, address, length);
   MEMORIES.set(view.buffer, memory.source);
   return view;

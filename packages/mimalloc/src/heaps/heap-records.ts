@@ -25,16 +25,12 @@ import { segmentAt } from '../layout/page-map.ts';
 import { Counter, count } from '../layout/stats.ts';
 import { freePage } from '../page/retire.ts';
 import { resetHeap } from '../region/thread-table.ts';
+import { keeperOf } from '../region/walk.ts';
 import { releaseSegment } from '../segment/arena.ts';
 import { isRecord, mostRecords } from '../segment/bounds.ts';
 import { commit, forgetSlice, linkSegment, Segment } from '../segment/segment.ts';
 import type { Tld } from '../thread/tld.ts';
-
-/** What a new heap is to be. */
-export interface HeapPlan {
-  readonly tag: number;
-  readonly arena: number;
-}
+import type { HeapPlan } from './heap-plan.ts';
 
 /**
  * Makes a record the heap of this thread: one that no thread has, or a new one. Lock-free; O(records).
@@ -53,6 +49,16 @@ export function claimHeap(tld: Tld, { tag, arena }: HeapPlan, keeper: Word): Wor
   i32[heap + Heap.next] = i32[tld.heap + Heap.next];
   i32[tld.heap + Heap.next] = heap;
   return heap;
+}
+
+/**
+ * Claims a record for a heap, and one for its arena's keeper if need be.
+ * @returns 0 when there is no memory
+ */
+export function makeHeap(tld: Tld, plan: HeapPlan): Word {
+  const { arena } = plan;
+  const keeper = keeperOf(tld, arena) || claimHeap(tld, { tag: 0, arena }, 0);
+  return keeper && claimHeap(tld, plan, keeper);
 }
 
 /** Lets go of a heap that has no pages any more. */

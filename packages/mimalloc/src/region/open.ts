@@ -1,5 +1,5 @@
 /**
- * Making a region and attaching to one, for whichever class the program uses.
+ * Making a region and attaching to one: what a thread knows of it afterwards, for whichever class the program uses.
  *
  * ```
  *   open        options ─▶ memory ─▶ header (create.ts) ─▶ a slot for this thread ─▶ slices ─▶ magic: others may attach
@@ -22,13 +22,14 @@ import {
 import { type Crossings, type CrossingsChoice, crossingsFor } from '@shmalloc/atomic-cell';
 import { OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { Field, openHeader } from '../layout/header.ts';
+import { placeOf } from '../layout/place.ts';
 import type { GuardMaker } from '../thread/guard.ts';
 import { AccountingOs, type Os } from '../thread/os.ts';
-import type { Tld } from '../thread/tld.ts';
+import { Tld } from '../thread/tld.ts';
 import { addHome, forgetMemory, layOut } from './create.ts';
-import { BY_REGION, type MiMallocOptions, settingsOf } from './options.ts';
+import { BY_REGION, checkAttach, type MiMallocOptions, settingsOf } from './options.ts';
 import { demandMaker, guardFor } from './secure-mode.ts';
-import { claimSlot, takeSeat } from './thread-table.ts';
+import { claimSlot, joinSlot, takeSeat } from './thread-table.ts';
 
 /**
  * What an attaching thread brings with it.
@@ -47,15 +48,11 @@ export interface MiAttachOptions extends AttachOptions {
   crossings?: CrossingsChoice | Crossings | undefined;
 }
 
-/** A class of heaps. */
-type HeapClass<T extends Tld> = new (memory: SharedMemory, header: Word, os: Os, crossings: Crossings) => T;
-
-/** Makes a region: see `MiMallocCore.create`. `maker` is secure mode, for classes that have it. */
-export function open<T extends Tld>(
-  Class: HeapClass<T>,
-  options: MiMallocOptions,
-  maker: GuardMaker | null = null,
-): T {
+/**
+ * Makes a region, and attaches the calling thread: see `MiMallocCore.create`.
+ * @param maker - secure mode, for classes that have it
+ */
+export function open(options: MiMallocOptions, maker: GuardMaker | null): Tld {
   const settings = settingsOf(options);
   demandMaker(settings.secure, maker);
   const memory = openRegion(options);
@@ -65,16 +62,20 @@ export function open<T extends Tld>(
   // What can be refused comes before anything is written.
   const crossings = chosenCrossings(memory, options.crossings);
   const header = layOut(memory, settings, mostWords(memory, options));
-  const heap = new Class(memory, header, os, crossings);
+  const tld = new Tld(memory, placeOf(memory, header), os, crossings);
   commitState(memory, header, os);
-  heap.guard = guardFor(heap, maker);
-  if (options.onError !== undefined) heap.registerError(checkHook('onError', options.onError));
-  claimSlot(heap);
-  forgetMemory(heap, options.memory !== undefined);
-  addHome(heap);
-  heap.guard?.seal(heap);
+  tld.guard = guardFor(tld, maker);
+  hearErrors(tld, options);
+  claimSlot(tld);
+  forgetMemory(tld, options.memory !== undefined);
+  addHome(tld);
+  tld.guard?.seal(tld);
   publishHeader(memory.i32, header);
-  return heap;
+  return tld;
+}
+
+function hearErrors(tld: Tld, { onError }: AttachOptions): void {
+  if (onError !== undefined) tld.onError = checkHook('onError', onError);
 }
 
 /**
@@ -99,39 +100,33 @@ function mostWords(memory: SharedMemory, options: MiMallocOptions): number {
   return source instanceof WebAssembly.Memory ? 0 : Math.floor(memory.maxByteLength / 4);
 }
 
-/** Attaches to a region: see `MiMallocCore.attach`. */
-export function openShared<T extends Tld>(
-  Class: HeapClass<T>,
-  handle: Handle,
-  { os, crossings, onError }: MiAttachOptions,
-  maker: GuardMaker | null = null,
-): T {
-  const heap = view(Class, handle, os, crossings, maker);
+/** Attaches the calling thread to a region: see `MiMallocCore.attach`. */
+export function openShared(handle: Handle, options: MiAttachOptions, maker: GuardMaker | null): Tld {
+  const tld = view(handle, options, maker);
   const { threadId } = handle as Partial<SlotHandle>;
-  if (threadId === undefined) claimSlot(heap);
-  else takeSeat(heap, checkInteger('threadId', threadId));
-  if (onError !== undefined) heap.registerError(checkHook('onError', onError));
-  return heap;
+  if (threadId === undefined) claimSlot(tld);
+  else takeSeat(tld, checkInteger('threadId', threadId));
+  hearErrors(tld, options);
+  return tld;
 }
 
 /** A view of a region, of no thread yet. */
-export function view<T extends Tld>(
-  Class: HeapClass<T>,
-  handle: Handle,
-  os: Os | undefined,
-  crossings: CrossingsChoice | Crossings | undefined,
-  maker: GuardMaker | null,
-): T {
+function view(handle: Handle, options: MiAttachOptions, maker: GuardMaker | null): Tld {
+  const { os, crossings } = checkAttach(options);
   const { memory, header } = openHeader(handle);
-  const grow = memory.i32[header + Field.grow] === 1;
-  const heap = new Class(
-    memory,
-    header,
-    os ?? new AccountingOs(memory, grow),
-    chosenCrossings(memory, crossings),
-  );
-  heap.guard = guardFor(heap, maker);
-  return heap;
+  const place = placeOf(memory, header);
+  const own = os ?? new AccountingOs(memory, memory.i32[header + Field.grow] === 1);
+  const tld = new Tld(memory, place, own, chosenCrossings(memory, crossings));
+  tld.guard = guardFor(tld, maker);
+  return tld;
+}
+
+/** One more hand of the thread that has the first slot: see `MiAllocatorInner.attach`. */
+export function openJoined(handle: Handle, options: MiAttachOptions, maker: GuardMaker | null): Tld {
+  const tld = view(handle, options, maker);
+  joinSlot(tld, 0);
+  hearErrors(tld, options);
+  return tld;
 }
 
 function chosenCrossings(

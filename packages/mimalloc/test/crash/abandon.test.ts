@@ -20,6 +20,7 @@ import {
   small,
   takeAt,
 } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 import { allClear, fullPage, pair, threadFree } from '../support/turns.ts';
 
 test('A detaches with blocks in use: its segments are abandoned, B frees the blocks and adopts them', (t) => {
@@ -42,9 +43,9 @@ test('B adopts first and frees after: the blocks are B’s own then, but for hug
   const blocks = [...fill(a, 100, 500), ...fill(a, 5000, 10), ...fill(a, 100_000, 2)];
   a.detach();
   b.collect(true);
-  const isHuge = (block: number): boolean => slicesOf(b, pageAt(b, block)) === 0;
+  const isHuge = (block: number): boolean => slicesOf(tldOf(b), pageAt(b, block)) === 0;
   t.is(blocks.filter(isHuge).length, 2);
-  for (const block of blocks) t.is(ownerOf(b, pageAt(b, block)), isHuge(block) ? 0 : b.threadId);
+  for (const block of blocks) t.is(ownerOf(tldOf(b), pageAt(b, block)), isHuge(block) ? 0 : b.threadId);
   b.validate({ quiet: true });
   const before = pagesOf(b);
   t.true(before > 5);
@@ -134,8 +135,8 @@ test('B frees into an abandoned full page: the block waits on its page for whoev
   const { a, b } = pair();
   const { page, blocks, others } = fullPage(a, 200);
   a.detach();
-  t.is(b.i32[page + Page.xthreadFree], 0, 'nobody waits for news');
-  t.false(hasFlag(b, page, IN_FULL));
+  t.is(tldOf(b).i32[page + Page.xthreadFree], 0, 'nobody waits for news');
+  t.false(hasFlag(tldOf(b), page, IN_FULL));
   b.free(blocks[0]);
   t.is(threadFree(b, page), blocks[0] / 4);
   b.validate({ quiet: true });
@@ -156,19 +157,19 @@ test('a delayed block is on its way when A detaches: it is freed with the rest',
 test('B clears the flag and pauses, A detaches, C takes A’s record and D A’s pages, B pushes: C hands the block on', (t) => {
   const { a, b } = pair();
   const { page, blocks, others } = fullPage(a, 200);
-  const record = a.heap;
-  b.i32[page + Page.xthreadFree] &= ~DELAYED;
+  const record = tldOf(a).heap;
+  tldOf(b).i32[page + Page.xthreadFree] &= ~DELAYED;
   a.detach();
   const c = MiMalloc.attach(b.share());
-  t.is(c.heap, record);
+  t.is(tldOf(c).heap, record);
   const d = MiMalloc.attach(b.share());
   d.collect(true);
-  t.is(ownerOf(d, page), d.threadId);
-  b.i32[blocks[0] / 4] = b.i32[record + Heap.delayedFree];
-  b.i32[record + Heap.delayedFree] = blocks[0] / 4;
-  const before = [...d.i32.subarray(page, page + 5)];
+  t.is(ownerOf(tldOf(d), page), d.threadId);
+  tldOf(b).i32[blocks[0] / 4] = tldOf(b).i32[record + Heap.delayedFree];
+  tldOf(b).i32[record + Heap.delayedFree] = blocks[0] / 4;
+  const before = [...tldOf(d).i32.subarray(page, page + 5)];
   c.malloc(3000);
-  t.deepEqual([...d.i32.subarray(page, page + 5)], before, 'what is D’s only D writes');
+  t.deepEqual([...tldOf(d).i32.subarray(page, page + 5)], before, 'what is D’s only D writes');
   t.is(threadFree(d, page), blocks[0] / 4);
   for (const each of [b, c, d]) each.validate({ quiet: true });
   for (const block of [...blocks.slice(1), ...others]) d.free(block);
@@ -180,21 +181,21 @@ test('B clears the flag and pauses, A detaches, C takes A’s record and D A’s
 test('the same with nobody in A’s record: a forced collection of anybody finds the block', (t) => {
   const { a, b } = pair();
   const { page, blocks, others } = fullPage(a, 200);
-  b.i32[page + Page.xthreadFree] &= ~DELAYED;
+  tldOf(b).i32[page + Page.xthreadFree] &= ~DELAYED;
   a.detach();
-  b.i32[blocks[0] / 4] = b.i32[a.heap + Heap.delayedFree];
-  b.i32[a.heap + Heap.delayedFree] = blocks[0] / 4;
+  tldOf(b).i32[blocks[0] / 4] = tldOf(b).i32[tldOf(a).heap + Heap.delayedFree];
+  tldOf(b).i32[tldOf(a).heap + Heap.delayedFree] = blocks[0] / 4;
   for (const block of [...blocks.slice(1), ...others]) b.free(block);
   allClear(t, b);
-  t.is(b.i32[a.heap + Heap.delayedFree], 0);
+  t.is(tldOf(b).i32[tldOf(a).heap + Heap.delayedFree], 0);
 });
 
 test('A detaches, C takes its slot while B is attached: C’s full pages are announced as A’s were', (t) => {
   const { a, b } = pair({ bytes: 1 << 22 });
   a.detach();
   const c = MiMalloc.attach(b.share());
-  t.is(c.heap, a.heap);
-  t.true(c.shared);
+  t.is(tldOf(c).heap, tldOf(a).heap);
+  t.true(tldOf(c).shared);
   const pages: number[] = [];
   for (let round = 0; round < 6; round++) {
     const blocks = fill(c, 64, 3000);
@@ -228,7 +229,7 @@ test('an empty thread abandons nothing, and a retired page does not outlive its 
   b.validate({ quiet: true });
   b.malloc(100);
   b.validate({ quiet: true });
-  t.is(b.i32[b.heap + Heap.segmentCount], 1);
+  t.is(tldOf(b).i32[tldOf(b).heap + Heap.segmentCount], 1);
 });
 
 test('many threads come and go, each leaves blocks to the others', (t) => {
@@ -282,7 +283,7 @@ test('a page that A reclaims is in the queue of its bin, and serves A', (t) => {
   for (const block of blocks) if (block % 32 === 0) a.free(block);
   a.detach();
   b.collect(true);
-  t.not(firstPage(b, b.heap, binOf(100)), 0);
+  t.not(firstPage(tldOf(b), tldOf(b).heap, binOf(100)), 0);
   const before = pagesOf(b);
   const more = fill(b, 100, 100);
   t.is(pagesOf(b), before);

@@ -6,12 +6,13 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { CALLS, type DamageAnswer, type DamageJob } from '../support/damage-worker.ts';
 import { fill, seedOf, small, watch } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 test('damage is reported as Corrupted, each kind once, and the hook may use the heap', (t) => {
   const { heap, errors } = watch(small());
-  heap.damage('the list at 16 does not end');
-  heap.damage('the list at 32 does not end');
-  heap.damage('the table at 16 is none');
+  tldOf(heap).damage('the list at 16 does not end');
+  tldOf(heap).damage('the list at 32 does not end');
+  tldOf(heap).damage('the table at 16 is none');
   t.deepEqual(
     errors.map(({ code, message }) => [code, message]),
     [
@@ -79,11 +80,11 @@ test('the hook that hears of one error may detach the thread: the others are tol
       told.push(message);
       heap.detach();
     });
-    heap.i32[heap.header + 31]++;
-    heap.i32[heap.header + 47]++;
+    tldOf(heap).i32[tldOf(heap).header + 31]++;
+    tldOf(heap).i32[tldOf(heap).header + 47]++;
     t.notThrows(() => heap[call]());
     t.is(told.length, 2);
-    t.true(heap.closed);
+    t.true(tldOf(heap).closed);
   }
 });
 
@@ -118,8 +119,8 @@ for (const secure of [0, 2, 4]) {
       const errors: string[] = [];
       heap.registerError(({ code }) => errors.push(code));
       const block = heap.malloc(100);
-      const words = heap.i32.length >>> heap.chunkShift;
-      for (let chunk = 0; chunk <= words; chunk++) heap.i32[heap.root + chunk] += value;
+      const words = tldOf(heap).i32.length >>> tldOf(heap).chunkShift;
+      for (let chunk = 0; chunk <= words; chunk++) tldOf(heap).i32[tldOf(heap).root + chunk] += value;
       for (let address = 0; address < heap.memory.byteLength; address += 4096 + 8) {
         t.notThrows(() => heap.free(address), `${value}: free(${address})`);
         t.is(heap.usableSize(address), 0);

@@ -9,6 +9,7 @@ import { Heap } from '../../dist/layout/heap.js';
 import { DELAYED, ownerOf, Page } from '../../dist/layout/page.js';
 import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT } from '../../dist/segment/segment.js';
 import { fill, pageAt, pageField, segmentField, small } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 import { allClear, fullPage, pair, threadFree } from '../support/turns.ts';
 
 test('shareSlot says who a thread will be, before it is there', (t) => {
@@ -156,7 +157,7 @@ test('with reclaimOnFree, who frees into what nobody has adopts it; else it is l
     const [first, ...rest] = [...fill(b, 100, 20), ...fill(b, 3000, 5)];
     b.detach();
     a.free(first);
-    t.is(ownerOf(a, pageAt(a, rest[0])), reclaimOnFree ? a.threadId : 0);
+    t.is(ownerOf(tldOf(a), pageAt(a, rest[0])), reclaimOnFree ? a.threadId : 0);
     a.validate({ quiet: true });
     for (const block of rest) a.free(block);
     allClear(t, a);
@@ -196,7 +197,7 @@ test('after a death, threads look at their full pages: one whose mark the dead t
   a.malloc(3000);
   const { page, blocks } = fullPage(a, 500);
   // B has taken the mark and will never bring the news.
-  a.i32[page + Page.xthreadFree] &= ~DELAYED;
+  tldOf(a).i32[page + Page.xthreadFree] &= ~DELAYED;
   c.free(blocks[1]);
   t.not(threadFree(a, page), 0, 'and this one nobody hears of');
   c.reap(b.threadId);
@@ -215,10 +216,10 @@ test('with reclaimOnFree, a thread that only frees gathers what it has adopted: 
     a.detach();
     // The first free adopts the segment; the others come from another thread, onto the pages' lists.
     main.free(blocks[0]);
-    t.is(ownerOf(main, pageAt(main, blocks[1])), main.threadId);
+    t.is(ownerOf(tldOf(main), pageAt(main, blocks[1])), main.threadId);
     for (const block of blocks.slice(1)) b.free(block);
     b.detach();
-    t.true(main.i32[main.heap + Heap.segmentCount] <= 2, `generation ${generation}`);
+    t.true(tldOf(main).i32[tldOf(main).heap + Heap.segmentCount] <= 2, `generation ${generation}`);
   }
   main.collect(true);
   t.is(main.usedBytes(), 0);

@@ -21,6 +21,7 @@ import {
   TAKE,
   TASK,
 } from '../support/huge-owner-worker.ts';
+import { recordOf, tldOf } from '../support/inside.ts';
 import { importStepped, onStep, type Stepped, writeStepped } from '../support/stepped.ts';
 import { allClear } from '../support/turns.ts';
 
@@ -346,7 +347,7 @@ test('a huge block is its heap’s as long as that is there: contains, heapOf, v
   const size = 3 * segmentBytes(a);
   const part = a.heapNew({ tag: 7 });
   const block = part.malloc(size);
-  t.is(slicesOf(a, pageAt(a, block)), 0);
+  t.is(slicesOf(tldOf(a), pageAt(a, block)), 0);
   const seen = (): [number, unknown][] => {
     const found: [number, unknown][] = [];
     a.visitBlocks((address, _, tag) => found.push([address, tag]), { threadId: a.threadId });
@@ -366,7 +367,7 @@ test('a huge block is its heap’s as long as that is there: contains, heapOf, v
   t.deepEqual(seen(), [[block, 0]]);
   // The record serves again, and the block is not the new heap's.
   const next = a.heapNew({ tag: 8 });
-  t.is(next.record, part.record);
+  t.is(recordOf(next), recordOf(part));
   t.false(next.contains(block));
   next.destroy();
   t.true(a.containsBlock(block));

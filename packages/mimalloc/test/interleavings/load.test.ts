@@ -10,6 +10,7 @@ import { IN_FULL, Page } from '../../dist/layout/page.js';
 import { segmentAt } from '../../dist/layout/page-map.js';
 import { Segment } from '../../dist/segment/segment.js';
 import { fill, pageAt, seedOf, small, type Watched, watch } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 import { stopAt } from '../support/stops.ts';
 
 const SLOTS = 64;
@@ -148,12 +149,12 @@ test('pages in memory that comes after validate has looked for it are no damage'
   // The second half of the second chunk comes later, and is described by a table that is there.
   const heap = MiMalloc.create({ bytes: 3 << 19, maxBytes: 8 << 20 });
   const other = MiMalloc.attach(heap.share());
-  const { refresh } = heap;
+  const { refresh } = tldOf(heap);
   const before = heap.memory.byteLength;
   for (const call of ['validate', 'stats', 'inspect', 'usedBytes'] as const) {
-    heap.refresh = () => {
-      heap.refresh = refresh;
-      heap.refresh();
+    tldOf(heap).refresh = () => {
+      tldOf(heap).refresh = refresh;
+      tldOf(heap).refresh();
       const length = other.memory.byteLength;
       while (other.memory.byteLength === length) other.malloc(1000);
       // Lists of free blocks in what has just come.
@@ -213,7 +214,7 @@ for (const [name, sentence, plant] of LASTING) {
     const { heap, page, block } = foreign();
     heap.validate();
     heap.validate({ quiet: true });
-    plant(heap.i32, page, segmentAt(heap, block >>> 2));
+    plant(tldOf(heap).i32, page, segmentAt(tldOf(heap), block >>> 2));
     t.throws(() => heap.validate(), { code: 'Corrupted', message: sentence });
     t.throws(() => heap.validate({ quiet: true }), { code: 'Corrupted' });
   });
@@ -227,7 +228,7 @@ test('what may be a step of another thread is found with quiet alone: its counts
     [/has another owner/, (i32: Int32Array, page: number) => (i32[page + Page.xthreadId] = 0)],
   ] as const) {
     const { heap, page } = foreign();
-    plant(heap.i32, page);
+    plant(tldOf(heap).i32, page);
     t.notThrows(() => heap.validate());
     t.throws(() => heap.validate({ quiet: true }), { code: 'Corrupted', message: sentence });
   }

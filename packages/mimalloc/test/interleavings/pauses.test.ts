@@ -5,6 +5,7 @@ import { BIN_FULL } from '../../dist/layout/bins.js';
 import { Page } from '../../dist/layout/page.js';
 import { firstPage } from '../../dist/page/queue.js';
 import { fill, pageAt, randomOf, seedOf, segmentBytes, small } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 import { everyPause, type Scene, Stage } from '../support/pauses.ts';
 
 interface Company {
@@ -25,8 +26,8 @@ function company(): Company {
   const c = MiMalloc.attach(a.share());
   const stage = new Stage(a, b, c);
   const blocks = stage.takeAll(a, 500, 60);
-  const first = firstPage(a, a.heap, BIN_FULL);
-  const [full, other] = [first, a.i32[first + Page.next]].map((page) => {
+  const first = firstPage(tldOf(a), tldOf(a).heap, BIN_FULL);
+  const [full, other] = [first, tldOf(a).i32[first + Page.next]].map((page) => {
     return blocks.filter((block) => pageAt(a, block) === page);
   });
   const part = stage.takeAll(a, 120, 5);
@@ -124,7 +125,8 @@ test('A is stopped while it takes a page for full: B frees a block of that page'
     // The second page is used up, and the first as well: the next malloc makes the first one full.
     const blocks = stage.takeAll(a, 500, 16);
     const page = pageAt(a, blocks[15]);
-    while (a.i32[page + Page.used] < a.i32[page + Page.reserved]) blocks.push(stage.take(a, 500));
+    while (tldOf(a).i32[page + Page.used] < tldOf(a).i32[page + Page.reserved])
+      blocks.push(stage.take(a, 500));
     const first = blocks.filter((block) => pageAt(a, block) === pageAt(a, blocks[0]));
     return {
       stage,
@@ -257,7 +259,7 @@ test('A is stopped while it lays out the table of a chunk: B adds memory to the 
     const b = MiMalloc.attach(a.share());
     const before = a.totalBytes();
     // A table starts with a fill: there A stops.
-    const { i32 } = a;
+    const { i32 } = tldOf(a);
     const { fill: original } = Int32Array.prototype;
     i32.fill = (value, from, to) => {
       Reflect.deleteProperty(i32, 'fill');

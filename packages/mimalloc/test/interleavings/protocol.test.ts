@@ -22,6 +22,7 @@ import {
   takeAt,
   watch,
 } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 import { allClear, fullPage, pair, threadFree } from '../support/turns.ts';
 
 test('A allocates, B frees: the block lies on thread_free until A’s next generic allocation', (t) => {
@@ -30,7 +31,7 @@ test('A allocates, B frees: the block lies on thread_free until A’s next gener
   const page = pageAt(a, block);
   b.free(block);
   t.is(threadFree(a, page), block / 4);
-  t.is(a.i32[page + Page.used], 1, 'it counts as used');
+  t.is(tldOf(a).i32[page + Page.used], 1, 'it counts as used');
   for (const each of [a, b]) each.validate({ quiet: true });
   const rest = fill(a, 128, 31);
   t.false(rest.includes(block));
@@ -80,17 +81,17 @@ test('B frees into A’s page, A frees the rest: the page is not taken for empty
 test('a full page is announced, and its first foreign block goes to the heap’s delayed list', (t) => {
   const { a, b } = pair();
   const { page, blocks, others } = fullPage(a, 200);
-  t.is(a.i32[page + Page.xthreadFree], DELAYED);
+  t.is(tldOf(a).i32[page + Page.xthreadFree], DELAYED);
   b.free(blocks[0]);
-  t.is(a.i32[a.heap + Heap.delayedFree], blocks[0] / 4);
-  t.is(a.i32[page + Page.xthreadFree], 0, 'the news is on its way');
+  t.is(tldOf(a).i32[tldOf(a).heap + Heap.delayedFree], blocks[0] / 4);
+  t.is(tldOf(a).i32[page + Page.xthreadFree], 0, 'the news is on its way');
   b.free(blocks[1]);
   t.is(threadFree(a, page), blocks[1] / 4, 'the second goes to the page');
   for (const each of [a, b]) each.validate({ quiet: true });
-  t.true(hasFlag(a, page, IN_FULL));
+  t.true(hasFlag(tldOf(a), page, IN_FULL));
   const taken = a.malloc(3000); // generic
-  t.is(a.i32[a.heap + Heap.delayedFree], 0);
-  t.false(hasFlag(a, page, IN_FULL), 'the page is back');
+  t.is(tldOf(a).i32[tldOf(a).heap + Heap.delayedFree], 0);
+  t.false(hasFlag(tldOf(a), page, IN_FULL), 'the page is back');
   for (const each of [a, b]) each.validate({ quiet: true });
   for (const block of [...blocks.slice(2), ...others]) b.free(block);
   a.free(taken);
@@ -101,10 +102,10 @@ test('A frees into its own full page: the page is back, and is announced no more
   const { a, b } = pair();
   const { page, blocks, others } = fullPage(a, 200);
   a.free(blocks[0]);
-  t.is(a.i32[page + Page.xthreadFree], 0);
+  t.is(tldOf(a).i32[page + Page.xthreadFree], 0);
   b.free(blocks[1]);
   t.is(threadFree(a, page), blocks[1] / 4, 'what B frees goes to the page');
-  t.is(a.i32[a.heap + Heap.delayedFree], 0);
+  t.is(tldOf(a).i32[tldOf(a).heap + Heap.delayedFree], 0);
   for (const block of [...blocks.slice(2), ...others]) b.free(block);
   allClear(t, a, b);
 });
@@ -125,7 +126,7 @@ test('B frees all blocks of many full pages of A, and A goes on with the same pa
 test('two full pages, one block each on the delayed list, and one more on each page', (t) => {
   const { a, b } = pair({ bytes: 1 << 22 });
   const all = fill(a, 1000, 200);
-  const full = [...byPage(a, all)].filter(([page]) => hasFlag(a, page, IN_FULL));
+  const full = [...byPage(a, all)].filter(([page]) => hasFlag(tldOf(a), page, IN_FULL));
   t.true(full.length >= 2);
   for (const [, blocks] of full) {
     b.free(blocks[0]);
@@ -133,10 +134,10 @@ test('two full pages, one block each on the delayed list, and one more on each p
     a.validate({ quiet: true });
   }
   let delayed = 0;
-  for (let at = a.i32[a.heap + Heap.delayedFree]; at !== 0; at = a.i32[at]) delayed++;
+  for (let at = tldOf(a).i32[tldOf(a).heap + Heap.delayedFree]; at !== 0; at = tldOf(a).i32[at]) delayed++;
   t.is(delayed, full.length);
   const taken = a.malloc(5000);
-  for (const [page] of full) t.false(hasFlag(a, page, IN_FULL));
+  for (const [page] of full) t.false(hasFlag(tldOf(a), page, IN_FULL));
   a.validate({ quiet: true });
   const got = fill(a, 1000, 2 * full.length);
   t.true(
@@ -151,14 +152,14 @@ test('two full pages, one block each on the delayed list, and one more on each p
 test('A is alone when its page gets full, B comes later: the page is announced at A’s next generic allocation', (t) => {
   const a = small();
   const { page, blocks, others } = fullPage(a, 200);
-  t.is(a.i32[page + Page.xthreadFree], 0, 'nobody to tell');
+  t.is(tldOf(a).i32[page + Page.xthreadFree], 0, 'nobody to tell');
   const b = MiMalloc.attach(a.share());
   b.free(blocks[0]);
   t.is(threadFree(a, page), blocks[0] / 4);
   a.validate({ quiet: true });
   a.free(a.malloc(3000));
-  t.true(a.shared);
-  t.false(hasFlag(a, page, IN_FULL), 'what was freed until then is found');
+  t.true(tldOf(a).shared);
+  t.false(hasFlag(tldOf(a), page, IN_FULL), 'what was freed until then is found');
   a.validate({ quiet: true });
   for (const block of [...blocks.slice(1), ...others]) b.free(block);
   allClear(t, a, b);
@@ -168,14 +169,14 @@ test('B frees into a page that A has used up: A finds the block before it takes 
   const { a, b } = pair();
   const blocks = fill(a, 200, 400);
   // The page in front has just been used up; no thread has looked at it since.
-  const page = firstPage(a, a.heap, binOf(200));
-  const rest = fill(a, 200, a.i32[page + Page.reserved] - a.i32[page + Page.used]);
+  const page = firstPage(tldOf(a), tldOf(a).heap, binOf(200));
+  const rest = fill(a, 200, tldOf(a).i32[page + Page.reserved] - tldOf(a).i32[page + Page.used]);
   const mine = [...blocks, ...rest].filter((block) => pageAt(a, block) === page);
-  t.is(a.i32[page + Page.used], a.i32[page + Page.reserved]);
-  t.false(hasFlag(a, page, IN_FULL));
+  t.is(tldOf(a).i32[page + Page.used], tldOf(a).i32[page + Page.reserved]);
+  t.false(hasFlag(tldOf(a), page, IN_FULL));
   b.free(mine[5]);
   t.is(a.malloc(200), mine[5]);
-  t.false(hasFlag(a, page, IN_FULL));
+  t.false(hasFlag(tldOf(a), page, IN_FULL));
   a.validate({ quiet: true });
   for (const block of [...blocks, ...rest]) b.free(block);
   allClear(t, a, b);
@@ -185,16 +186,16 @@ test('B clears the flag and pauses, A collects with force, B pushes: the block i
   const { a, b } = pair();
   const { page, blocks, others } = fullPage(a, 200);
   // First half of B's free.
-  t.is(b.i32[page + Page.xthreadFree], DELAYED);
-  b.i32[page + Page.xthreadFree] &= ~DELAYED;
+  t.is(tldOf(b).i32[page + Page.xthreadFree], DELAYED);
+  tldOf(b).i32[page + Page.xthreadFree] &= ~DELAYED;
   a.collect(true);
   a.validate({ quiet: true });
-  t.true(hasFlag(a, page, IN_FULL));
+  t.true(hasFlag(tldOf(a), page, IN_FULL));
   // Second half.
-  b.i32[blocks[0] / 4] = b.i32[a.heap + Heap.delayedFree];
-  b.i32[a.heap + Heap.delayedFree] = blocks[0] / 4;
+  tldOf(b).i32[blocks[0] / 4] = tldOf(b).i32[tldOf(a).heap + Heap.delayedFree];
+  tldOf(b).i32[tldOf(a).heap + Heap.delayedFree] = blocks[0] / 4;
   a.malloc(3000);
-  t.false(hasFlag(a, page, IN_FULL));
+  t.false(hasFlag(tldOf(a), page, IN_FULL));
   for (const block of [...blocks.slice(1), ...others]) b.free(block);
   a.validate({ quiet: true });
 });
@@ -202,12 +203,12 @@ test('B clears the flag and pauses, A collects with force, B pushes: the block i
 test('B clears the flag and dies: the block is lost, and the page comes back with the next forced collection', (t) => {
   const { a, b } = pair();
   const { page, blocks, others } = fullPage(a, 200);
-  b.i32[page + Page.xthreadFree] &= ~DELAYED;
+  tldOf(b).i32[page + Page.xthreadFree] &= ~DELAYED;
   for (const block of blocks.slice(1)) b.free(block);
-  t.true(hasFlag(a, page, IN_FULL));
+  t.true(hasFlag(tldOf(a), page, IN_FULL));
   a.collect(true);
-  t.false(hasFlag(a, page, IN_FULL));
-  t.is(a.i32[page + Page.used], 1, 'the one block');
+  t.false(hasFlag(tldOf(a), page, IN_FULL));
+  t.is(tldOf(a).i32[page + Page.used], 1, 'the one block');
   a.validate({ quiet: true });
   for (const block of others) a.free(block);
   a.free(blocks[0]);
@@ -220,7 +221,7 @@ test('B’s realloc of A’s block moves it into B’s heap', (t) => {
   a.memory.u8.fill(0x13, block, block + 1000);
   const moved = b.realloc(block, 3000);
   t.not(moved, block);
-  t.is(ownerOf(b, pageAt(b, moved)), b.threadId);
+  t.is(ownerOf(tldOf(b), pageAt(b, moved)), b.threadId);
   t.true(b.memory.u8.subarray(moved, moved + 1000).every((byte) => byte === 0x13));
   t.is(b.realloc(moved, 2990), moved);
   const large = a.malloc(20_000);
@@ -249,11 +250,11 @@ test('B frees a block of A twice: A finds the circle, reports it, and goes on', 
 test('B’s interior pointer into A’s block is un-aligned before it goes on thread_free', async (t) => {
   const { mallocAligned } = await import('../../dist/alloc/aligned.js');
   const { a, b } = pair();
-  const address = mallocAligned(a, a.heap, 100, 64, 8);
+  const address = mallocAligned(tldOf(a), tldOf(a).heap, 100, 64, 8);
   const page = pageAt(a, address);
   const start = pageField(a, address, 'start');
   b.free(address);
-  t.is((threadFree(a, page) - start) % a.i32[page + Page.blockWords], 0);
+  t.is((threadFree(a, page) - start) % tldOf(a).i32[page + Page.blockWords], 0);
   for (const each of [a, b]) each.validate({ quiet: true });
   allClear(t, a, b);
 });
@@ -265,7 +266,7 @@ test('any interleaving of three threads on a small heap keeps it sound', (t) => 
     const threads = [a, MiMalloc.attach(a.share()), MiMalloc.attach(a.share())];
     const live: number[] = [];
     // A few sizes, so that pages get full.
-    const sizes = [16, 500, a.mediumMax, 2 * a.mediumMax];
+    const sizes = [16, 500, tldOf(a).mediumMax, 2 * tldOf(a).mediumMax];
     for (let step = 0; step < 600; step++) {
       const index = random(3);
       const heap = threads[index];
@@ -297,5 +298,5 @@ test('the number of reports is counted for all threads', (t) => {
   a.free(8);
   b.free(16);
   b.realloc(24, 1);
-  t.is(a.i32[a.header + Field.errors], 3);
+  t.is(tldOf(a).i32[tldOf(a).header + Field.errors], 3);
 });

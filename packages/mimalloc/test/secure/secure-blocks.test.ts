@@ -3,6 +3,7 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { pageOf } from '../../dist/layout/lookup.js';
 import { Page } from '../../dist/layout/page.js';
+import { tldOf } from '../support/inside.ts';
 import { areIntact, blocksOf, secureHeap, type Watched, watch } from '../support/secure-heap.js';
 
 /** Shared blocks of several bins, one with room behind it and one without; large and huge blocks. */
@@ -53,7 +54,7 @@ test('a second free is refused, at once and later, and says so', (t) => {
       const [first, second] = blocksOf(heap, 2, size);
       heap.free(first);
       // A block with a page of its own is gone with it.
-      const text = size > heap.mediumMax - 8 ? /no such block/ : /freed twice/;
+      const text = size > tldOf(heap).mediumMax - 8 ? /no such block/ : /freed twice/;
       expectRefused(t, watched, () => heap.free(first), text);
       heap.free(second);
       expectRefused(t, watched, () => heap.free(first), text);
@@ -107,12 +108,12 @@ test('a free of what was never handed out is refused', (t) => {
   const watched = secureHeap(3);
   const { heap } = watched;
   const [block] = blocksOf(heap, 8, 200);
-  const page = pageOf(heap, block >>> 2);
-  const start = heap.i32[page + Page.start] * 4;
-  const linked = heap.i32[page + Page.free] * 4;
+  const page = pageOf(tldOf(heap), block >>> 2);
+  const start = tldOf(heap).i32[page + Page.start] * 4;
+  const linked = tldOf(heap).i32[page + Page.free] * 4;
   expectRefused(t, watched, () => heap.free(linked), /never handed out/);
   expectRefused(t, watched, () => heap.free(linked + 8), /never handed out/);
-  const beyond = start + heap.i32[page + Page.capacity] * 208;
+  const beyond = start + tldOf(heap).i32[page + Page.capacity] * 208;
   expectRefused(t, watched, () => heap.free(beyond), /never handed out/);
   expectRefused(t, watched, () => heap.free(heap.memory.end - 64), /no such block/);
   expectRefused(t, watched, () => heap.free(2 ** 40), /no such block/);
@@ -132,7 +133,7 @@ test('a free of an address inside a block is refused, and says in which', (t) =>
     // Beside blocks with an address inside, any address is looked up.
     const [plain] = blocksOf(heap, 1, 130);
     const inside = heap.mallocAlignedAt(70, 64, 24);
-    t.is(pageOf(heap, plain >>> 2), pageOf(heap, inside >>> 2));
+    t.is(pageOf(tldOf(heap), plain >>> 2), pageOf(tldOf(heap), inside >>> 2));
     expectRefused(t, watched, () => heap.free(plain + 16), new RegExp(`inside the block at ${plain} of 130`));
     expectRefused(t, watched, () => heap.free(inside + 8), new RegExp(`inside the block at ${inside} of 70`));
     expectRefused(
@@ -243,13 +244,13 @@ test('one word of the end is enough to know that a block is free, or was never h
     const watched = secureHeap(3);
     const { heap } = watched;
     const [block] = blocksOf(heap, 8, 200);
-    const fresh = heap.i32[pageOf(heap, block >>> 2) + Page.free] * 4;
+    const fresh = tldOf(heap).i32[pageOf(tldOf(heap), block >>> 2) + Page.free] * 4;
     heap.free(block);
     for (const [address, text] of [
       [block, /freed twice/],
       [fresh, /never handed out/],
     ] as const) {
-      heap.i32[(address + word) >>> 2] ^= 0x1111_1111;
+      tldOf(heap).i32[(address + word) >>> 2] ^= 0x1111_1111;
       t.is(heap.usableSize(address), 0);
       watched.told();
       heap.free(address);
@@ -266,7 +267,7 @@ test('nor does it make one pass of a block that waits on the list of delayed fre
   const { heap, told } = secureHeap(3);
   const other = watch(MiMalloc.attach(heap.share()));
   const blocks = blocksOf(heap, 2000, 200);
-  const pages = new Map(blocks.map((block) => [pageOf(heap, block >>> 2), block]));
+  const pages = new Map(blocks.map((block) => [pageOf(tldOf(heap), block >>> 2), block]));
   const [, first, second, third] = [...pages.values()];
   for (const block of [first, second]) other.heap.free(block);
   for (const block of [first, second, third]) heap.memory.u8.fill(0, block + 200, block + 208);
@@ -350,11 +351,11 @@ test('an overflow of an aligned block, and of one with an address inside, is fou
 test('the word that leads to an address inside a block may be lost', (t) => {
   const { heap, told } = secureHeap(3);
   const inside = heap.mallocAlignedAt(100, 64, 24);
-  const page = pageOf(heap, inside >>> 2);
-  const size = heap.i32[page + Page.blockWords] * 4;
-  const start = heap.i32[page + Page.start] * 4;
+  const page = pageOf(tldOf(heap), inside >>> 2);
+  const size = tldOf(heap).i32[page + Page.blockWords] * 4;
+  const start = tldOf(heap).i32[page + Page.start] * 4;
   const block = start + Math.floor((inside - start) / size) * size;
-  heap.i32[block >>> 2] = 0;
+  tldOf(heap).i32[block >>> 2] = 0;
   t.is(heap.usableSize(inside), 100);
   heap.free(inside + 8);
   t.is(told().length, 1);
@@ -369,9 +370,9 @@ test('a block with an address inside it, of which the end is gone, is known by t
   const { heap, told } = secureHeap(3);
   const inside = heap.mallocAlignedAt(70, 64, 24);
   const [neighbour] = blocksOf(heap, 1, 130);
-  const page = pageOf(heap, inside >>> 2);
-  t.is(pageOf(heap, neighbour >>> 2), page);
-  const start = heap.i32[page + Page.start] * 4;
+  const page = pageOf(tldOf(heap), inside >>> 2);
+  t.is(pageOf(tldOf(heap), neighbour >>> 2), page);
+  const start = tldOf(heap).i32[page + Page.start] * 4;
   const block = start + Math.floor((inside - start) / 144) * 144;
   heap.memory.u8.fill(0, block + 136, block + 144);
   heap.free(block);
@@ -436,9 +437,9 @@ test('calloc, zalloc and their kin zero to the byte', (t) => {
 test('a link that leads to a block in use hands nothing out twice', (t) => {
   const { heap, told } = secureHeap(3);
   const blocks = blocksOf(heap, 8, 200);
-  const page = pageOf(heap, blocks[0] >>> 2);
-  const free = heap.i32[page + Page.free];
-  heap.guard?.setNext(heap, page, free, blocks[5] >>> 2);
+  const page = pageOf(tldOf(heap), blocks[0] >>> 2);
+  const free = tldOf(heap).i32[page + Page.free];
+  tldOf(heap).guard?.setNext(tldOf(heap), page, free, blocks[5] >>> 2);
   const more = blocksOf(heap, 50, 200);
   t.is(new Set([...blocks, ...more]).size, 58);
   t.regex(told().join(), new RegExp(`leads to the block in use at ${blocks[5]}`));
@@ -457,8 +458,8 @@ test('the error hook may use the heap', (t) => {
       heap.validate({ quiet: true });
     });
     const blocks = blocksOf(heap, 8, 200);
-    const page = pageOf(heap, blocks[0] >>> 2);
-    heap.i32[heap.i32[page + Page.free]] ^= 0x100;
+    const page = pageOf(tldOf(heap), blocks[0] >>> 2);
+    tldOf(heap).i32[tldOf(heap).i32[page + Page.free]] ^= 0x100;
     const more = blocksOf(heap, 30, 200);
     t.is(reports, 1);
     if (secure > 2) {

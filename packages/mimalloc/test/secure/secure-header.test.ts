@@ -1,19 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
-import { MiMalloc as Core } from '@shmalloc/mimalloc/core';
+import { MiMallocCore as Core } from '@shmalloc/mimalloc/core';
 import test from 'ava';
 import { FIXED_WORDS, Field } from '../../dist/layout/header.js';
 import { HEAP_WORDS } from '../../dist/layout/heap.js';
 import { tableWords } from '../../dist/layout/page-map.js';
+import { tldOf } from '../support/inside.ts';
 import { secureHeap } from '../support/secure-heap.js';
 
 /** Every word whose overwriting level 1 promises to find, by name. */
 function guardedWords(heap: MiMalloc): [name: string, word: number][] {
-  const { i32, header } = heap;
+  const { i32, header } = tldOf(heap);
   const threads = i32[header + Field.heaps] + i32[header + Field.slots] * HEAP_WORDS;
   const tables =
-    i32[header + Field.homeTables] + i32[header + Field.homeCount] * tableWords(heap.slicesPerSegment);
+    i32[header + Field.homeTables] + i32[header + Field.homeCount] * tableWords(tldOf(heap).slicesPerSegment);
   return [
     ...Array.from({ length: FIXED_WORDS - 1 }, (_, word): [string, number] => [
       `word ${word + 1} of the header`,
@@ -22,7 +23,7 @@ function guardedWords(heap: MiMalloc): [name: string, word: number][] {
     ['the checksum', header + Field.checksum],
     ['the canary in the header', header + Field.canary],
     ['the canary behind the header', header + Field.lastCanary],
-    ['the word behind the empty page', heap.emptyPage + 16],
+    ['the word behind the empty page', tldOf(heap).emptyPage + 16],
     ['the word before the thread table', i32[header + Field.heaps] - 1],
     ['the word behind the thread table', threads],
     ['the word before the tables', i32[header + Field.homeTables] - 1],
@@ -33,13 +34,13 @@ function guardedWords(heap: MiMalloc): [name: string, word: number][] {
 
 test('an overwritten header is refused by attach, and named', (t) => {
   const { heap } = secureHeap(1);
-  const { i32 } = heap;
+  const { i32 } = tldOf(heap);
   for (const [name, word] of guardedWords(heap)) {
     const old = i32[word];
     i32[word] ^= 1;
     const error = t.throws(() => MiMalloc.attach(heap.share()), { instanceOf: AllocError }, name);
     t.is(error.code, 'InvalidParam', name);
-    t.regex(error.message, new RegExp(`\\b(${heap.header * 4}|${word * 4})\\b`), name);
+    t.regex(error.message, new RegExp(`\\b(${tldOf(heap).header * 4}|${word * 4})\\b`), name);
     i32[word] = old;
   }
   MiMalloc.attach(heap.share()).detach();
@@ -47,7 +48,7 @@ test('an overwritten header is refused by attach, and named', (t) => {
 
 test('an overwritten header is reported by collect, with the address, put back, and thrown by validate', (t) => {
   const { heap, errors, told } = secureHeap(1);
-  const { i32 } = heap;
+  const { i32 } = tldOf(heap);
   const block = heap.malloc(100);
   for (const [name, word] of guardedWords(heap)) {
     const old = i32[word];
@@ -73,12 +74,12 @@ test('an overwritten header is reported by collect, with the address, put back, 
 
 test('an overwritten root of the page map, and an overwritten empty page, are found', (t) => {
   const { heap, told } = secureHeap(1);
-  const { i32 } = heap;
+  const { i32 } = tldOf(heap);
   for (const [word, wrong] of [
-    [heap.root + 5, 12],
-    [heap.root + 5, -64],
-    [heap.root + 5, 0x7ffffff0],
-    [heap.emptyPage + 3, 8],
+    [tldOf(heap).root + 5, 12],
+    [tldOf(heap).root + 5, -64],
+    [tldOf(heap).root + 5, 0x7ffffff0],
+    [tldOf(heap).emptyPage + 3, 8],
   ]) {
     const old = i32[word];
     i32[word] = wrong;
@@ -92,7 +93,7 @@ test('an overwritten root of the page map, and an overwritten empty page, are fo
 
 test('the magic is looked after by those who are attached', (t) => {
   const { heap, told } = secureHeap(1);
-  heap.i32[heap.header] = 0;
+  tldOf(heap).i32[tldOf(heap).header] = 0;
   heap.collect();
   t.is(told().length, 1);
   MiMalloc.attach(heap.share()).detach();
@@ -110,8 +111,8 @@ test('memory that was added, also by another thread, is no damage', (t) => {
 
 test('without secure mode nobody notices', (t) => {
   const { heap, told } = secureHeap(0);
-  heap.i32[heap.header + Field.retireCycles]++;
-  heap.i32[heap.header + Field.canary]++;
+  tldOf(heap).i32[tldOf(heap).header + Field.retireCycles]++;
+  tldOf(heap).i32[tldOf(heap).header + Field.canary]++;
   MiMalloc.attach(heap.share()).detach();
   heap.collect();
   heap.validate({ quiet: true });
@@ -121,7 +122,7 @@ test('without secure mode nobody notices', (t) => {
 test('the level cannot be switched off by overwriting it', (t) => {
   for (const level of [0, 2, 77, -1]) {
     const { heap } = secureHeap(3);
-    heap.i32[heap.header + Field.secure] = level;
+    tldOf(heap).i32[tldOf(heap).header + Field.secure] = level;
     t.throws(() => MiMalloc.attach(heap.share()), { instanceOf: AllocError });
   }
 });

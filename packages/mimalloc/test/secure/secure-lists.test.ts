@@ -3,6 +3,7 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { pageOf } from '../../dist/layout/lookup.js';
 import { Page } from '../../dist/layout/page.js';
+import { tldOf } from '../support/inside.ts';
 import { areIntact, blocksOf, secureHeap, watch } from '../support/secure-heap.js';
 
 /** Pages of the 4 MiB heap hold a few dozen blocks of this size. */
@@ -10,7 +11,7 @@ const SIZE = 200;
 
 /** The free block that `malloc` would hand out next in the page of this block. */
 function nextFree(heap: MiMalloc, block: number): number {
-  return heap.i32[pageOf(heap, block >>> 2) + Page.free] * 4;
+  return tldOf(heap).i32[pageOf(tldOf(heap), block >>> 2) + Page.free] * 4;
 }
 
 test('new blocks come in random order, the same for the same seed', (t) => {
@@ -36,14 +37,14 @@ test('new blocks come in random order, the same for the same seed', (t) => {
 
 test('the link of a free block is no address, and another one in another page', (t) => {
   const { heap } = secureHeap(2);
-  const { i32 } = heap;
+  const { i32 } = tldOf(heap);
   const links = [SIZE, 3000].map((size) => {
     const [first, second] = blocksOf(heap, 2, size);
     heap.free(first);
     heap.free(second);
-    const page = pageOf(heap, second >>> 2);
-    t.is(heap.guard?.linkOf(heap, page, second >>> 2), first >>> 2);
-    t.is(heap.guard?.linkOf(heap, page, first >>> 2), 0);
+    const page = pageOf(tldOf(heap), second >>> 2);
+    t.is(tldOf(heap).guard?.linkOf(tldOf(heap), page, second >>> 2), first >>> 2);
+    t.is(tldOf(heap).guard?.linkOf(tldOf(heap), page, first >>> 2), 0);
     t.not(i32[second >>> 2], first >>> 2);
     return i32[first >>> 2];
   });
@@ -59,12 +60,12 @@ test('an overwritten link is reported once, the list ends there, and nothing els
       const blocks = blocksOf(heap, 10, SIZE);
       const used = heap.usedBytes();
       const victim = nextFree(heap, blocks[0]);
-      if (typeof value === 'number') heap.i32[victim >>> 2] = value;
-      else if (value === 'block') heap.i32[victim >>> 2] = blocks[3] >>> 2;
+      if (typeof value === 'number') tldOf(heap).i32[victim >>> 2] = value;
+      else if (value === 'block') tldOf(heap).i32[victim >>> 2] = blocks[3] >>> 2;
       else {
         // As if the keys were known.
         const target = value === 'inside' ? (blocks[3] >>> 2) + 2 : elsewhere >>> 2;
-        heap.guard?.setNext(heap, pageOf(heap, victim >>> 2), victim >>> 2, target);
+        tldOf(heap).guard?.setNext(tldOf(heap), pageOf(tldOf(heap), victim >>> 2), victim >>> 2, target);
       }
       t.throws(() => heap.validate({ quiet: true }), {
         instanceOf: AllocError,
@@ -95,7 +96,7 @@ test('an overwritten link is reported once, the list ends there, and nothing els
 test('a level below, an overwritten link goes unnoticed', (t) => {
   const { heap, told } = secureHeap(1);
   const blocks = blocksOf(heap, 10, SIZE);
-  heap.i32[nextFree(heap, blocks[0]) >>> 2] = 0;
+  tldOf(heap).i32[nextFree(heap, blocks[0]) >>> 2] = 0;
   blocksOf(heap, 100, SIZE);
   heap.collect();
   t.deepEqual(told(), []);
@@ -107,7 +108,7 @@ test('collect finds an overwritten link that nobody has come to yet, in either l
   const victim = nextFree(heap, blocks[0]);
   heap.free(blocks[1]);
   heap.free(blocks[2]);
-  for (const broken of [victim, blocks[2]]) heap.i32[broken >>> 2] ^= 0x100;
+  for (const broken of [victim, blocks[2]]) tldOf(heap).i32[broken >>> 2] ^= 0x100;
   t.throws(() => heap.validate({ quiet: true }), { instanceOf: AllocError });
   heap.collect();
   const messages = told();
@@ -124,12 +125,12 @@ test('a forced collection joins a list to another up to where it is broken', (t)
   const { heap, told } = secureHeap(2);
   const blocks = blocksOf(heap, 10, SIZE);
   for (const block of blocks.slice(0, 4)) heap.free(block);
-  heap.i32[blocks[2] >>> 2] ^= 0x40000000;
+  tldOf(heap).i32[blocks[2] >>> 2] ^= 0x40000000;
   heap.collect(true);
   t.is(told().length, 1);
   heap.validate({ quiet: true });
-  const page = pageOf(heap, blocks[9] >>> 2);
-  t.is(heap.i32[page + Page.lost], 2);
+  const page = pageOf(tldOf(heap), blocks[9] >>> 2);
+  t.is(tldOf(heap).i32[page + Page.lost], 2);
   const more = blocksOf(heap, 60, SIZE);
   t.is(new Set([...blocks.slice(4), ...more]).size, 66);
   t.false(more.includes(blocks[0]) || more.includes(blocks[1]));
@@ -141,7 +142,7 @@ test('a broken link among blocks that another thread has freed is found by their
   const other = watch(MiMalloc.attach(heap.share()));
   const blocks = blocksOf(heap, 10, SIZE);
   for (const block of blocks.slice(0, 4)) other.heap.free(block);
-  heap.i32[blocks[2] >>> 2] ^= 0x40000000;
+  tldOf(heap).i32[blocks[2] >>> 2] ^= 0x40000000;
   const more = blocksOf(heap, 100, SIZE);
   t.is(told().length, 1);
   t.deepEqual(other.told(), []);
@@ -155,11 +156,11 @@ test('a broken link among the delayed frees of full pages is found', (t) => {
   const other = MiMalloc.attach(heap.share());
   // The first generic allocation after the other has come announces the full pages.
   const blocks = blocksOf(heap, 2000, SIZE);
-  const pages = new Map(blocks.map((block) => [pageOf(heap, block >>> 2), block]));
+  const pages = new Map(blocks.map((block) => [pageOf(tldOf(heap), block >>> 2), block]));
   const [, first, second, third] = [...pages.values()];
   for (const block of [first, second, third]) other.free(block);
-  t.is(heap.i32[heap.heap + 1] * 4, third, 'the three are on the list of delayed frees');
-  heap.i32[second >>> 2] ^= 0x40000000;
+  t.is(tldOf(heap).i32[tldOf(heap).heap + 1] * 4, third, 'the three are on the list of delayed frees');
+  tldOf(heap).i32[second >>> 2] ^= 0x40000000;
   const more = blocksOf(heap, 200, SIZE);
   t.is(told().length, 1);
   t.true(more.includes(third) && more.includes(second) && !more.includes(first));

@@ -3,6 +3,7 @@ import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { pageOf } from '../../dist/layout/lookup.js';
 import { Page } from '../../dist/layout/page.js';
+import { tldOf } from '../support/inside.ts';
 import { areIntact, blocksOf, secureHeap, watch } from '../support/secure-heap.js';
 
 const SIZE = 200;
@@ -51,7 +52,7 @@ test('a write after free is reported with its address when the block is handed o
 test('a write into memory that was never handed out is reported as well', (t) => {
   const { heap, told } = secureHeap(4, { sampleRate: 0 });
   const blocks = blocksOf(heap, 3, SIZE);
-  const free = heap.i32[pageOf(heap, blocks[0] >>> 2) + Page.free] * 4;
+  const free = tldOf(heap).i32[pageOf(tldOf(heap), blocks[0] >>> 2) + Page.free] * 4;
   heap.memory.u8[free + 100] = 0;
   again(heap, free, SIZE);
   t.is(told().length, 1);
@@ -112,9 +113,9 @@ test('a guarded block has 256 bytes in front and the rest of its OS page behind'
     heap.free(block);
   }
   // An OS page is small to a request that gets a page of its own anyway.
-  const large = heap.malloc(heap.mediumMax);
+  const large = heap.malloc(tldOf(heap).mediumMax);
   t.is(large % 4096, 0);
-  t.is(heap.usableSize(large), heap.mediumMax);
+  t.is(heap.usableSize(large), tldOf(heap).mediumMax);
   heap.collect(true);
   heap.validate({ quiet: true });
   t.deepEqual(told(), []);
@@ -135,7 +136,7 @@ test('one allocation in SAMPLE_RATE is guarded, and none with 0', (t) => {
 
 /** Blocks of 40 bytes have no whole OS pages but for the zones. */
 function isZoned(heap: MiMalloc, block: number): boolean {
-  return heap.i32[pageOf(heap, block >>> 2) + Page.blockWords] === 1024;
+  return tldOf(heap).i32[pageOf(tldOf(heap), block >>> 2) + Page.blockWords] === 1024;
 }
 
 test('writes all around a guarded block are found when it is freed', (t) => {

@@ -10,6 +10,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import { headerField, pageAt, type Random, randomOf } from './harness.ts';
+import { tldOf } from './inside.ts';
 
 /** What the worker is to do. */
 export interface DamageJob {
@@ -118,18 +119,18 @@ export class DamagedHeap {
   /** A word of the heap's own state, or of a block. */
   victim(): number {
     const { heap, below } = this;
-    const { header } = heap;
+    const { header } = tldOf(heap);
     const line = (descriptor: number): number => descriptor + below(16);
     const block = this.blocks[below(this.blocks.length)] ?? 0;
     switch (below(8)) {
       case 0:
         return header + below(48);
       case 1:
-        return heap.root + below(heap.emptyPage - heap.root);
+        return tldOf(heap).root + below(tldOf(heap).emptyPage - tldOf(heap).root);
       case 2:
-        return [heap, this.other][below(2)].heap + below(32);
+        return tldOf([heap, this.other][below(2)]).heap + below(32);
       case 3:
-        return [heap, this.other][below(2)].heap + below(352);
+        return tldOf([heap, this.other][below(2)]).heap + below(352);
       case 4:
         return line(pageAt(heap, block));
       case 5:
@@ -157,15 +158,15 @@ export class DamagedHeap {
       word,
       word + 1,
       word & ~15,
-      heap.i32.length,
-      heap.i32.length - 1,
-      heap.header,
-      heap.heap,
-      this.other.heap,
+      tldOf(heap).i32.length,
+      tldOf(heap).i32.length - 1,
+      tldOf(heap).header,
+      tldOf(heap).heap,
+      tldOf(this.other).heap,
       pageAt(heap, this.blocks[below(this.blocks.length)] ?? 0),
       (this.blocks[below(this.blocks.length)] ?? 0) >>> 2,
-      heap.i32[word] + 1,
-      heap.i32[word] - 1,
+      tldOf(heap).i32[word] + 1,
+      tldOf(heap).i32[word] - 1,
       below(2 ** 20),
     ];
     return some[below(some.length)];
@@ -186,7 +187,7 @@ function run(job: DamageJob): DamageAnswer {
       progress[3] = word;
       progress[4] = value;
       told.push(`word ${word} = ${value}`);
-      scene.heap.i32[word] = value;
+      tldOf(scene.heap).i32[word] = value;
     }
     progress[1] = seed;
     for (let step = 0; step < 40; step++) {

@@ -20,13 +20,13 @@ export interface FreezeOrder {
 export type Moment = readonly [what: string, file: string, statement: string];
 
 export const MOMENTS: readonly Moment[] = [
-  ['malloc: a block is off its list, and not counted', 'api/mi-malloc.js', 'i32[page + Page.used]++'],
+  ['malloc: a block is off its list, and not counted', 'api/core-thread.js', 'i32[page + Page.used]++'],
   [
     'free: a block is linked, and not the first of its list',
-    'api/mi-malloc.js',
+    'api/core-thread.js',
     'i32[page + Page.localFree] = block',
   ],
-  ['free: a block is in its list, and still counted', 'api/mi-malloc.js', 'i32[page + Page.used] = used'],
+  ['free: a block is in its list, and still counted', 'api/core-thread.js', 'i32[page + Page.used] = used'],
   [
     'extend: new blocks are linked, and beyond the capacity',
     'page/blocks.js',

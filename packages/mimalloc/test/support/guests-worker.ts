@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import { randomOf } from './harness.ts';
+import { tldOf } from './inside.ts';
 
 const { handle, table, seed, rounds } = workerData;
 const random = randomOf(seed);
@@ -17,11 +18,12 @@ for (let round = 0; round < rounds && wrong === ''; round++) {
     wrong ||= message;
   });
   const fill = (block: number, words: number): void => {
-    thread.i32.fill(block ^ 0x5a5a5a5a, block >>> 2, (block >>> 2) + words);
+    tldOf(thread).i32.fill(block ^ 0x5a5a5a5a, block >>> 2, (block >>> 2) + words);
   };
   const check = (block: number, words: number): void => {
     for (let word = 0; word < words; word++)
-      if (thread.i32[(block >>> 2) + word] !== (block ^ 0x5a5a5a5a)) wrong ||= `block ${block} was written`;
+      if (tldOf(thread).i32[(block >>> 2) + word] !== (block ^ 0x5a5a5a5a))
+        wrong ||= `block ${block} was written`;
   };
   const kept = thread.heapNew();
   const doomed = thread.heapNew();

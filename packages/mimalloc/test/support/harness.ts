@@ -12,6 +12,7 @@ import { Page } from '../../dist/layout/page.js';
 import { segmentAt } from '../../dist/layout/page-map.js';
 import { Counter } from '../../dist/layout/stats.js';
 import { Segment } from '../../dist/segment/segment.js';
+import { tldOf } from './inside.ts';
 
 /** A heap whose reports are kept. */
 export interface Watched {
@@ -94,41 +95,41 @@ export function fill(heap: MiMalloc, size: number, most = Number.POSITIVE_INFINI
 
 /** What the calling thread's heap has counted under one name. */
 export function counted(heap: MiMalloc, counter: keyof typeof Counter): number {
-  return heap.i32[heap.heap + Heap.counters + Counter[counter]];
+  return tldOf(heap).i32[tldOf(heap).heap + Heap.counters + Counter[counter]];
 }
 
 /** Pages of the calling thread's heap. */
 export function pagesOf(heap: MiMalloc): number {
-  return heap.i32[heap.heap + Heap.pageCount];
+  return tldOf(heap).i32[tldOf(heap).heap + Heap.pageCount];
 }
 
 /** A field of the header. */
 export function headerField(heap: MiMalloc, field: keyof typeof Field): number {
-  return heap.i32[heap.header + Field[field]];
+  return tldOf(heap).i32[tldOf(heap).header + Field[field]];
 }
 
 /** The descriptor of the page that an address lies in. */
 export function pageAt(heap: MiMalloc, address: number): number {
-  return pageOf(heap, address >>> 2);
+  return pageOf(tldOf(heap), address >>> 2);
 }
 
 /** A field of that page. */
 export function pageField(heap: MiMalloc, address: number, field: keyof typeof Page): number {
-  return heap.i32[pageAt(heap, address) + Page[field]];
+  return tldOf(heap).i32[pageAt(heap, address) + Page[field]];
 }
 
 /** A field of the segment that an address lies in. */
 export function segmentField(heap: MiMalloc, address: number, field: keyof typeof Segment): number {
-  return heap.i32[segmentAt(heap, address >>> 2) + Segment[field]];
+  return tldOf(heap).i32[segmentAt(tldOf(heap), address >>> 2) + Segment[field]];
 }
 
 /** Bytes of a slice and of a segment. */
 export function sliceBytes(heap: MiMalloc): number {
-  return 4 << heap.sliceShift;
+  return 4 << tldOf(heap).sliceShift;
 }
 
 export function segmentBytes(heap: MiMalloc): number {
-  return 4 << heap.segmentShift;
+  return 4 << tldOf(heap).segmentShift;
 }
 
 /** Blocks by the page that they lie in, each list in the order of the blocks. */

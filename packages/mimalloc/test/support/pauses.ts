@@ -10,6 +10,7 @@ import { BIN_FULL } from '../../dist/layout/bins.js';
 import { DELAYED, Page } from '../../dist/layout/page.js';
 import { firstPage } from '../../dist/page/queue.js';
 import { shuffle } from './harness.ts';
+import { tldOf } from './inside.ts';
 import { allClear, threadFree } from './turns.ts';
 
 const NAMES = ['load', 'store', 'exchange', 'compareExchange', 'add', 'or', 'and'] as const;
@@ -83,8 +84,13 @@ export interface Scene {
 /** Full pages that say "tell the heap" although they hold a block already: no thread would ever look. */
 function overlookedPages(heap: MiMalloc): number[] {
   const found: number[] = [];
-  for (let page = firstPage(heap, heap.heap, BIN_FULL); page !== 0; page = heap.i32[page + Page.next]) {
-    if ((heap.i32[page + Page.xthreadFree] & DELAYED) !== 0 && threadFree(heap, page) !== 0) found.push(page);
+  for (
+    let page = firstPage(tldOf(heap), tldOf(heap).heap, BIN_FULL);
+    page !== 0;
+    page = tldOf(heap).i32[page + Page.next]
+  ) {
+    if ((tldOf(heap).i32[page + Page.xthreadFree] & DELAYED) !== 0 && threadFree(heap, page) !== 0)
+      found.push(page);
   }
   return found;
 }
@@ -98,7 +104,7 @@ export function everyPause(t: ExecutionContext, make: () => Scene, random: (n: n
   for (; ; at++) {
     const { stage, run, pause } = make();
     const reached = withPause(at, pause, run);
-    const threads = stage.threads.filter((heap) => !heap.closed);
+    const threads = stage.threads.filter((heap) => !tldOf(heap).closed);
     for (const heap of threads) {
       heap.validate({ quiet: true });
       t.deepEqual(overlookedPages(heap), [], `pause ${at}`);

@@ -9,6 +9,7 @@ import { Chunk, chunkAt, segmentAt } from '../../dist/layout/page-map.js';
 import { firstPage } from '../../dist/page/queue.js';
 import { ABANDONED_SEGMENT, FREE_SEGMENT, Segment } from '../../dist/segment/segment.js';
 import { fill, pageAt, small } from './harness.ts';
+import { tldOf } from './inside.ts';
 
 /** Where everything is in the heap that damage is planted into. */
 export interface Scene {
@@ -40,9 +41,9 @@ export const BIN: number = binOf(SIZE);
 
 export function scene(): Scene {
   const heap = small({ bytes: 1 << 22 });
-  const { i32 } = heap;
+  const { i32 } = tldOf(heap);
   const blocks = fill(heap, SIZE, 800);
-  const full = firstPage(heap, heap.heap, BIN_FULL);
+  const full = firstPage(tldOf(heap), tldOf(heap).heap, BIN_FULL);
   const front = pageAt(heap, blocks[799]);
   // A full page that comes back: three blocks on local_free, which a collection makes free ones, and three
   // more.
@@ -51,14 +52,27 @@ export function scene(): Scene {
   for (const block of mine.slice(0, 3)) heap.free(block);
   heap.collect(false);
   for (const block of mine.slice(3, 6)) heap.free(block);
-  const medium = pageAt(heap, heap.malloc(heap.mediumMax));
-  const large = pageAt(heap, heap.malloc(3 * heap.mediumMax));
+  const medium = pageAt(heap, heap.malloc(tldOf(heap).mediumMax));
+  const large = pageAt(heap, heap.malloc(3 * tldOf(heap).mediumMax));
   heap.validate();
-  const segment = segmentAt(heap, i32[page + Page.start]);
-  const free = segmentAt(heap, (heap.memory.end >>> 2) - 1);
-  const chunk = chunkAt(heap, i32[page + Page.start] >>> heap.chunkShift);
+  const segment = segmentAt(tldOf(heap), i32[page + Page.start]);
+  const free = segmentAt(tldOf(heap), (heap.memory.end >>> 2) - 1);
+  const chunk = chunkAt(tldOf(heap), i32[page + Page.start] >>> tldOf(heap).chunkShift);
   const live = mine.slice(6).map((block) => block / 4);
-  return { heap, i32, record: heap.heap, page, front, full, medium, large, segment, free, chunk, live };
+  return {
+    heap,
+    i32,
+    record: tldOf(heap).heap,
+    page,
+    front,
+    full,
+    medium,
+    large,
+    segment,
+    free,
+    chunk,
+    live,
+  };
 }
 
 /** The first slice of a segment that is in a page. */
@@ -120,7 +134,7 @@ export const FAULTS: [name: string, sentence: RegExp, plant: (scene: Scene) => v
   [
     'a page starts in another page’s slice',
     /has a descriptor that is not its first slice's|is no block of it/,
-    ({ heap, i32, full }) => (i32[full + Page.start] += 1 << heap.sliceShift),
+    ({ heap, i32, full }) => (i32[full + Page.start] += 1 << tldOf(heap).sliceShift),
   ],
   [
     'a slice of a page leads to another page',
@@ -284,7 +298,7 @@ export const FAULTS: [name: string, sentence: RegExp, plant: (scene: Scene) => v
   [
     'an entry of the direct table is the empty page though there is one',
     /entry 14 of the direct table is not the first page of queue 8/,
-    ({ heap, i32, record }) => (i32[record + Heap.direct + 14] = heap.emptyPage),
+    ({ heap, i32, record }) => (i32[record + Heap.direct + 14] = tldOf(heap).emptyPage),
   ],
   [
     'the first entry of a bin in the direct table is another page',
@@ -299,7 +313,7 @@ export const FAULTS: [name: string, sentence: RegExp, plant: (scene: Scene) => v
   [
     'the empty page has a block',
     /the empty page has a block/,
-    ({ heap, i32, live }) => (i32[heap.emptyPage] = live[0]),
+    ({ heap, i32, live }) => (i32[tldOf(heap).emptyPage] = live[0]),
   ],
   // Segments
   [
@@ -370,8 +384,8 @@ export const FAULTS: [name: string, sentence: RegExp, plant: (scene: Scene) => v
     /has no owner and 1 pages|free slices \+/,
     ({ heap, i32, free, large }) => {
       const page =
-        heap.i32[heap.root + (i32[free + Segment.base] >>> heap.chunkShift)] +
-        ((i32[free + Segment.base] >>> heap.sliceShift) << 4);
+        tldOf(heap).i32[tldOf(heap).root + (i32[free + Segment.base] >>> tldOf(heap).chunkShift)] +
+        ((i32[free + Segment.base] >>> tldOf(heap).sliceShift) << 4);
       i32.copyWithin(page, large, large + 16);
       i32[page + Page.start] = i32[free + Segment.base];
       i32[page + Page.shape] = 90 | (1 << 12);

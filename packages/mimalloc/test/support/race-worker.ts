@@ -5,6 +5,7 @@ import type { MiHeap, MiMalloc } from '@shmalloc/mimalloc';
 import { Heap } from '../../dist/layout/heap.js';
 import { type Block, enlist, type Hand } from './crew.ts';
 import { patiently } from './growing.ts';
+import { tldOf } from './inside.ts';
 
 /** What they do. */
 export interface RaceJob {
@@ -95,7 +96,7 @@ function fullPages(hand: Hand, { rounds, blocks }: RaceJob): number {
       Array.from({ length: blocks }, () => hand.malloc(size)),
       (others) => hand.freeAll(others),
     );
-    most = Math.max(most, heap.i32[heap.heap + Heap.pageCount]);
+    most = Math.max(most, tldOf(heap).i32[tldOf(heap).heap + Heap.pageCount]);
   }
   return most;
 }

@@ -11,6 +11,7 @@ import type { MiHeap, MiMalloc, MiMallocOptions } from '@shmalloc/mimalloc';
 import { Heap } from '../../dist/layout/heap.js';
 import { Page } from '../../dist/layout/page.js';
 import { pageAt } from './harness.ts';
+import { recordOf, tldOf } from './inside.ts';
 import type { Fault, Package } from './mutants.ts';
 import { Stage } from './pauses.ts';
 import type { DuelMaker, Rival } from './stops.ts';
@@ -179,7 +180,7 @@ const STALL: Race = {
 /** A thread ends with pages in several segments. */
 function leaveBehind(mi: typeof Package, a: MiMalloc, stage: Stage): void {
   const gone = mi.MiMalloc.attach(a.share());
-  const step = (4 << a.segmentShift) / 2;
+  const step = (4 << tldOf(a).segmentShift) / 2;
   for (let count = 0; count < 5; count++) stage.take(gone, step);
   stage.takeAll(gone, SIZE, 3);
   gone.detach();
@@ -284,7 +285,7 @@ const AFTER_EXIT: Race = {
  */
 function hasHeard(a: MiMalloc): void {
   a.free(a.malloc(3000));
-  if (a.i32[a.heap + Heap.delayedFree] !== 0)
+  if (tldOf(a).i32[tldOf(a).heap + Heap.delayedFree] !== 0)
     throw new Error('delayed blocks wait although their thread allocates');
 }
 
@@ -302,7 +303,8 @@ const UNCOLLECTED: Race = {
       // The second page is used up as well as the first: the next allocation takes the first one for full.
       const blocks = stage.takeAll(a, SIZE, 16);
       const page = pageAt(a, blocks[15]);
-      while (a.i32[page + Page.used] < a.i32[page + Page.reserved]) blocks.push(stage.take(a, SIZE));
+      while (tldOf(a).i32[page + Page.used] < tldOf(a).i32[page + Page.reserved])
+        blocks.push(stage.take(a, SIZE));
       const first = firstPageOf(a, blocks);
       return {
         stage,
@@ -342,7 +344,8 @@ const UNCOLLECTED: Race = {
 };
 
 /** What only the owner of a page writes. */
-function ownersPart({ i32 }: MiMalloc, page: number): string {
+function ownersPart(heap: MiMalloc, page: number): string {
+  const { i32 } = tldOf(heap);
   return [Page.free, Page.localFree, Page.used].map((field) => i32[page + field]).join();
 }
 
@@ -368,7 +371,7 @@ const REUSED: Race = {
         run: () => {
           part.delete();
           next = c.heapNew();
-          if (next.record !== part.record) throw new Error('the record is not used again');
+          if (recordOf(next) !== recordOf(part)) throw new Error('the record is not used again');
           takeFrom(stage, next, 24);
         },
         rival: { kind: 'free', blocks: full.slice(0, 2) },
@@ -385,13 +388,13 @@ const REUSED: Race = {
     'B frees a block of A, A ends, D takes the slot and fills it again': (mi, rival) => {
       const { a, c, stage } = company(mi, rival);
       const full = firstPageOf(a, stage.takeAll(a, SIZE, 24));
-      const { heap: record } = a;
+      const { heap: record } = tldOf(a);
       return {
         stage,
         run: () => {
           a.detach();
           const d = another(mi, stage, c.share());
-          if (d.heap !== record) throw new Error('the slot is not used again');
+          if (tldOf(d).heap !== record) throw new Error('the slot is not used again');
           stage.takeAll(d, SIZE, 24);
           c.collect(true);
           stage.take(d, 3000);

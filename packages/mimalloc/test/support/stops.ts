@@ -24,6 +24,7 @@ import { binOfPage, DELAYED, hasFlag, IN_FULL, ownerOf, Page } from '../../dist/
 import { firstPage } from '../../dist/page/queue.js';
 import { forEachHeap, forEachPageIn, forEachSegment } from '../../dist/region/walk.js';
 import { FREE_SEGMENT, Segment } from '../../dist/segment/segment.js';
+import { tldOf } from './inside.ts';
 import type { Package } from './mutants.ts';
 import type { Stage } from './pauses.ts';
 import { threadFree } from './turns.ts';
@@ -258,10 +259,10 @@ function demand(holds: boolean, sentence: string): void {
 /** Blocks on a heap's own list. */
 function delayedPages(heap: MiMalloc, record: number): Set<number> {
   const pages = new Set<number>();
-  for (let block = heap.i32[record + Heap.delayedFree]; block !== 0; block = heap.i32[block]) {
-    const table = heap.i32[heap.root + (block >>> heap.chunkShift)];
-    const slice = table + ((block >>> heap.sliceShift) << 4);
-    pages.add(heap.i32[slice + Page.blockWords] !== 0 ? slice : heap.i32[slice + Page.start]);
+  for (let block = tldOf(heap).i32[record + Heap.delayedFree]; block !== 0; block = tldOf(heap).i32[block]) {
+    const table = tldOf(heap).i32[tldOf(heap).root + (block >>> tldOf(heap).chunkShift)];
+    const slice = table + ((block >>> tldOf(heap).sliceShift) << 4);
+    pages.add(tldOf(heap).i32[slice + Page.blockWords] !== 0 ? slice : tldOf(heap).i32[slice + Page.start]);
   }
   return pages;
 }
@@ -274,27 +275,31 @@ function delayedPages(heap: MiMalloc, record: number): Set<number> {
  * news, or when a block of it is on its heap's list, which is the news.
  */
 export function checkQuiet({ threads, live }: Stage): void {
-  const there = threads.filter((heap) => !heap.closed);
+  const there = threads.filter((heap) => !tldOf(heap).closed);
   for (const heap of there) {
     heap.validate({ quiet: true });
-    forEachHeap(heap, (record) => {
+    forEachHeap(tldOf(heap), (record) => {
       const announced = delayedPages(heap, record);
       for (const bin of [BIN_FULL, BIN_HUGE]) {
-        for (let page = firstPage(heap, record, bin); page !== 0; page = heap.i32[page + Page.next]) {
-          const marked = (heap.i32[page + Page.xthreadFree] & DELAYED) !== 0;
-          const name = `the full page at ${heap.i32[page + Page.start] * 4}`;
+        for (
+          let page = firstPage(tldOf(heap), record, bin);
+          page !== 0;
+          page = tldOf(heap).i32[page + Page.next]
+        ) {
+          const marked = (tldOf(heap).i32[page + Page.xthreadFree] & DELAYED) !== 0;
+          const name = `the full page at ${tldOf(heap).i32[page + Page.start] * 4}`;
           demand(marked || announced.has(page), `${name} is silent: nobody looks at it`);
           demand(!marked || threadFree(heap, page) === 0, `${name} is overlooked: it has a block already`);
         }
       }
     });
-    forEachSegment(heap, (segment) => {
-      if (heap.i32[segment + Segment.threadId] === FREE_SEGMENT) return;
-      forEachPageIn(heap, segment, (page) => {
-        const marked = (heap.i32[page + Page.xthreadFree] & DELAYED) !== 0;
-        const full = hasFlag(heap, page, IN_FULL) || binOfPage(heap, page) === BIN_HUGE;
+    forEachSegment(tldOf(heap), (segment) => {
+      if (tldOf(heap).i32[segment + Segment.threadId] === FREE_SEGMENT) return;
+      forEachPageIn(tldOf(heap), segment, (page) => {
+        const marked = (tldOf(heap).i32[page + Page.xthreadFree] & DELAYED) !== 0;
+        const full = hasFlag(tldOf(heap), page, IN_FULL) || binOfPage(tldOf(heap), page) === BIN_HUGE;
         demand(!marked || full, 'a page that is not full sends news');
-        demand(!marked || ownerOf(heap, page) !== 0, 'a page that nobody has sends news');
+        demand(!marked || ownerOf(tldOf(heap), page) !== 0, 'a page that nobody has sends news');
       });
     });
   }
@@ -312,13 +317,13 @@ export function checkQuiet({ threads, live }: Stage): void {
 
 /** Frees the rest by turns. Nothing is in use then, and all segments are free. */
 function checkEmpty({ threads, live }: Stage): void {
-  const there = threads.filter((heap) => !heap.closed);
+  const there = threads.filter((heap) => !tldOf(heap).closed);
   for (const [index, block] of [...live].entries()) there[index % there.length].free(block);
   for (let round = 0; round < 2; round++) for (const heap of there) heap.collect(true);
   for (const heap of there) {
     heap.validate({ quiet: true });
     demand(heap.usedBytes() === 0, `${heap.usedBytes()} bytes are in use with everything freed`);
-    demand(heap.i32[heap.heap + Heap.segmentCount] === 0, 'a thread keeps a segment');
+    demand(tldOf(heap).i32[tldOf(heap).heap + Heap.segmentCount] === 0, 'a thread keeps a segment');
   }
   demand(there[0].stats().segments === 0, 'a segment is nobody’s, and not free');
 }

@@ -9,6 +9,7 @@ import { Heap } from '../../dist/layout/heap.js';
 import { DELAYED, Page } from '../../dist/layout/page.js';
 import { firstPage } from '../../dist/page/queue.js';
 import { pageAt, pagesOf, small } from './harness.ts';
+import { tldOf } from './inside.ts';
 
 /** Two threads on one region. */
 export function pair(options: MiMallocOptions = {}): { a: MiMalloc; b: MiMalloc } {
@@ -23,7 +24,7 @@ export function allClear(t: ExecutionContext, ...heaps: MiMalloc[]): void {
     heap.validate({ quiet: true });
     t.is(heap.usedBytes(), 0);
     t.is(pagesOf(heap), 0);
-    t.is(heap.i32[heap.heap + Heap.segmentCount], 0);
+    t.is(tldOf(heap).i32[tldOf(heap).heap + Heap.segmentCount], 0);
   }
 }
 
@@ -32,7 +33,7 @@ export function fullPage(heap: MiMalloc, size: number): { page: number; blocks: 
   const all: number[] = [];
   for (;;) {
     all.push(heap.malloc(size));
-    const page = firstPage(heap, heap.heap, BIN_FULL);
+    const page = firstPage(tldOf(heap), tldOf(heap).heap, BIN_FULL);
     if (page === 0) continue;
     const blocks = all.filter((block) => pageAt(heap, block) === page);
     return { page, blocks, others: all.filter((block) => !blocks.includes(block)) };
@@ -40,5 +41,5 @@ export function fullPage(heap: MiMalloc, size: number): { page: number; blocks: 
 }
 
 export function threadFree(heap: MiMalloc, page: number): number {
-  return heap.i32[page + Page.xthreadFree] & ~DELAYED;
+  return tldOf(heap).i32[page + Page.xthreadFree] & ~DELAYED;
 }

@@ -2,7 +2,9 @@
  * Heaps that look at themselves: after each call of a method, the whole region is validated.
  */
 
-import { MiHeap, MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
+import { type MiHeap, MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
+import { CoreHeap } from '../../dist/api/core-heap.js';
+import { tldOf } from './inside.ts';
 
 /** A small region. */
 export const SMALL = { bytes: 1 << 20, grow: false } as const;
@@ -14,8 +16,8 @@ function validated<T extends MiMalloc | MiHeap>(object: T, root: MiMalloc): T {
       if (typeof value !== 'function' || name === 'constructor') return value;
       return (...values: unknown[]) => {
         const result: unknown = value.apply(target, values);
-        if (!root.closed) root.validate({ quiet: true });
-        return result instanceof MiHeap ? validated(result, root) : result;
+        if (!tldOf(root).closed) root.validate({ quiet: true });
+        return result instanceof CoreHeap ? validated(result as unknown as MiHeap, root) : result;
       };
     },
   });

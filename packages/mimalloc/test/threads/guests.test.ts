@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { randomOf, seedOf, small, watch } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 /** A thread that makes a heap, leaves blocks in it and goes. */
 function leave(heap: MiMalloc, sizes: readonly number[]): number[] {
@@ -21,12 +22,16 @@ function leave(heap: MiMalloc, sizes: readonly number[]): number[] {
 function taken() {
   const { heap, errors } = watch(small());
   const guests = [1, 2, 3].map(() => leave(heap, [48])[0]);
-  for (const [index, block] of guests.entries()) heap.u8.fill(index + 1, block, block + 48);
+  for (const [index, block] of guests.entries()) tldOf(heap).u8.fill(index + 1, block, block + 48);
   const thread = MiMalloc.attach(heap.share());
   const own = thread.heapNew({ tag: 9 });
   const blocks = [1, 2, 3].map(() => own.malloc(48));
   const intact = (): boolean =>
-    guests.every((block, index) => heap.u8.subarray(block, block + 48).every((byte) => byte === index + 1));
+    guests.every((block, index) =>
+      tldOf(heap)
+        .u8.subarray(block, block + 48)
+        .every((byte) => byte === index + 1),
+    );
   return { heap, errors, guests, thread, own, blocks, intact };
 }
 
@@ -50,12 +55,12 @@ for (const [what, sizesOf] of [
       const sizes = sizesOf(random);
       const [block] = leave(heap, sizes);
       if (block === 0) return t.fail(`thread ${thread} got 0 for ${sizes[0]} bytes`);
-      heap.i32[block >>> 2] = ~block;
+      tldOf(heap).i32[block >>> 2] = ~block;
       blocks.push(block);
     }
     t.is(new Set(blocks).size, blocks.length);
     t.deepEqual(
-      blocks.filter((block) => heap.i32[block >>> 2] !== ~block),
+      blocks.filter((block) => tldOf(heap).i32[block >>> 2] !== ~block),
       [],
     );
     heap.validate({ quiet: true });
@@ -162,7 +167,7 @@ test('guests that are all freed leave nothing behind', (t) => {
   const { heap, thread, own, guests, blocks } = taken();
   for (const block of [...guests, ...blocks]) heap.free(block);
   own.collect(true);
-  t.is(thread.guests, null);
+  t.is(tldOf(thread).guests, null);
   const again = own.malloc(48);
   t.true(own.contains(again));
 });

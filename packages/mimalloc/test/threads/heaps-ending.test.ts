@@ -2,11 +2,12 @@
 import { Worker } from 'node:worker_threads';
 import { type MiHeap, MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
+import { recordOf, tldOf } from '../support/inside.ts';
 import { random } from '../support/validated.ts';
 
 /** A page of `part` that is full, and that other threads know to be. */
 function fullPage(part: MiHeap, size: number): number[] {
-  const slice = 4 << part.tld.sliceShift;
+  const slice = 4 << tldOf(part).sliceShift;
   const blocks: number[] = [];
   // The page before the last two: the search has passed it.
   while (blocks.length === 0 || blocks[blocks.length - 1] - blocks[0] < 3 * slice)
@@ -60,9 +61,9 @@ test('blocks on the list of a heap that is deleted are freed with it', (t) => {
   const page = fullPage(part, 600);
   for (const block of page) other.free(block);
   const { i32 } = owner.memory;
-  t.is(i32[part.record + DELAYED_FREE] * 4, page[0]);
+  t.is(i32[recordOf(part) + DELAYED_FREE] * 4, page[0]);
   part.delete();
-  t.is(i32[part.record + DELAYED_FREE], 0);
+  t.is(i32[recordOf(part) + DELAYED_FREE], 0);
   owner.validate({ quiet: true });
   for (const block of page) t.false(owner.containsBlock(block));
 });
@@ -82,7 +83,7 @@ for (const alsoDirect of [false, true]) {
       },
     );
     t.is(
-      owner.memory.i32[part.record + DELAYED_FREE] * 4,
+      owner.memory.i32[recordOf(part) + DELAYED_FREE] * 4,
       late,
       'the block waits in a record that nobody has',
     );
@@ -99,7 +100,7 @@ for (const alsoDirect of [false, true]) {
     owner.collect(true);
     owner.validate({ quiet: true });
     t.false(owner.containsBlock(late));
-    t.is(owner.memory.i32[part.record + DELAYED_FREE], 0);
+    t.is(owner.memory.i32[recordOf(part) + DELAYED_FREE], 0);
   });
 }
 
@@ -136,7 +137,7 @@ test('a late block in a record is freed by the record’s next owner, wherever i
   for (const end of ['delete', 'detach'] as const) {
     const { heap, other: owner } = watched();
     const part = owner.heapNew();
-    const { record } = part;
+    const record = recordOf(part);
     const [late, ...others] = fullPage(part, 600);
     interleave(
       PUSHING,
@@ -145,7 +146,7 @@ test('a late block in a record is freed by the record’s next owner, wherever i
       () => (end === 'delete' ? part.delete() : owner.detach()),
     );
     const next = heap.heapNew();
-    t.is(next.record, record);
+    t.is(recordOf(next), record);
     t.is(heap.memory.i32[record + DELAYED_FREE] * 4, late);
     heap.validate({ quiet: true });
     next.malloc(5000);
@@ -174,7 +175,7 @@ test('records that are claimed while their last owner detaches do not lead it as
   const blocks = parts.map((part) => part.malloc(100));
   // The newest heap follows the backing heap in the owner's list, so it is the first of the three to be let
   // go.
-  const { record } = parts[2];
+  const record = recordOf(parts[2]);
   let mine: MiHeap | undefined;
   interleave(
     'store',
@@ -184,7 +185,7 @@ test('records that are claimed while their last owner detaches do not lead it as
       mine = heap.heapNew();
     },
   );
-  t.is(mine?.record, record);
+  t.is(recordOf(mine as MiHeap), record);
   t.is(heap.stats().heaps, 2, 'the owner has let go of all of its own, and of none of the others’');
   t.not(mine?.malloc(100), 0);
   heap.collect(true);

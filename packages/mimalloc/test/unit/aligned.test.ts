@@ -15,6 +15,7 @@ import {
   takeAt,
   watch,
 } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -114,7 +115,7 @@ test('an aligned block costs no more than its size rounded up to the alignment',
     const block = heap.alignedAlloc(align, size);
     const rounded = Math.ceil(size / align) * align;
     t.true(heap.usableSize(block) <= rounded * 1.15, `${size} at ${align}: ${heap.usableSize(block)}`);
-    t.false(hasFlag(heap, pageAt(heap, block), HAS_ALIGNED), 'and is the start of its block');
+    t.false(hasFlag(tldOf(heap), pageAt(heap, block), HAS_ALIGNED), 'and is the start of its block');
     heap.free(block);
   }
   heap.validate({ quiet: true });
@@ -150,7 +151,7 @@ function atOffset(
   align: number,
   offset: number,
 ): { block: number; wrong: string } {
-  const block = mallocAligned(heap, heap.heap, size, align, offset);
+  const block = mallocAligned(tldOf(heap), tldOf(heap).heap, size, align, offset);
   if (block === 0) return { block, wrong: 'no memory' };
   if ((block + offset) % align !== 0) return { block, wrong: `${block} + ${offset} is not aligned` };
   if (heap.usableSize(block) < size) return { block, wrong: `usableSize is ${heap.usableSize(block)}` };
@@ -159,7 +160,17 @@ function atOffset(
 
 test('address plus offset is aligned for every offset (a multiple of 8) of alignments up to 1024, whatever the size', (t) => {
   const { heap, errors } = watch(small({ bytes: 4 * MIB }));
-  for (const size of [1, 8, 40, 100, 1000, 6000, heap.mediumMax - 500, heap.mediumMax, 100_000]) {
+  for (const size of [
+    1,
+    8,
+    40,
+    100,
+    1000,
+    6000,
+    tldOf(heap).mediumMax - 500,
+    tldOf(heap).mediumMax,
+    100_000,
+  ]) {
     for (let align = 16; align <= 1024; align *= 2) {
       for (let offset = 0; offset < align; offset += 8) {
         const { block, wrong } = atOffset(heap, size, align, offset);
@@ -222,10 +233,11 @@ test('an interior address is freed, resized and measured as the block that it li
   const size = 200;
   const inside = fill(heap, 1, 0);
   // Blocks of this bin start at multiples of 16: with this offset the address lies inside.
-  for (let times = 0; times < 50; times++) inside.push(mallocAligned(heap, heap.heap, size, 64, 8));
+  for (let times = 0; times < 50; times++)
+    inside.push(mallocAligned(tldOf(heap), tldOf(heap).heap, size, 64, 8));
   for (const [index, address] of inside.entries()) {
     t.is((address + 8) % 64, 0);
-    t.true(hasFlag(heap, pageAt(heap, address), HAS_ALIGNED));
+    t.true(hasFlag(tldOf(heap), pageAt(heap, address), HAS_ALIGNED));
     t.true(heap.usableSize(address) >= size && heap.usableSize(address) < size + 100);
     heap.memory.u8.fill(index, address, address + size);
   }
@@ -249,7 +261,7 @@ test('an interior address is freed, resized and measured as the block that it li
 
 test('in a page with interior addresses a block is freed twice: reported, and nothing else', (t) => {
   const { heap, errors } = watch(small());
-  const blocks = [1, 2, 3].map(() => mallocAligned(heap, heap.heap, 100, 64, 8));
+  const blocks = [1, 2, 3].map(() => mallocAligned(tldOf(heap), tldOf(heap).heap, 100, 64, 8));
   heap.free(blocks[1]);
   heap.free(blocks[1]);
   t.is(errors.length, 1);
@@ -260,14 +272,14 @@ test('in a page with interior addresses a block is freed twice: reported, and no
 
 test('a page forgets its interior addresses when it is given back', (t) => {
   const heap = small({ retireCycles: 0 });
-  const address = mallocAligned(heap, heap.heap, 100, 64, 8);
+  const address = mallocAligned(tldOf(heap), tldOf(heap).heap, 100, 64, 8);
   const page = pageAt(heap, address);
-  t.true(hasFlag(heap, page, HAS_ALIGNED));
+  t.true(hasFlag(tldOf(heap), page, HAS_ALIGNED));
   heap.free(address);
   heap.validate({ quiet: true });
   const block = heap.malloc(100);
   t.is(pageAt(heap, block), page);
-  t.false(hasFlag(heap, page, HAS_ALIGNED));
+  t.false(hasFlag(tldOf(heap), page, HAS_ALIGNED));
 });
 
 test('an aligned request that finds no memory costs one forced collection', (t) => {

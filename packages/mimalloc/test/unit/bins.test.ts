@@ -13,6 +13,7 @@ import {
 } from '../../dist/layout/bins.js';
 import { goodSizeOf } from '../../dist/page/usable.js';
 import { small } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 /** The largest request that a bin serves, in bytes. */
 const LARGEST = 128 * 1024;
@@ -127,7 +128,7 @@ test('goodSize is the usable size of the block that a request gets', (t) => {
   const heap = small({ bytes: 1 << 24 });
   for (const size of [0, 1, 8, 9, 16, 100, 128, 129, 1000, 1024, 1025, 5000, 20_000, 100_000, 1_000_000]) {
     const block = heap.malloc(size);
-    t.is(goodSizeOf(heap, size), heap.usableSize(block), `${size}`);
+    t.is(goodSizeOf(tldOf(heap), size), heap.usableSize(block), `${size}`);
     heap.free(block);
     heap.validate({ quiet: true });
   }

@@ -9,6 +9,7 @@ import { chunkAt, segmentAt } from '../../dist/layout/page-map.js';
 import { firstPage } from '../../dist/page/queue.js';
 import { FREE_SEGMENT, Segment } from '../../dist/segment/segment.js';
 import { headerField, pageAt, small } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 import { BIN, FAULTS, scene } from '../support/planted.ts';
 
 test('the scene has what the faults need: each kind of page, each list, a free segment', (t) => {
@@ -19,12 +20,12 @@ test('the scene has what the faults need: each kind of page, each list, a free s
   t.not(i32[page + Page.localFree], 0);
   t.is(i32[page + Page.xthreadId], heap.threadId);
   t.is(i32[full + Page.xthreadId], heap.threadId | IN_FULL);
-  t.is(firstPage(heap, heap.heap, BIN), front);
+  t.is(firstPage(tldOf(heap), tldOf(heap).heap, BIN), front);
   t.is(i32[page + Page.next], 0);
   t.true(live.length > 10);
   t.is(i32[segment + Segment.threadId], heap.threadId);
   t.is(i32[free + Segment.threadId], FREE_SEGMENT);
-  t.is(chunkAt(heap, i32[free + Segment.base] >>> heap.chunkShift), chunk, 'one chunk has all');
+  t.is(chunkAt(tldOf(heap), i32[free + Segment.base] >>> tldOf(heap).chunkShift), chunk, 'one chunk has all');
 });
 
 for (const [name, sentence, plant] of FAULTS) {
@@ -47,17 +48,17 @@ test('every sentence of validate begins alike, and names an address or a number'
 
 test('validate changes nothing', (t) => {
   const { heap } = scene();
-  const before = heap.i32.slice(0, headerField(heap, 'end'));
+  const before = tldOf(heap).i32.slice(0, headerField(heap, 'end'));
   heap.validate();
-  t.deepEqual(heap.i32.slice(0, headerField(heap, 'end')), before);
+  t.deepEqual(tldOf(heap).i32.slice(0, headerField(heap, 'end')), before);
 });
 
 test('a block size that is none of its bin’s is found for every bin that has a page', (t) => {
   for (const size of [8, 16, 48, 128, 200, 1024, 3000]) {
     const heap = small();
     const page = pageAt(heap, heap.malloc(size));
-    t.is(heap.i32[page + Page.blockWords], BIN_WORDS[binOf(size)]);
-    heap.i32[page + Page.blockWords]++;
+    t.is(tldOf(heap).i32[page + Page.blockWords], BIN_WORDS[binOf(size)]);
+    tldOf(heap).i32[page + Page.blockWords]++;
     t.throws(() => heap.validate(), { message: /another size than its bin/ });
   }
 });
@@ -66,29 +67,29 @@ test('validate finds a huge block that counts segments which are not its own', (
   const heap = MiMalloc.create({ bytes: 16 << 20 });
   const block = heap.malloc(3 << 20);
   heap.validate();
-  const segment = segmentAt(heap, block >>> 2);
-  heap.i32[segment + Segment.count]++;
+  const segment = segmentAt(tldOf(heap), block >>> 2);
+  tldOf(heap).i32[segment + Segment.count]++;
   t.throws(() => heap.validate(), { message: /of which number 3 is none/ });
-  heap.i32[segment + Segment.count] = 0;
+  tldOf(heap).i32[segment + Segment.count] = 0;
   t.throws(() => heap.validate(), { message: /a huge block of 0 segments/ });
 });
 
 test('validate finds a segment that is missing in the list of those with free slices, or is in it twice', (t) => {
   const heap = MiMalloc.create({ bytes: 16 << 20 });
-  const segment = segmentAt(heap, heap.malloc(100) >>> 2);
+  const segment = segmentAt(tldOf(heap), heap.malloc(100) >>> 2);
   heap.validate();
-  const list = heap.heap + Heap.segments;
-  heap.i32[list] = 0;
+  const list = tldOf(heap).heap + Heap.segments;
+  tldOf(heap).i32[list] = 0;
   t.throws(() => heap.validate(), { message: /has free slices and is not in the list/ });
-  heap.i32[list] = segment;
-  heap.i32[segment + Segment.next] = segment;
+  tldOf(heap).i32[list] = segment;
+  tldOf(heap).i32[segment + Segment.next] = segment;
   t.throws(() => heap.validate(), { message: /the list of segments goes in circles|a wrong link/ });
 });
 
 test('validate finds slices that are to be purged and are not free', (t) => {
   const heap = MiMalloc.create({ bytes: 16 << 20 });
-  const segment = segmentAt(heap, heap.malloc(100) >>> 2);
-  heap.i32[segment + Segment.purgeLow] = -1;
+  const segment = segmentAt(tldOf(heap), heap.malloc(100) >>> 2);
+  tldOf(heap).i32[segment + Segment.purgeLow] = -1;
   t.throws(() => heap.validate(), { message: /is to purge slices that are not free/ });
 });
 
@@ -97,7 +98,7 @@ test('validate finds chunks that cannot be', (t) => {
     for (const chunk of [-1, 2 ** 31 - 1]) {
       const heap = small();
       heap.validate();
-      heap.i32[heap.header + field] = chunk;
+      tldOf(heap).i32[tldOf(heap).header + field] = chunk;
       t.throws(() => heap.validate(), { code: 'Corrupted', message: /walks go from chunk \d+ to -?\d+/ });
     }
   }

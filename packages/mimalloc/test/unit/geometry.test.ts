@@ -9,6 +9,7 @@ import {
 } from '../../dist/layout/geometry.js';
 import { forEachSegment } from '../../dist/region/walk.js';
 import { headerField, segmentBytes, small } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -17,8 +18,8 @@ const GIB = 1024 * MIB;
 /** Bytes of the segments that have an owner. */
 function claimedBytes(heap: MiMalloc): number {
   let bytes = 0;
-  forEachSegment(heap, (segment) => {
-    if (heap.i32[segment] !== 0) bytes += segmentBytes(heap);
+  forEachSegment(tldOf(heap), (segment) => {
+    if (tldOf(heap).i32[segment] !== 0) bytes += segmentBytes(heap);
   });
   return bytes;
 }

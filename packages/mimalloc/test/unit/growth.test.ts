@@ -17,6 +17,7 @@ import {
   small,
   takeAt,
 } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 import { stopAt } from '../support/stops.ts';
 
 const MIB = 2 ** 20;
@@ -199,8 +200,8 @@ test('looking at new memory does not make a thread overlook that it has company'
     const other = MiMalloc.attach(heap.share());
     if (look === 'addMemory') heap.addMemory(8 * MIB, MIB);
     else heap[look](2 ** 31);
-    heap.malloc(heap.mediumMax + 1);
-    t.true(heap.shared, look);
+    heap.malloc(tldOf(heap).mediumMax + 1);
+    t.true(tldOf(heap).shared, look);
     other.detach();
   }
 });
@@ -243,7 +244,7 @@ test('memory may come from below, from above, from the same chunk and from far a
     const before = heap.totalBytes();
     heap.addMemory(start, MIB / 2);
     heap.validate({ quiet: true });
-    const table = tableWords(heap.slicesPerSegment) * 4;
+    const table = tableWords(tldOf(heap).slicesPerSegment) * 4;
     const gained = heap.totalBytes() - before;
     t.true(gained > MIB / 2 - 2 * table - 4 * sliceBytes(heap), `${gained} of ${MIB / 2} at ${start}`);
     livesIn(t, heap, start, MIB / 2);
@@ -308,13 +309,13 @@ test('a range that ends inside a chunk without a table is used as far as there a
   for (const slices of [1, 2, 5, 8, 12, 20]) {
     const heap = small({ memory: new SharedArrayBuffer(4 * MIB), end: MIB / 2 });
     const slice = sliceBytes(heap);
-    const chunk = 4 * 2 ** heap.chunkShift;
+    const chunk = 4 * 2 ** tldOf(heap).chunkShift;
     const before = heap.totalBytes();
     // So many slices on each side of the border.
     heap.addMemory(chunk - slices * slice, 2 * slices * slice);
     heap.validate({ quiet: true });
     const gained = heap.totalBytes() - before;
-    const table = Math.ceil((tableWords(heap.slicesPerSegment) * 4) / slice);
+    const table = Math.ceil((tableWords(tldOf(heap).slicesPerSegment) * 4) / slice);
     t.true(
       gained / slice >= Math.max(slices, 2 * slices - table),
       `${gained / slice} of ${2 * slices} slices`,

@@ -4,6 +4,7 @@ import test from 'ava';
 import { Field, HEADER_WORDS } from '../../dist/layout/header.js';
 import { HEAP_WORDS } from '../../dist/layout/heap.js';
 import { emptyOut, fill, headerField, small } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -20,9 +21,9 @@ test('header, root, empty page, thread table and tables lie in this order, on ca
   for (const bytes of [128 * KIB, MIB, 16 * MIB, 256 * MIB]) {
     const heap = small({ memory: new SharedArrayBuffer(bytes) });
     const places = [
-      heap.header,
-      heap.root,
-      heap.emptyPage,
+      tldOf(heap).header,
+      tldOf(heap).root,
+      tldOf(heap).emptyPage,
       headerField(heap, 'heaps'),
       headerField(heap, 'homeTables'),
       headerField(heap, 'end'),
@@ -31,7 +32,7 @@ test('header, root, empty page, thread table and tables lie in this order, on ca
       t.is(place % 16, 0, `${index}`);
       if (index > 0) t.true(place > places[index - 1], `${index}`);
     }
-    t.is(heap.root, heap.header + HEADER_WORDS);
+    t.is(tldOf(heap).root, tldOf(heap).header + HEADER_WORDS);
     t.is(
       headerField(heap, 'heaps') + headerField(heap, 'slots') * HEAP_WORDS,
       headerField(heap, 'homeTables'),
@@ -53,13 +54,13 @@ test('a header lies at the first cache line of the region, and nothing before or
         t.fail(`byte ${at} outside [${start}, ${end}) was written`);
     }
     const heap = small({ memory, start, end });
-    t.is(heap.header * 4, Math.ceil(start / 64) * 64);
+    t.is(tldOf(heap).header * 4, Math.ceil(start / 64) * 64);
   }
 });
 
 test('a region that starts at 0 has its header behind the zone of NULL', (t) => {
-  t.is(small().header, 256);
-  t.is(small({ bytes: 200 * KIB }).header, 16);
+  t.is(tldOf(small()).header, 256);
+  t.is(tldOf(small({ bytes: 200 * KIB })).header, 16);
   t.is(headerField(small(), 'nullWords'), 256);
   t.is(headerField(small({ memory: new SharedArrayBuffer(MIB), start: 64 }), 'nullWords'), 0);
 });
@@ -87,12 +88,12 @@ test('a region that is too small is refused before anything is written, and the 
 test('what attach refuses, it names: magic, algorithm, version, geometry', (t) => {
   const heap = small();
   const spoil = (field: keyof typeof Field, value: number, message: RegExp): void => {
-    const place = heap.header + Field[field];
-    const was = heap.i32[place];
-    heap.i32[place] = value;
+    const place = tldOf(heap).header + Field[field];
+    const was = tldOf(heap).i32[place];
+    tldOf(heap).i32[place] = value;
     const error = t.throws(() => MiMalloc.attach(heap.share()), { instanceOf: AllocError, message });
     t.is(error.code, 'InvalidParam');
-    heap.i32[place] = was;
+    tldOf(heap).i32[place] = was;
   };
   spoil('magic', 0, /cannot attach mimalloc at address 1024: wrong magic 0x0, expected 0x53484d31/);
   spoil('algorithm', 0x544c5346, /wrong algorithm 0x544c5346, expected 0x4d494d41/);
@@ -134,9 +135,9 @@ test('as many threads attach as there are slots, the next one is told why not, a
   t.is(error.code, 'TooManyThreads');
   others[2].detach();
   const again = MiMalloc.attach(heap.share());
-  t.is(again.heap, others[2].heap, 'the record that came free');
+  t.is(tldOf(again).heap, tldOf(others[2]).heap, 'the record that came free');
   t.throws(() => MiMalloc.attach(heap.share()), { message: /see threads/ });
-  for (const each of [heap, ...others, again]) if (!each.closed) each.validate({ quiet: true });
+  for (const each of [heap, ...others, again]) if (!tldOf(each).closed) each.validate({ quiet: true });
 });
 
 test('a region of 1 MiB has slots for at least 8 threads, one of 16 MiB for 64', (t) => {

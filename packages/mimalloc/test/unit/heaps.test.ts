@@ -2,6 +2,7 @@ import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
 import { AllocError, type GlobalAllocator, SharedMemory } from '@shmalloc/allocator-api';
 import { AccountingOs, type MiHeap, MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
+import { recordOf } from '../support/inside.ts';
 import { firstDamaged, random, SMALL, validatedHeap, write } from '../support/validated.ts';
 
 const KIB = 1024;
@@ -41,7 +42,7 @@ test('a heap has blocks of its own', (t) => {
   t.false(part.contains(other));
   t.false(part.contains(0));
   t.false(part.contains(mine + 8));
-  t.is(heap.heapOf(mine)?.record, part.record);
+  t.is(recordOf(heap.heapOf(mine) as MiHeap), recordOf(part));
   t.is(heap.heapOf(other), null);
   t.is(heap.heapOf(12), null);
   heap.free(mine);
@@ -73,7 +74,7 @@ test('a heap has the whole family', (t) => {
   ];
   for (const block of blocks) {
     t.true(block > 0 && (part.contains(block) || block % 64 === 56), `${block}`);
-    t.is(heap.heapOf(block)?.record, part.record);
+    t.is(recordOf(heap.heapOf(block) as MiHeap), recordOf(part));
   }
   t.is(part.malloc(heap.totalBytes() * 2), 0);
   t.is(part.malloc(2 ** 40), 0);
@@ -301,7 +302,7 @@ test('memory of heap records cannot be freed, cannot be added again, and is no b
   const part = heap.heapNew();
   const { sliceBytes } = heap.inspect().region;
   t.is(heap.totalBytes(), total - sliceBytes);
-  const record = part.record * 4;
+  const record = recordOf(part) * 4;
   const slice = record - (record % sliceBytes);
   for (const address of [slice, record, record + 64, slice + sliceBytes - 8]) {
     t.false(heap.containsBlock(address));

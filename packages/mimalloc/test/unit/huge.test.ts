@@ -26,12 +26,13 @@ import {
   takeAt,
   watch,
 } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 /** Segments that are wholly there. */
 function wholeSegments(heap: MiMalloc): number {
   let whole = 0;
-  forEachSegment(heap, (segment) => {
-    const { i32, slicesPerSegment } = heap;
+  forEachSegment(tldOf(heap), (segment) => {
+    const { i32, slicesPerSegment } = tldOf(heap);
     const high = slicesPerSegment > 32 ? -1 >>> (64 - slicesPerSegment) : 0;
     const low = slicesPerSegment >= 32 ? -1 : (1 << slicesPerSegment) - 1;
     if (i32[segment + Segment.presentLow] === low && i32[segment + Segment.presentHigh] === high) whole++;
@@ -44,12 +45,12 @@ test('a huge block takes contiguous segments: the first says how many, the other
   const step = segmentBytes(heap);
   for (const segments of [2, 3, 7]) {
     const block = heap.malloc((segments - 1) * step + 1);
-    t.is(slicesOf(heap, pageAt(heap, block)), 0);
+    t.is(slicesOf(tldOf(heap), pageAt(heap, block)), 0);
     t.is(block % step, 0);
     t.is(segmentField(heap, block, 'kind'), KIND_HUGE);
     t.is(segmentField(heap, block, 'count'), segments);
     t.is(segmentField(heap, block, 'threadId'), HUGE_SEGMENT);
-    t.is(heap.i32[heap.heap + Heap.segmentCount], 0, 'they are nobody’s');
+    t.is(tldOf(heap).i32[tldOf(heap).heap + Heap.segmentCount], 0, 'they are nobody’s');
     for (let index = 1; index < segments; index++) {
       t.is(segmentField(heap, block + index * step, 'kind'), KIND_HUGE_TAIL);
       t.is(segmentField(heap, block + index * step, 'threadId'), heap.threadId);
@@ -63,7 +64,7 @@ test('a huge block takes contiguous segments: the first says how many, the other
       t.is(segmentField(heap, block + index * step, 'threadId'), FREE_SEGMENT);
       t.is(segmentField(heap, block + index * step, 'kind'), KIND_PAGES);
     }
-    t.is(heap.i32[heap.heap + Heap.segmentCount], 0);
+    t.is(tldOf(heap).i32[tldOf(heap).heap + Heap.segmentCount], 0);
   }
   t.is(counted(heap, 'hugePages'), 3);
 });
@@ -144,7 +145,7 @@ test('a huge block that grows takes the free segments behind it and stays where 
   heap.free(block);
   heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0);
-  t.is(heap.i32[heap.heap + Heap.segmentCount], 0);
+  t.is(tldOf(heap).i32[tldOf(heap).heap + Heap.segmentCount], 0);
 });
 
 test('a huge block whose neighbour is in use moves when it grows, contents and all', (t) => {
@@ -178,32 +179,32 @@ test('a huge block at the end of memory cannot grow in place, and what cannot gr
 
 test('a large block grows over the free slices behind it, up to the end of its segment', (t) => {
   const heap = small({ bytes: 1 << 22 });
-  const slice = 4 << heap.sliceShift;
-  const most = heap.slicesPerSegment;
+  const slice = 4 << tldOf(heap).sliceShift;
+  const most = tldOf(heap).slicesPerSegment;
   heap.malloc(segmentBytes(heap) / 2); // not in the first segment, which is not whole
   const block = heap.malloc(3 * slice);
-  const segment = segmentAt(heap, block / 4);
+  const segment = segmentAt(tldOf(heap), block / 4);
   const place = (block - segmentField(heap, block, 'base') * 4) / slice;
   for (let slices = 4; slices <= most - place; slices++) {
     t.is(heap.realloc(block, slices * slice), block);
-    t.is(slicesOf(heap, pageAt(heap, block)), slices);
+    t.is(slicesOf(tldOf(heap), pageAt(heap, block)), slices);
     t.is(pageAt(heap, block + (slices - 1) * slice), pageAt(heap, block), 'its last slice leads to it');
     heap.validate({ quiet: true });
   }
   const moved = heap.realloc(block, (most - place + 1) * slice);
   t.true(moved !== block && moved !== 0);
   heap.validate({ quiet: true });
-  t.not(segmentAt(heap, moved / 4), segment);
+  t.not(segmentAt(tldOf(heap), moved / 4), segment);
 });
 
 test('a large block grows up to the end of its segment and not beyond, in segments of 64 slices, too', (t) => {
   const heap = small({ memory: new SharedArrayBuffer(128 * 2 ** 20) });
-  t.is(heap.slicesPerSegment, 64);
-  const slice = 4 << heap.sliceShift;
+  t.is(tldOf(heap).slicesPerSegment, 64);
+  const slice = 4 << tldOf(heap).sliceShift;
   const first = heap.malloc(40 * slice);
   const home = heap.malloc(20 * slice);
   const [below, above] = first < home ? [first, home] : [home, first];
-  t.is(segmentAt(heap, above / 4), segmentAt(heap, below / 4));
+  t.is(segmentAt(tldOf(heap), above / 4), segmentAt(tldOf(heap), below / 4));
   const end = segmentField(heap, above, 'base') * 4 + segmentBytes(heap);
   t.is(heap.realloc(above, end - above), above);
   heap.validate({ quiet: true });
@@ -241,7 +242,7 @@ test('a huge block grows into a segment that is not wholly there as far as it is
 
 test('a large block does not grow over slices that are in a page', (t) => {
   const heap = small({ bytes: 1 << 22 });
-  const slice = 4 << heap.sliceShift;
+  const slice = 4 << tldOf(heap).sliceShift;
   const first = heap.malloc(3 * slice);
   const second = heap.malloc(3 * slice);
   t.is(second, first + 3 * slice);

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
+import { recordOf } from '../support/inside.ts';
 import { SMALL, validatedHeap } from '../support/validated.ts';
 
 const MIB = 1 << 20;
@@ -32,7 +33,7 @@ test('a picture shows the region, its threads, heaps and arenas', (t) => {
   t.is(arenas[0].id, arena);
   const found = segments.find(({ address }) => block >= address && block < address + region.segmentBytes);
   t.like(found, { state: 'owned', owner: heap.threadId, kind: 'pages', arena });
-  t.like(found?.pages[0], { tag: 12, heap: part.record * 4, used: 1, kind: 'small' });
+  t.like(found?.pages[0], { tag: 12, heap: recordOf(part) * 4, used: 1, kind: 'small' });
   t.notThrows(() => structuredClone(heap.inspect()), 'plain objects');
 });
 

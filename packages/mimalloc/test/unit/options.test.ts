@@ -1,6 +1,6 @@
 import { AllocError } from '@shmalloc/allocator-api';
 import { MiAllocatorInner, MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
-import { MiMalloc as MiMallocCore } from '@shmalloc/mimalloc/core';
+import { MiMallocCore } from '@shmalloc/mimalloc/core';
 import test from 'ava';
 import { BY_REGION, settingsOf } from '../../dist/region/options.js';
 import { AccountingOs } from '../../dist/thread/os.js';

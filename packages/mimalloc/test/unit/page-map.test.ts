@@ -6,6 +6,7 @@ import { Page } from '../../dist/layout/page.js';
 import { chunkAt, NO_TABLE, rootWords, segmentAt, sliceAt, tableWords } from '../../dist/layout/page-map.js';
 import { Segment } from '../../dist/segment/segment.js';
 import { byPage, fill, headerField, pageAt, sliceBytes, small } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -25,7 +26,8 @@ function* heaps(): Generator<MiMalloc> {
 }
 
 /** The chunks that lie in the region of a heap. */
-function chunksOf({ memory, chunkShift }: MiMalloc): number[] {
+function chunksOf(heap: MiMalloc): number[] {
+  const { memory, chunkShift } = tldOf(heap);
   const first = (memory.start >>> 2) >>> chunkShift;
   const last = ((memory.end - 1) / 4) >>> chunkShift;
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
@@ -33,27 +35,28 @@ function chunksOf({ memory, chunkShift }: MiMalloc): number[] {
 
 test('every slice has a descriptor of its own in its chunk’s table, in the order of addresses', (t) => {
   for (const heap of heaps()) {
-    const { chunkShift, sliceShift, slicesPerSegment } = heap;
+    const { chunkShift, sliceShift, slicesPerSegment } = tldOf(heap);
     const chunks = chunksOf(heap);
     // All of a chunk in small regions, the edges of the first and the last chunk in large ones.
     for (const chunk of new Set([chunks[0], chunks[chunks.length - 1]])) {
       const first = chunk * 2 ** chunkShift;
-      const table = sliceAt(heap, first);
+      const table = sliceAt(tldOf(heap), first);
       const slices = SEGMENTS_PER_CHUNK * slicesPerSegment;
       for (let slice = 0; slice < slices; slice++) {
         const word = first + slice * 2 ** sliceShift;
-        t.is(sliceAt(heap, word), table + slice * PAGE_WORDS);
-        t.is(sliceAt(heap, word + 2 ** sliceShift - 1), table + slice * PAGE_WORDS);
+        t.is(sliceAt(tldOf(heap), word), table + slice * PAGE_WORDS);
+        t.is(sliceAt(tldOf(heap), word + 2 ** sliceShift - 1), table + slice * PAGE_WORDS);
       }
-      t.is(chunkAt(heap, chunk), table + slices * PAGE_WORDS);
+      t.is(chunkAt(tldOf(heap), chunk), table + slices * PAGE_WORDS);
       for (let index = 0; index < SEGMENTS_PER_CHUNK; index++) {
-        const word = first + index * 2 ** heap.segmentShift;
+        const word = first + index * 2 ** tldOf(heap).segmentShift;
         const segment = table + slices * PAGE_WORDS + CHUNK_WORDS + index * SEGMENT_WORDS;
-        t.is(segmentAt(heap, word), segment);
-        t.is(segmentAt(heap, word + 2 ** heap.segmentShift - 1), segment);
+        t.is(segmentAt(tldOf(heap), word), segment);
+        t.is(segmentAt(tldOf(heap), word + 2 ** tldOf(heap).segmentShift - 1), segment);
         const isPresent =
-          (heap.i32[segment + Segment.presentLow] | heap.i32[segment + Segment.presentHigh]) !== 0;
-        t.is(heap.i32[segment + Segment.base], isPresent ? word : 0, 'where memory has come');
+          (tldOf(heap).i32[segment + Segment.presentLow] | tldOf(heap).i32[segment + Segment.presentHigh]) !==
+          0;
+        t.is(tldOf(heap).i32[segment + Segment.base], isPresent ? word : 0, 'where memory has come');
       }
       t.is(
         tableWords(slicesPerSegment),
@@ -65,40 +68,40 @@ test('every slice has a descriptor of its own in its chunk’s table, in the ord
 
 test('the tables of the chunks of a region lie one behind the other and overlap nothing', (t) => {
   for (const heap of heaps()) {
-    const words = tableWords(heap.slicesPerSegment);
+    const words = tableWords(tldOf(heap).slicesPerSegment);
     let place = headerField(heap, 'homeTables');
     for (const chunk of chunksOf(heap)) {
-      t.is(sliceAt(heap, chunk * 2 ** heap.chunkShift), place);
+      t.is(sliceAt(tldOf(heap), chunk * 2 ** tldOf(heap).chunkShift), place);
       t.is(place % PAGE_WORDS, 0, 'so that no entry can be taken for NO_TABLE');
-      t.not(heap.i32[heap.root + chunk], NO_TABLE);
+      t.not(tldOf(heap).i32[tldOf(heap).root + chunk], NO_TABLE);
       place += words;
     }
     t.is(headerField(heap, 'end'), place);
     t.true(headerField(heap, 'heaps') < headerField(heap, 'homeTables'));
-    t.true(heap.root + rootWords(heap.chunkShift) <= heap.emptyPage);
+    t.true(tldOf(heap).root + rootWords(tldOf(heap).chunkShift) <= tldOf(heap).emptyPage);
   }
 });
 
 test('every other chunk of 4 GiB has no table, and no address in it leads anywhere', (t) => {
   for (const heap of heaps()) {
     const own = new Set(chunksOf(heap));
-    t.is(rootWords(heap.chunkShift) * 2 ** (heap.chunkShift + 2), 4 * GIB);
-    for (let chunk = 0; chunk < rootWords(heap.chunkShift); chunk++) {
+    t.is(rootWords(tldOf(heap).chunkShift) * 2 ** (tldOf(heap).chunkShift + 2), 4 * GIB);
+    for (let chunk = 0; chunk < rootWords(tldOf(heap).chunkShift); chunk++) {
       if (own.has(chunk)) continue;
-      if (heap.i32[heap.root + chunk] !== NO_TABLE) t.fail(`chunk ${chunk} has a table`);
-      if (chunkAt(heap, chunk) !== 0) t.fail(`chunk ${chunk} has words`);
-      const first = chunk * 2 ** heap.chunkShift;
-      for (const word of [first, first + 2 ** heap.chunkShift - 1]) {
-        if (sliceAt(heap, word) !== 0) t.fail(`word ${word} has a descriptor`);
+      if (tldOf(heap).i32[tldOf(heap).root + chunk] !== NO_TABLE) t.fail(`chunk ${chunk} has a table`);
+      if (chunkAt(tldOf(heap), chunk) !== 0) t.fail(`chunk ${chunk} has words`);
+      const first = chunk * 2 ** tldOf(heap).chunkShift;
+      for (const word of [first, first + 2 ** tldOf(heap).chunkShift - 1]) {
+        if (sliceAt(tldOf(heap), word) !== 0) t.fail(`word ${word} has a descriptor`);
       }
     }
   }
-  t.is(headPage(small(), 0), 0);
+  t.is(headPage(tldOf(small()), 0), 0);
 });
 
 test('every address of a block leads to its page, whichever of the page’s slices it lies in', (t) => {
   const heap = small({ bytes: 16 * MIB });
-  for (const size of [8, 48, 1000, sliceBytes(heap) / 4 + 8, heap.mediumMax]) {
+  for (const size of [8, 48, 1000, sliceBytes(heap) / 4 + 8, tldOf(heap).mediumMax]) {
     const blocks = fill(heap, size, 64);
     t.is(blocks.length, 64);
     for (const block of blocks) {
@@ -107,8 +110,8 @@ test('every address of a block leads to its page, whichever of the page’s slic
       for (const at of [0, 8, size >> 1, size - 1]) t.is(pageAt(heap, block + at), page, `${size}: ${at}`);
     }
     for (const [page, list] of byPage(heap, blocks)) {
-      const start = heap.i32[page + Page.start];
-      const words = heap.i32[page + Page.blockWords];
+      const start = tldOf(heap).i32[page + Page.start];
+      const words = tldOf(heap).i32[page + Page.blockWords];
       for (const block of list) t.is((block / 4 - start) % words, 0);
     }
     for (const block of blocks) heap.free(block);
@@ -128,7 +131,7 @@ test('the slices behind a page’s first one are forgotten with it', (t) => {
 
 test('slices that belong to no page lead to no page, before and after they belonged to one', (t) => {
   const heap = small({ bytes: 4 * MIB });
-  const outside = [0, 8, heap.header * 4, headerField(heap, 'homeTables') * 4, 4 * MIB - 8];
+  const outside = [0, 8, tldOf(heap).header * 4, headerField(heap, 'homeTables') * 4, 4 * MIB - 8];
   for (const address of outside) t.is(pageAt(heap, address), 0, `${address}`);
   const medium = sliceBytes(heap);
   const blocks = fill(heap, medium, 40);

@@ -19,29 +19,34 @@ import {
   small,
   takeAt,
 } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 /** Pages in the queue of full ones. */
 function fullPages(heap: MiMalloc): number[] {
   const pages: number[] = [];
-  for (let page = firstPage(heap, heap.heap, BIN_FULL); page !== 0; page = heap.i32[page + Page.next])
+  for (
+    let page = firstPage(tldOf(heap), tldOf(heap).heap, BIN_FULL);
+    page !== 0;
+    page = tldOf(heap).i32[page + Page.next]
+  )
     pages.push(page);
   return pages;
 }
 
 /** One generic allocation that touches no page of small blocks, given back at once. */
 function tickClock(heap: MiMalloc): void {
-  heap.free(heap.malloc(heap.mediumMax + 1));
+  heap.free(heap.malloc(tldOf(heap).mediumMax + 1));
 }
 
 test('a page links its blocks in steps of at most 4 KiB, and only when they are needed', (t) => {
   for (let bin = 1; bin <= BIN_LARGEST; bin += 3) {
     const heap = small({ bytes: 1 << 24 });
     const size = BIN_WORDS[bin] * 4;
-    if (size > heap.mediumMax) break;
+    if (size > tldOf(heap).mediumMax) break;
     const step = Math.max(1, Math.floor(OS_PAGE_BYTES / size));
     const first = heap.malloc(size);
     const reserved = pageField(heap, first, 'reserved');
-    t.is(reserved, Math.floor((slicesOf(heap, pageAt(heap, first)) * sliceBytes(heap)) / size));
+    t.is(reserved, Math.floor((slicesOf(tldOf(heap), pageAt(heap, first)) * sliceBytes(heap)) / size));
     let blocks = 1;
     for (; blocks < reserved; blocks++) {
       const capacity = pageField(heap, first, 'capacity');
@@ -64,30 +69,30 @@ test('a page has one slice for blocks up to a quarter of it, and eight up to two
     [slice / 4, 1],
     [slice / 4 + 1, 8],
     [slice, 8],
-    [heap.mediumMax, 8],
+    [tldOf(heap).mediumMax, 8],
   ]) {
     const block = heap.malloc(size);
-    t.is(slicesOf(heap, pageAt(heap, block)), slices, `${size}`);
-    t.is(binOfPage(heap, pageAt(heap, block)), binOf(size));
+    t.is(slicesOf(tldOf(heap), pageAt(heap, block)), slices, `${size}`);
+    t.is(binOfPage(tldOf(heap), pageAt(heap, block)), binOf(size));
     heap.validate({ quiet: true });
   }
-  t.is(heap.mediumMax, 2 * slice);
+  t.is(tldOf(heap).mediumMax, 2 * slice);
 });
 
 test('an empty page that is alone in its queue is kept for 16 generic allocations and then given back', (t) => {
   const heap = small();
   heap.free(heap.malloc(48));
-  const page = firstPage(heap, heap.heap, binOf(48));
+  const page = firstPage(tldOf(heap), tldOf(heap).heap, binOf(48));
   t.not(page, 0);
-  t.is(retireOf(heap, page), 16);
+  t.is(retireOf(tldOf(heap), page), 16);
   for (let left = 15; left >= 1; left--) {
     tickClock(heap);
-    t.is(retireOf(heap, page), left);
-    t.is(firstPage(heap, heap.heap, binOf(48)), page);
+    t.is(retireOf(tldOf(heap), page), left);
+    t.is(firstPage(tldOf(heap), tldOf(heap).heap, binOf(48)), page);
     heap.validate({ quiet: true });
   }
   tickClock(heap);
-  t.is(firstPage(heap, heap.heap, binOf(48)), 0);
+  t.is(firstPage(tldOf(heap), tldOf(heap).heap, binOf(48)), 0);
   t.is(counted(heap, 'retired'), 1);
   t.is(pagesOf(heap), 0);
   heap.validate({ quiet: true });
@@ -99,15 +104,15 @@ test('a retired page that serves again stays, and its clock starts anew when it 
   for (let times = 0; times < 10; times++) tickClock(heap);
   const block = heap.malloc(48);
   const page = pageAt(heap, block);
-  t.is(retireOf(heap, page), 6, 'taking a block does not touch the clock');
+  t.is(retireOf(tldOf(heap), page), 6, 'taking a block does not touch the clock');
   for (let times = 0; times < 20; times++) tickClock(heap);
-  t.is(retireOf(heap, page), 0, 'a page in use is not given back');
+  t.is(retireOf(tldOf(heap), page), 0, 'a page in use is not given back');
   t.is(pageAt(heap, block), page);
   heap.free(block);
-  t.is(retireOf(heap, page), 16);
+  t.is(retireOf(tldOf(heap), page), 16);
   for (let times = 0; times < 3; times++) tickClock(heap);
   heap.free(heap.malloc(48));
-  t.is(retireOf(heap, page), 16, 'emptied again, 13 cycles before its time');
+  t.is(retireOf(tldOf(heap), page), 16, 'emptied again, 13 cycles before its time');
   heap.validate({ quiet: true });
 });
 
@@ -120,7 +125,7 @@ test('an empty page with others in its queue is given back at once', (t) => {
   const [page, list] = [...pages][1];
   for (const block of list) heap.free(block);
   t.is(pagesOf(heap), before - 1);
-  t.is(heap.i32[page + Page.blockWords], 0);
+  t.is(tldOf(heap).i32[page + Page.blockWords], 0);
   heap.validate({ quiet: true });
 });
 
@@ -128,10 +133,10 @@ test('the page that malloc takes from is given back, too, when it empties and ot
   const heap = small();
   const blocks = fill(heap, 48, 400);
   heap.free(blocks[0]);
-  const front = firstPage(heap, heap.heap, binOf(48));
-  t.not(heap.i32[front + Page.next], 0);
+  const front = firstPage(tldOf(heap), tldOf(heap).heap, binOf(48));
+  t.not(tldOf(heap).i32[front + Page.next], 0);
   for (const block of blocks) if (pageAt(heap, block) === front) heap.free(block);
-  t.is(heap.i32[front + Page.blockWords], 0);
+  t.is(tldOf(heap).i32[front + Page.blockWords], 0);
   heap.validate({ quiet: true });
 });
 
@@ -151,7 +156,7 @@ test('with retireCycles 0 every empty page is given back at once, with 31 it is 
 
 test('retired pages of many sizes are each given back, the smallest and the largest bin among them', (t) => {
   const heap = small({ bytes: 1 << 24 });
-  const sizes = [8, 16, 48, 200, 1000, 3000, heap.mediumMax];
+  const sizes = [8, 16, 48, 200, 1000, 3000, tldOf(heap).mediumMax];
   for (const size of sizes) heap.free(heap.malloc(size));
   t.is(pagesOf(heap), sizes.length);
   for (let times = 0; times < 16 + sizes.length; times++) tickClock(heap);
@@ -167,11 +172,11 @@ test('a full page leaves its queue, and comes back with the first block that is 
   const full = fullPages(heap);
   t.true(full.length >= pages.length - 3, `${full.length} of ${pages.length} are known to be full`);
   for (const page of full) {
-    t.true(hasFlag(heap, page, IN_FULL));
+    t.true(hasFlag(tldOf(heap), page, IN_FULL));
     const block = pages.find(([each]) => each === page)?.[1][0] as number;
     heap.free(block);
-    t.false(hasFlag(heap, page, IN_FULL));
-    t.is(lastPage(heap, heap.heap, binOf(200)), page, 'at the end of its queue');
+    t.false(hasFlag(tldOf(heap), page, IN_FULL));
+    t.is(lastPage(tldOf(heap), tldOf(heap).heap, binOf(200)), page, 'at the end of its queue');
     heap.validate({ quiet: true });
   }
   t.deepEqual(fullPages(heap), []);
@@ -185,7 +190,7 @@ test('a full page leaves its queue, and comes back with the first block that is 
 /** Whether a block is on its page's own list. */
 function isFreed(heap: MiMalloc, block: number): boolean {
   for (const list of ['free', 'localFree'] as const) {
-    for (let at = pageField(heap, block, list); at !== 0; at = heap.i32[at])
+    for (let at = pageField(heap, block, list); at !== 0; at = tldOf(heap).i32[at])
       if (at === block / 4) return true;
   }
   return false;
@@ -193,25 +198,25 @@ function isFreed(heap: MiMalloc, block: number): boolean {
 
 test('a full page whose every block is freed goes back to its segment', (t) => {
   const heap = small({ bytes: 1 << 24 });
-  const size = heap.mediumMax;
+  const size = tldOf(heap).mediumMax;
   const blocks = fill(heap, size, 30);
   const [page, list] = [...byPage(heap, blocks)][0];
-  t.true(hasFlag(heap, page, IN_FULL));
+  t.true(hasFlag(tldOf(heap), page, IN_FULL));
   for (const block of list) {
     heap.free(block);
     heap.validate({ quiet: true });
   }
-  t.is(heap.i32[page + Page.blockWords], 0);
+  t.is(tldOf(heap).i32[page + Page.blockWords], 0);
 });
 
 test('a page that serves one block at a time goes from full to empty and back', (t) => {
   // Where two slices in a row are all that is left, a page has two, and one block.
   const heap = small({ bytes: 1 << 20 });
-  const size = heap.mediumMax;
+  const size = tldOf(heap).mediumMax;
   for (let bytes = 16; bytes <= 112; bytes += 16) heap.malloc(bytes);
   const blocks = fill(heap, size);
   heap.validate({ quiet: true });
-  const single = [...byPage(heap, blocks)].filter(([page]) => heap.i32[page + Page.reserved] === 1);
+  const single = [...byPage(heap, blocks)].filter(([page]) => tldOf(heap).i32[page + Page.reserved] === 1);
   t.true(single.length > 0);
   for (const [, [block]] of single) {
     heap.free(block);
@@ -231,7 +236,7 @@ test('malloc takes freed blocks before it extends, and extends before it makes a
   t.deepEqual(again.toSorted(), blocks.slice(0, 10).toSorted());
   t.is(pageField(heap, blocks[0], 'capacity'), 64);
   heap.malloc(64);
-  t.is(heap.i32[page + Page.capacity], 128);
+  t.is(tldOf(heap).i32[page + Page.capacity], 128);
   t.is(counted(heap, 'extended'), 1);
   t.is(counted(heap, 'pages'), 1);
   heap.validate({ quiet: true });
@@ -340,7 +345,7 @@ test('the deferred-free hook runs at every generic allocation, with force when m
   heap.validate({ quiet: true });
   heap.registerDeferredFree(null);
   const before = calls.length;
-  heap.malloc(heap.mediumMax + 1);
+  heap.malloc(tldOf(heap).mediumMax + 1);
   t.is(calls.length, before);
   emptyOut(t, heap, blocks);
 });

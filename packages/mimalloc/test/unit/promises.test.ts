@@ -2,6 +2,7 @@
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { emptyOut, fill, pagesOf, randomOf, seedOf, small, watch } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 const PTRDIFF_MAX = 2 ** 31 - 1;
 const SIZE_MAX = 2 ** 32 - 1;
@@ -121,7 +122,7 @@ test('a block of 16 bytes or more is aligned to 16, a smaller one to 8, whatever
 
 test('a power of two up to a slice is aligned to itself', (t) => {
   const heap = small({ bytes: 1 << 24 });
-  for (let size = 8; size <= 4 << heap.sliceShift; size *= 2) {
+  for (let size = 8; size <= 4 << tldOf(heap).sliceShift; size *= 2) {
     for (const block of fill(heap, size, 20)) t.is(block % size, 0, `${size}`);
     heap.validate({ quiet: true });
   }
@@ -129,7 +130,7 @@ test('a power of two up to a slice is aligned to itself', (t) => {
 
 test('usableSize is at least what was asked for and at most an eighth or 16 bytes more, up to the medium sizes', (t) => {
   const heap = small({ bytes: 1 << 24 });
-  for (let size = 1; size <= heap.mediumMax; size += 1 + (size >> 6)) {
+  for (let size = 1; size <= tldOf(heap).mediumMax; size += 1 + (size >> 6)) {
     const block = heap.malloc(size);
     const usable = heap.usableSize(block);
     t.true(usable >= size && (usable - size < 16 || usable - size <= usable / 8), `${size}: ${usable}`);

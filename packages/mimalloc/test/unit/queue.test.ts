@@ -16,6 +16,7 @@ import {
   unfillPage,
 } from '../../dist/page/queue.js';
 import { headerField, randomOf, seedOf, small, takeAt, watch } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 /** Descriptors of slices that are in no page: what a queue's links need. */
 function spareDescriptors(heap: MiMalloc, count: number): number[] {
@@ -27,9 +28,9 @@ function spareDescriptors(heap: MiMalloc, count: number): number[] {
 function letBePages(heap: MiMalloc, pages: readonly number[], are: boolean): void {
   for (const page of pages) {
     const index = (page - headerField(heap, 'homeTables')) / 16;
-    heap.i32[page + Page.start] = are ? index << heap.sliceShift : 0;
-    heap.i32[page + Page.blockWords] = are ? 2 : 0;
-    heap.i32[page + Page.xthreadId] = are ? heap.threadId : 0;
+    tldOf(heap).i32[page + Page.start] = are ? index << tldOf(heap).sliceShift : 0;
+    tldOf(heap).i32[page + Page.blockWords] = are ? 2 : 0;
+    tldOf(heap).i32[page + Page.xthreadId] = are ? heap.threadId : 0;
   }
 }
 
@@ -37,12 +38,16 @@ function letBePages(heap: MiMalloc, pages: readonly number[], are: boolean): voi
 function pagesIn(t: { is(a: unknown, b: unknown): unknown }, heap: MiMalloc, bin: number): number[] {
   const pages: number[] = [];
   let prev = 0;
-  for (let page = firstPage(heap, heap.heap, bin); page !== 0; page = heap.i32[page + Page.next]) {
-    t.is(heap.i32[page + Page.prev], prev);
+  for (
+    let page = firstPage(tldOf(heap), tldOf(heap).heap, bin);
+    page !== 0;
+    page = tldOf(heap).i32[page + Page.next]
+  ) {
+    t.is(tldOf(heap).i32[page + Page.prev], prev);
     pages.push(page);
     prev = page;
   }
-  t.is(lastPage(heap, heap.heap, bin), prev);
+  t.is(lastPage(tldOf(heap), tldOf(heap).heap, bin), prev);
   return pages;
 }
 
@@ -50,9 +55,13 @@ function pagesIn(t: { is(a: unknown, b: unknown): unknown }, heap: MiMalloc, bin
 function directIsRight(t: { is(a: unknown, b: unknown, m?: string): unknown }, heap: MiMalloc): void {
   let entry = 0;
   for (let bin = 1; entry < DIRECT_COUNT; bin++) {
-    const first = firstPage(heap, heap.heap, bin);
+    const first = firstPage(tldOf(heap), tldOf(heap).heap, bin);
     for (; entry <= BIN_WORDS[bin] >>> 1 && entry < DIRECT_COUNT; entry++) {
-      t.is(heap.i32[heap.heap + Heap.direct + entry], first === 0 ? heap.emptyPage : first, `entry ${entry}`);
+      t.is(
+        tldOf(heap).i32[tldOf(heap).heap + Heap.direct + entry],
+        first === 0 ? tldOf(heap).emptyPage : first,
+        `entry ${entry}`,
+      );
     }
   }
 }
@@ -72,33 +81,33 @@ test('any sequence of pushes, appends, removals, rotations and fills is what it 
     const action = random(6);
     if (action === 0 && free.length > 0) {
       const page = takeAt(free, random(free.length));
-      pushPage(heap, heap.heap, bin, page);
-      heap.i32[page + Page.shape] = bin;
+      pushPage(tldOf(heap), tldOf(heap).heap, bin, page);
+      tldOf(heap).i32[page + Page.shape] = bin;
       pages.unshift(page);
     } else if (action === 1 && free.length > 0) {
       const page = takeAt(free, random(free.length));
-      appendPage(heap, heap.heap, bin, page);
-      heap.i32[page + Page.shape] = bin;
+      appendPage(tldOf(heap), tldOf(heap).heap, bin, page);
+      tldOf(heap).i32[page + Page.shape] = bin;
       pages.push(page);
     } else if (action === 2 && pages.length > 0) {
       const [page] = pages.splice(random(pages.length), 1);
-      t.is(queueBin(heap, page), bin);
-      removePage(heap, heap.heap, bin, page);
+      t.is(queueBin(tldOf(heap), page), bin);
+      removePage(tldOf(heap), tldOf(heap).heap, bin, page);
       free.push(page);
     } else if (action === 3 && pages.length > 1) {
-      rotatePages(heap, heap.heap, bin);
+      rotatePages(tldOf(heap), tldOf(heap).heap, bin);
       pages.push(pages.shift() as number);
     } else if (action === 4 && pages.length > 1) {
       const [page] = pages.splice(1 + random(pages.length - 1), 1);
-      fillPage(heap, heap.heap, bin, page);
-      heap.i32[page + Page.xthreadId] = IN_FULL;
-      t.is(queueBin(heap, page), BIN_FULL);
+      fillPage(tldOf(heap), tldOf(heap).heap, bin, page);
+      tldOf(heap).i32[page + Page.xthreadId] = IN_FULL;
+      t.is(queueBin(tldOf(heap), page), BIN_FULL);
       full.push(page);
     } else if (action === 5 && full.length > 0) {
       const [page] = full.splice(random(full.length), 1);
-      const home = heap.i32[page + Page.shape];
-      unfillPage(heap, heap.heap, home, page);
-      heap.i32[page + Page.xthreadId] = 0;
+      const home = tldOf(heap).i32[page + Page.shape];
+      unfillPage(tldOf(heap), tldOf(heap).heap, home, page);
+      tldOf(heap).i32[page + Page.xthreadId] = 0;
       (model.get(home) as number[]).push(page);
     }
     for (const [each, expected] of model) {
@@ -115,18 +124,18 @@ test('forEachPage sees every page once, with its queue, also when each is remove
   const pages = spareDescriptors(heap, 12);
   letBePages(heap, pages, true);
   for (const [index, page] of pages.entries())
-    appendPage(heap, heap.heap, [1, 5, 40, BIN_HUGE, BIN_FULL][index % 5], page);
+    appendPage(tldOf(heap), tldOf(heap).heap, [1, 5, 40, BIN_HUGE, BIN_FULL][index % 5], page);
   const seen: number[] = [];
-  forEachPage(heap, heap.heap, (page, bin) => {
+  forEachPage(tldOf(heap), tldOf(heap).heap, (page, bin) => {
     t.is(bin, [1, 5, 40, BIN_HUGE, BIN_FULL][pages.indexOf(page) % 5]);
     seen.push(page);
-    removePage(heap, heap.heap, bin, page);
+    removePage(tldOf(heap), tldOf(heap).heap, bin, page);
   });
   t.deepEqual(
     seen.toSorted((a, b) => a - b),
     pages,
   );
-  forEachPage(heap, heap.heap, () => t.fail('a page is left'));
+  forEachPage(tldOf(heap), tldOf(heap).heap, () => t.fail('a page is left'));
   directIsRight(t, heap);
   letBePages(heap, pages, false);
   heap.validate({ quiet: true });
@@ -136,20 +145,20 @@ test('forEachPage ends, and reports, where a queue goes in a circle, or leads to
   const { heap, errors } = watch(small());
   const pages = spareDescriptors(heap, 3);
   letBePages(heap, pages, true);
-  for (const page of pages) appendPage(heap, heap.heap, 5, page);
+  for (const page of pages) appendPage(tldOf(heap), tldOf(heap).heap, 5, page);
   for (const [link, seen] of [
-    [pages[0], heap.i32.length >>> heap.sliceShift],
-    [pages[1], heap.i32.length >>> heap.sliceShift],
+    [pages[0], tldOf(heap).i32.length >>> tldOf(heap).sliceShift],
+    [pages[1], tldOf(heap).i32.length >>> tldOf(heap).sliceShift],
     [pages[2], 3],
     [pages[1] + 1, 2],
     [pages[0] + 48, 2],
     [-1, 2],
     [2 ** 31 - 1, 2],
-    [heap.i32.length, 2],
+    [tldOf(heap).i32.length, 2],
   ]) {
     let count = 0;
-    heap.i32[pages[1] + Page.next] = link;
-    forEachPage(heap, heap.heap, () => count++);
+    tldOf(heap).i32[pages[1] + Page.next] = link;
+    forEachPage(tldOf(heap), tldOf(heap).heap, () => count++);
     t.true(count === seen || count === seen + 1, `${link}: ${count} pages`);
   }
   t.deepEqual(
@@ -161,12 +170,12 @@ test('forEachPage ends, and reports, where a queue goes in a circle, or leads to
 test('clearQueues leaves a heap without pages, whose every malloc takes the generic path', (t) => {
   const heap = small();
   for (const [index, page] of spareDescriptors(heap, 9).entries())
-    pushPage(heap, heap.heap, 1 + index * 3, page);
-  clearQueues(heap, heap.heap);
+    pushPage(tldOf(heap), tldOf(heap).heap, 1 + index * 3, page);
+  clearQueues(tldOf(heap), tldOf(heap).heap);
   for (let bin = 1; bin <= BIN_FULL; bin++) t.deepEqual(pagesIn(t, heap, bin), []);
   directIsRight(t, heap);
   heap.validate({ quiet: true });
-  const before = heap.i32[heap.heap + Heap.heartbeat];
+  const before = tldOf(heap).i32[tldOf(heap).heap + Heap.heartbeat];
   t.not(heap.malloc(100), 0);
-  t.is(heap.i32[heap.heap + Heap.heartbeat], before + 1);
+  t.is(tldOf(heap).i32[tldOf(heap).heap + Heap.heartbeat], before + 1);
 });

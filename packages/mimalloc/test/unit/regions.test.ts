@@ -4,6 +4,7 @@ import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { randomOf, seedOf, segmentBytes, shuffle, takeAt } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -22,7 +23,7 @@ function live(t: ExecutionContext, options: MiMallocOptions, steps = 1500, often
   const held: { block: number; size: number; align: number }[] = [];
   const sizeOf = (): number => {
     const kind = random(20);
-    return kind < 12 ? random(300) : kind < 18 ? random(heap.mediumMax) : random(largest);
+    return kind < 12 ? random(300) : kind < 18 ? random(tldOf(heap).mediumMax) : random(largest);
   };
   let bytes = 0;
   for (let step = 0; step < steps; step++) {

@@ -12,6 +12,7 @@ import { Heap } from '../../dist/layout/heap.js';
 import { segmentAt } from '../../dist/layout/page-map.js';
 import { Segment } from '../../dist/segment/segment.js';
 import { headerField, segmentBytes, segmentField, small } from '../support/harness.ts';
+import { recordOf, tldOf } from '../support/inside.ts';
 
 const MIB = 2 ** 20;
 const BACKINGS = ['wasm', 'sab'] as const;
@@ -293,13 +294,13 @@ for (const backing of BACKINGS) {
     while (heap.memory.byteLength === MIB) blocks.push(heap.malloc(60_000));
     const heaps = Array.from({ length: 12 }, () => heap.heapNew());
     t.true(
-      heaps.some((each) => each.record * 4 >= MIB),
+      heaps.some((each) => recordOf(each) * 4 >= MIB),
       'a record lies in what has come',
     );
     for (const each of heaps.slice(3)) each.delete();
     t.is(late.memory.byteLength, MIB, 'the other thread has not looked');
     const theirs = Array.from({ length: 20 }, () => late.heapNew());
-    const records = [...heaps.slice(0, 3), ...theirs].map(({ record }) => record);
+    const records = [...heaps.slice(0, 3), ...theirs].map(recordOf);
     t.is(new Set(records).size, records.length);
     for (const each of theirs) t.not(each.malloc(100), 0);
     late.validate();
@@ -363,7 +364,7 @@ function claimAfterLook(t: ExecutionContext, secure: number, bytes: (segment: nu
   heap.malloc(8);
   let record = 0;
   spy.arm('claim', () => {
-    record = other.heapNew({ tag: 7 }).record * 4;
+    record = recordOf(other.heapNew({ tag: 7 })) * 4;
   });
   const size = bytes(segmentBytes(heap));
   const block = mine.malloc(size);
@@ -401,7 +402,7 @@ test('a claim that is of no use is let go of again, and nothing is lost', (t) =>
   mine.collect(true);
   other.collect(true);
   t.is(heap.stats().freeSegments, before, 'the records take a slice of a segment that is free');
-  t.is(mine.i32[mine.heap + Heap.segmentCount], 0);
+  t.is(tldOf(mine).i32[tldOf(mine).heap + Heap.segmentCount], 0);
 });
 
 test('a handle of shareSlot whose thread was reaped before it came lets no thread in under the next name', (t) => {
@@ -489,7 +490,12 @@ for (const backing of BACKINGS) {
       const end = headerField(heap, 'end');
       let touched = 0;
       for (let page = first; page < end; page += 1024)
-        if (heap.i32.subarray(page, Math.min(end, page + 1024)).some((word) => word !== 0)) touched++;
+        if (
+          tldOf(heap)
+            .i32.subarray(page, Math.min(end, page + 1024))
+            .some((word) => word !== 0)
+        )
+          touched++;
       t.true(touched * 4096 <= bytes / 64, `${touched} OS pages of tables in a region of ${bytes}`);
     }
   });
@@ -535,7 +541,7 @@ test('growth asks for what the free tail lacks, and no more than an eighth besid
   t.true(grown >= lacking && grown <= lacking + length / 8, `${grown} grown, ${lacking} lacking`);
   t.is(headerField(heap, 'maxWords') * 4, 64 * MIB);
   t.is(segmentField(heap, block, 'kind'), 1);
-  t.is(heap.i32.length * 4, heap.memory.byteLength);
+  t.is(tldOf(heap).i32.length * 4, heap.memory.byteLength);
 });
 
 test('memory that was added beyond what the heap was made to reach holds what is larger than that', (t) => {
@@ -569,7 +575,7 @@ test('a thread that attaches while another makes the memory grow has seen what i
   const mine = MiMalloc.attach(heap.share());
   t.not(grown, 0);
   t.true(
-    mine.memory.byteLength === heap.memory.byteLength || mine.epoch !== headerField(heap, 'epoch'),
+    mine.memory.byteLength === heap.memory.byteLength || tldOf(mine).epoch !== headerField(heap, 'epoch'),
     'it has seen the memory, or looks again',
   );
   mine.free(grown);
@@ -588,8 +594,12 @@ test('a huge block in memory that a reaper has not seen keeps all of its segment
   dying.memory.refresh();
   dying.memory.u8.fill(0x5a, block, block + 4 * MIB);
   t.is(heap.memory.byteLength, MIB);
-  const first = segmentAt(heap, block / 4);
-  t.is(countOf(heap, first), heap.i32[first + Segment.count], 'counted with views that did not reach it');
+  const first = segmentAt(tldOf(heap), block / 4);
+  t.is(
+    countOf(tldOf(heap), first),
+    tldOf(heap).i32[first + Segment.count],
+    'counted with views that did not reach it',
+  );
   heap.reap(dying.threadId);
   const others = Array.from({ length: 60 }, () => heap.malloc(60_000)).filter((each) => each !== 0);
   for (const each of others) t.true(each + 60_000 <= block || each >= block + 4 * MIB);

@@ -16,6 +16,7 @@ import {
   small,
   watch,
 } from '../support/harness.ts';
+import { tldOf } from '../support/inside.ts';
 
 const GIB = 2 ** 30;
 
@@ -59,9 +60,9 @@ test('addresses all over the region that no block has are reported by every oper
   const end = heap.memory.end;
   const places: [number, string][] = [
     [8, 'the header'],
-    [heap.header * 4 + 64, 'the header'],
-    [heap.root * 4, 'the root'],
-    [heap.emptyPage * 4, 'the empty page'],
+    [tldOf(heap).header * 4 + 64, 'the header'],
+    [tldOf(heap).root * 4, 'the root'],
+    [tldOf(heap).emptyPage * 4, 'the empty page'],
     [headerField(heap, 'heaps') * 4, 'the thread table'],
     [headerField(heap, 'homeTables') * 4, 'the page map'],
     [pageAt(heap, blocks[0]) * 4, 'a page’s descriptor'],
@@ -172,7 +173,7 @@ test('a block that its page has not linked yet was never handed out', (t) => {
   const { heap: b, errors } = watch(MiMalloc.attach(a.share()));
   const block = a.malloc(1024);
   const page = pageAt(a, block);
-  const next = a.i32[page + Page.start] * 4 + a.i32[page + Page.capacity] * 1024;
+  const next = tldOf(a).i32[page + Page.start] * 4 + tldOf(a).i32[page + Page.capacity] * 1024;
   t.is(pageAt(a, next), page, 'the page has room for it');
   refusesEverywhere(t, b, errors, next, 'not linked yet');
   emptyOut(t, a, [block]);
@@ -261,6 +262,6 @@ test('a second thread refuses the same addresses, and frees of it change nothing
     refusesEverywhere(t, b, errors, address, where);
   }
   a.validate({ quiet: true });
-  t.is(a.i32[a.heap + Heap.delayedFree], 0);
+  t.is(tldOf(a).i32[tldOf(a).heap + Heap.delayedFree], 0);
   emptyOut(t, a, [block, large]);
 });

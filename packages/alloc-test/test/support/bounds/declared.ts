@@ -17,7 +17,7 @@ export interface Declaration {
 /** All of them. */
 export const DECLARED: readonly Declaration[] = [
   {
-    file: 'mimalloc/api/mi-malloc.js',
+    file: 'mimalloc/api/core-thread.js',
     expression: 'i32[page + Page.xthreadId]',
     why: 'free: the descriptor of another thread’s block may lie in a table beyond this view; undefined counts as 0, which is no thread, and the long way refreshes',
   },
