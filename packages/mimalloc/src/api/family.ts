@@ -1,6 +1,6 @@
 /**
- * How the `malloc` family is made of `malloc`, `free` and the generic path; only those two are fast paths, and
- * stand in the classes.
+ * How the `malloc` family is made of `malloc`, `free` and the generic path; only those two are fast paths,
+ * and stand in the classes.
  *
  * ```
  *   Family ◀─ CoreThread ◀─ CompleteThread ◀─ InnerThread      a thread: its backing heap

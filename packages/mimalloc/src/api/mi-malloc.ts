@@ -1,7 +1,7 @@
 /**
- * What programs see of mimalloc: the allocator proper, and everything with which to look at it from outside. A
- * program that counts bytes imports `@shmalloc/mimalloc/core` instead, and has `MiMallocCore`: the same without
- * what is declared here, and without secure mode.
+ * What programs see of mimalloc: the allocator proper, and everything with which to look at it from outside.
+ * A program that counts bytes imports `@shmalloc/mimalloc/core` instead, and has `MiMallocCore`: the same
+ * without what is declared here, and without secure mode.
  */
 
 import type {

@@ -1,5 +1,6 @@
 /**
- * Making a region and attaching to one: what a thread knows of it afterwards, for whichever class the program uses.
+ * Making a region and attaching to one: what a thread knows of it afterwards, for whichever class the program
+ * uses.
  *
  * ```
  *   open        options ─▶ memory ─▶ header (create.ts) ─▶ a slot for this thread ─▶ slices ─▶ magic: others may attach

@@ -32,8 +32,8 @@ const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
 export type DeferredFree = (force: boolean, heartbeat: number) => void;
 
 /**
- * What the header says once (`layout/place.ts`): like everything that it lays out, it is read from there once,
- * so later damage to the header misleads no thread.
+ * What the header says once (`layout/place.ts`): like everything that it lays out, it is read from there
+ * once, so later damage to the header misleads no thread.
  */
 export interface Place {
   readonly header: Word;
@@ -59,7 +59,9 @@ export interface Place {
   readonly retireCycles: number;
   /** SHAPE's bits of a page that has just been retired. */
   readonly retired: number;
-  /** The epoch, read before the views: what comes in between is looked for at the first generic allocation. */
+  /**
+   * The epoch, read before the views: what comes in between is looked for at the first generic allocation.
+   */
   readonly epoch: number;
   readonly deaths: number;
 }

@@ -103,7 +103,7 @@ for (const [region, options] of someOf('huge-ends', REGIONS, 1)) {
         const probe = mourners(options);
         const other = probe.a.malloc(size);
         runUntil(Number.POSITIVE_INFINITY, () => probe.d.free(other), seen);
-        const place = seen.findIndex((each) => each.startsWith(`huge-block.js: ${ending}`));
+        const place = seen.findIndex((each) => each.startsWith(`huge/huge-block.js: ${ending}`));
         // Nothing is strange here, so the last of them is never come to; its loop is.
         runUntil(place < 0 ? seen.length : place + 1, () => d.free(block));
         const r = stepped.MiMalloc.attach(a.share());
@@ -117,7 +117,7 @@ for (const [region, options] of someOf('huge-ends', REGIONS, 1)) {
       const statements: string[] = [];
       play(Number.POSITIVE_INFINITY, statements);
       const places = statements.flatMap((each, index) =>
-        /^(huge-block|huge|take-over|arena|reap)\.js/.test(each) ? [index + 1] : [],
+        /^(huge\/huge-block|huge\/huge|exit\/take-over|segment\/arena|exit\/reap)\.js/.test(each) ? [index + 1] : [],
       );
       for (const at of shuffle(places, random).slice(0, 60)) play(at);
     }

@@ -156,15 +156,15 @@ test('a second time it changes nothing', (t) => {
 });
 
 test('source maps lead from the literals to the TypeScript', (t) => {
-  const folder = path.join(root, 'packages', 'mimalloc', 'dist');
-  const lines = readFileSync(path.join(folder, 'mi-malloc.js'), 'utf8').split('\n');
+  const folder = path.join(root, 'packages', 'mimalloc', 'dist', 'api');
+  const lines = readFileSync(path.join(folder, 'core-thread.js'), 'utf8').split('\n');
   const line = lines.findIndex((text) => /i32\[page \+ 1 \/\* Page\.localFree \*\/\] = block;/.test(text));
   t.true(line > 0, 'the line in free that puts a block onto its page’s list');
-  const map = new SourceMap(JSON.parse(readFileSync(path.join(folder, 'mi-malloc.js.map'), 'utf8')));
+  const map = new SourceMap(JSON.parse(readFileSync(path.join(folder, 'core-thread.js.map'), 'utf8')));
   for (const piece of ['i32[page', 'block;']) {
     const entry = map.findEntry(line, lines[line].indexOf(piece));
-    t.true('originalSource' in entry && entry.originalSource.endsWith('src/mi-malloc.ts'));
-    const source = readFileSync(path.join(root, 'packages', 'mimalloc', 'src', 'mi-malloc.ts'), 'utf8');
+    t.true('originalSource' in entry && entry.originalSource.endsWith('src/api/core-thread.ts'));
+    const source = readFileSync(path.join(root, 'packages', 'mimalloc', 'src', 'api', 'core-thread.ts'), 'utf8');
     const original = source.split('\n')['originalLine' in entry ? entry.originalLine : -1];
     t.is(original.trim(), 'i32[page + Page.localFree] = block;');
   }
