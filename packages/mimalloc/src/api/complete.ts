@@ -54,7 +54,7 @@ export class CompleteHeap extends CoreHeap implements MiHeap {
   }
 
   scope(): Scope {
-    return new Scope(this.tld, this);
+    return new Scope(this);
   }
 }
 
@@ -104,7 +104,7 @@ export class CompleteThread extends CoreThread implements MiMalloc, Heap {
   }
 
   scope(): Scope {
-    return new Scope(this.tld, this);
+    return new Scope(this);
   }
 
   // ── Looking at blocks ──

@@ -21,6 +21,7 @@ import {
   type Word,
   wrongLayout,
 } from '@shmalloc/allocator-api';
+import { NO_TABLE } from '@shmalloc/thread-heap';
 import { freeChecked, freeGeneric } from '../alloc/free.ts';
 import { mallocGeneric } from '../alloc/malloc.ts';
 import { abandonThread, reclaimAll } from '../exit/abandon.ts';
@@ -36,7 +37,7 @@ import { OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { ALGORITHM_NAME, Field } from '../layout/header.ts';
 import { blockAt, livePage } from '../layout/lookup.ts';
 import { IN_FULL, LOOK_CLOSER, Page, RETIRE_BITS } from '../layout/page.ts';
-import { NO_TABLE, PAGE_SHIFT } from '../layout/page-map.ts';
+import { PAGE_SHIFT } from '../layout/page-map.ts';
 import { Counter, count } from '../layout/stats.ts';
 import { isGuest } from '../page/guests.ts';
 import { usableAt } from '../page/usable.ts';

@@ -2,17 +2,8 @@
  * Blocks that live as long as a piece of the program runs.
  */
 
-import {
-  type Address,
-  AllocError,
-  MAX_BYTES,
-  type ScalarType,
-  type ViewTypes,
-} from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
-import type { MallocFamily } from './malloc-family.ts';
-import { duplicate } from './strings.ts';
-import { allocateAs } from './typed.ts';
+import { type Address, AllocError, type ScalarType, type ViewTypes } from '@shmalloc/allocator-api';
+import type { MiHeap, MiMalloc } from './mi-malloc.ts';
 
 /**
  * Frees everything that was allocated through it, the newest first, when it is disposed of.
@@ -27,45 +18,43 @@ import { allocateAs } from './typed.ts';
  * @public
  */
 export class Scope {
-  private readonly tld: Tld;
-  private readonly family: MallocFamily;
+  private readonly heap: MiHeap | MiMalloc;
   private blocks: Address[] | null;
 
   /** @internal */
-  constructor(tld: Tld, family: MallocFamily) {
-    this.tld = tld;
-    this.family = family;
+  constructor(heap: MiHeap | MiMalloc) {
+    this.heap = heap;
     this.blocks = [];
   }
 
   /** `malloc`, until the scope ends. */
   malloc(size: number): Address {
-    return this.note(this.open().family.malloc(size));
+    return this.note(this.open().heap.malloc(size));
   }
 
   /** `zalloc`, until the scope ends. */
   zalloc(size: number): Address {
-    return this.note(this.open().family.zalloc(size));
+    return this.note(this.open().heap.zalloc(size));
   }
 
   /** `calloc`, until the scope ends. */
   calloc(count: number, size: number): Address {
-    return this.note(this.open().family.calloc(count, size));
+    return this.note(this.open().heap.calloc(count, size));
   }
 
   /** `alignedAlloc`, until the scope ends. */
   alignedAlloc(align: number, size: number): Address {
-    return this.note(this.open().family.alignedAlloc(align, size));
+    return this.note(this.open().heap.alignedAlloc(align, size));
   }
 
   /** `strdup`, until the scope ends. */
   strdup(text: string): Address {
-    return this.note(duplicate(this.tld, this.open().family, text, MAX_BYTES));
+    return this.note(this.open().heap.strdup(text));
   }
 
   /** `mallocAs`, until the scope ends. */
   mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null {
-    const view = allocateAs(this.tld, this.open().family, type, length);
+    const view = this.open().heap.mallocAs(type, length);
     this.note(view === null ? 0 : view.byteOffset);
     return view;
   }
@@ -78,10 +67,10 @@ export class Scope {
    * @throws AllocError `InvalidParam` when the scope does not keep this block
    */
   realloc(address: Address, size: number): Address {
-    const { family } = this.open();
+    const { heap } = this.open();
     if (address === 0) return this.malloc(size);
     const at = this.indexOf(address);
-    const block = family.realloc(address, size);
+    const block = heap.realloc(address, size);
     if (block !== 0) this.live[at] = block;
     return block;
   }
@@ -103,14 +92,14 @@ export class Scope {
    * @throws AllocError `InvalidParam` when the scope does not keep this block
    */
   free(block: Address | ArrayBufferView): void {
-    this.open().family.free(this.release(block));
+    this.open().heap.free(this.release(block));
   }
 
   /** Frees all that is left, the newest first. Nothing can be allocated through the scope afterwards. */
   [Symbol.dispose](): void {
     const blocks = this.blocks ?? [];
     this.blocks = null;
-    while (blocks.length > 0) this.family.free(blocks.pop() as Address);
+    while (blocks.length > 0) this.heap.free(blocks.pop() as Address);
   }
 
   private get live(): Address[] {

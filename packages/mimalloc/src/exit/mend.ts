@@ -22,13 +22,13 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { cutRemoteFrees } from '@shmalloc/thread-heap';
 import { BIN_HUGE } from '../layout/bins.ts';
 import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import {
   binOfPage,
   clearPage,
-  DELAYED,
   GUARDED,
   HAS_ALIGNED,
   isRecordSlice,
@@ -78,34 +78,6 @@ function markList(tld: Tld, page: Word, list: number, marks: Marks): number {
 }
 
 /**
- * Cuts the list of what others have freed where it reaches a block that the owner has gathered. Others may
- * push meanwhile; no thread takes.
- */
-function cutThreadFree(tld: Tld, page: Word, marks: Marks): void {
-  const { crossings } = tld;
-  const place = page + Page.xthreadFree;
-  for (;;) {
-    // Acquire: pairs with the exchange of every push.
-    const word = crossings.load(place);
-    let last = 0;
-    let block = word & ~DELAYED;
-    for (; block !== 0; block = linkOf(tld, page, block)) {
-      const index = indexOf(tld, page, block);
-      if (index < 0 || marks[index] === 1) break;
-      marks[index] = 1;
-      last = block;
-    }
-    if (block === 0) return;
-    if (last !== 0) {
-      setNext(tld, page, last, 0);
-      return;
-    }
-    // The first is the owner's already: the whole list, unless another thread has pushed since.
-    if (crossings.claim(place, word, word & DELAYED)) return;
-  }
-}
-
-/**
  * Makes the page one that no thread has, with lists that are right and gathered.
  * @returns whether it has live blocks
  */
@@ -121,7 +93,13 @@ function mendPage(tld: Tld, page: Word): boolean {
   const capacity = Math.max(0, Math.min(i32[page + Page.capacity], most));
   const marks = new Uint8Array(capacity);
   const free = markList(tld, page, Page.free, marks) + markList(tld, page, Page.localFree, marks);
-  cutThreadFree(tld, page, marks);
+  const meet = (block: Word): boolean => {
+    const index = indexOf(tld, page, block);
+    if (index < 0 || marks[index] === 1) return false;
+    marks[index] = 1;
+    return true;
+  };
+  cutRemoteFrees(tld, page, page + Page.xthreadFree, meet, linkOf, setNext);
   const lost = tld.guard === null ? 0 : Math.min(i32[page + Page.lost], capacity - free);
   i32[page + Page.lost] = lost;
   i32[page + Page.used] = capacity - free - lost;

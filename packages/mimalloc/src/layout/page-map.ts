@@ -23,13 +23,9 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { descriptorAt, rootEntry, tableOf } from '@shmalloc/thread-heap';
 import type { Tld } from '../thread/tld.ts';
 import { SEGMENTS_PER_CHUNK } from './geometry.ts';
-
-/**
- * A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd.
- */
-export const NO_TABLE = 1;
 
 /** Words of a descriptor, as a shift: one cache line. */
 export const PAGE_SHIFT = 4;
@@ -60,20 +56,19 @@ export function rootWords(chunkShift: number): number {
 
 /** The root entry for a table at this place. */
 export function entryOf(tld: Tld, chunk: number, table: Word): number {
-  return table - ((chunk << (tld.chunkShift - tld.sliceShift)) << PAGE_SHIFT);
+  return rootEntry(table, chunk << (tld.chunkShift - tld.sliceShift), PAGE_SHIFT);
 }
 
 /** The descriptor of the slice that a word lies in; 0 when the word is in no chunk with memory. */
 export function sliceAt(tld: Tld, word: Word): Word {
   const entry = tld.i32[tld.root + (word >>> tld.chunkShift)];
-  return entry === NO_TABLE ? 0 : entry + ((word >>> tld.sliceShift) << PAGE_SHIFT);
+  return descriptorAt(entry, word >>> tld.sliceShift, PAGE_SHIFT);
 }
 
 /** A chunk's own words; 0 when it has no table. */
 export function chunkAt(tld: Tld, chunk: number): Word {
-  const entry = tld.i32[tld.root + chunk];
-  if (entry === NO_TABLE) return 0;
-  return entry + (((chunk + 1) << (tld.chunkShift - tld.sliceShift)) << PAGE_SHIFT);
+  // Behind the descriptors, where the next chunk's would begin.
+  return tableOf(tld.i32[tld.root + chunk], (chunk + 1) << (tld.chunkShift - tld.sliceShift), PAGE_SHIFT);
 }
 
 /** The descriptor of the segment that a word lies in. The word's chunk must have a table. */

@@ -14,6 +14,7 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { gatherRemoteFrees } from '@shmalloc/thread-heap';
 import { OS_PAGE_WORDS } from '../layout/geometry.ts';
 import { DELAYED, Page } from '../layout/page.ts';
 import { capacityOf } from '../segment/bounds.ts';
@@ -116,50 +117,13 @@ function joinFree(tld: Tld, page: Word, local: Word): void {
   i32[page + Page.localFree] = 0;
 }
 
-/**
- * Moves the blocks that other threads have freed to the owner's list. In an order that loses none wherever
- * the thread ends: they are linked first and cut afterwards, so in between they are in both lists, which the
- * thread that inherits the page sees (`reap-page.ts`).
- *
- * ```
- *   1   LOCAL_FREE ▶ b ▶ a                   XTHREAD_FREE ▶ z ▶ y ▶ x
- *   2   LOCAL_FREE ▶ z ▶ y ▶ x ▶ b ▶ a       XTHREAD_FREE ▶ z ▶ y ▶ x ▶ b ▶ a      x linked, then LOCAL_FREE
- *   3   LOCAL_FREE ▶ z ▶ y ▶ x ▶ b ▶ a       XTHREAD_FREE                          one exchange
- * ```
- *
- * When the exchange finds that others have pushed, `w` say, then `w` leads to `z`, which is where LOCAL_FREE
- * leads: `w` becomes its first, and the exchange is tried again. Pushers never follow a link, so they do not
- * mind where `x` leads.
- */
+/** Moves the blocks that other threads have freed to the owner's list. */
 function collectThreadFree(tld: Tld, page: Word): void {
-  const { i32, crossings } = tld;
-  const place = page + Page.xthreadFree;
-  const capacity = capacityOf(tld, page);
-  let count = 0;
-  // The first block that is the owner's already.
-  let have = 0;
-  for (;;) {
-    // Acquire: pairs with the exchange of every push, and receives the links.
-    const word = crossings.load(place);
-    const first = word & ~DELAYED;
-    if (first !== have) {
-      let tail = first;
-      count++;
-      for (let next = nextOf(tld, page, tail); next !== have && next !== 0; next = nextOf(tld, page, tail)) {
-        tail = next;
-        if (++count > capacity) {
-          dropThreadFree(tld, page);
-          return;
-        }
-      }
-      setNext(tld, page, tail, i32[page + Page.localFree]);
-      i32[page + Page.localFree] = first;
-      have = first;
-    }
-    // The mark stays as it is.
-    if (crossings.claim(place, word, word & DELAYED)) break;
-  }
-  i32[page + Page.used] -= count;
+  const remote = page + Page.xthreadFree;
+  const own = page + Page.localFree;
+  const count = gatherRemoteFrees(tld, page, remote, own, capacityOf(tld, page), nextOf, setNext);
+  if (count < 0) dropThreadFree(tld, page);
+  else tld.i32[page + Page.used] -= count;
 }
 
 /** A list in a circle: the program freed a block twice. Its blocks are lost, and nothing else. */

@@ -14,11 +14,12 @@
  */
 
 import { AllocError, type SharedMemory, type Word, writeIdentity } from '@shmalloc/allocator-api';
+import { NO_TABLE } from '@shmalloc/thread-heap';
 
 import { geometryOf, OS_PAGE_BYTES, segmentShiftFor } from '../layout/geometry.ts';
 import { Field, HEADER_WORDS, headerOf, KIND } from '../layout/header.ts';
 import { HEAP_WORDS, Heap } from '../layout/heap.ts';
-import { NO_TABLE, rootWords, tableWords } from '../layout/page-map.ts';
+import { rootWords, tableWords } from '../layout/page-map.ts';
 import type { Tld } from '../thread/tld.ts';
 import { addRange, checkNew, makeTable } from './memory.ts';
 import type { Settings } from './options.ts';

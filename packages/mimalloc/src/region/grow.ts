@@ -13,8 +13,9 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { NO_TABLE } from '@shmalloc/thread-heap';
 import { Field } from '../layout/header.ts';
-import { chunkAt, NO_TABLE, segmentAt, tableWords } from '../layout/page-map.ts';
+import { chunkAt, segmentAt, tableWords } from '../layout/page-map.ts';
 import { lowChunk } from '../segment/bounds.ts';
 import { reach } from '../segment/reach.ts';
 import { FREE_SEGMENT, type HugeRequest, Segment, type SliceRequest } from '../segment/segment.ts';

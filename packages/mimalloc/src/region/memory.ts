@@ -14,6 +14,7 @@
  */
 
 import { AllocError, countBits, type Word } from '@shmalloc/allocator-api';
+import { NO_TABLE } from '@shmalloc/thread-heap';
 import { OS_PAGE_WORDS, SEGMENTS_PER_CHUNK } from '../layout/geometry.ts';
 import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
@@ -23,7 +24,6 @@ import {
   Chunk,
   chunkAt,
   entryOf,
-  NO_TABLE,
   rootWords,
   SEGMENT_WORDS,
   segmentAt,

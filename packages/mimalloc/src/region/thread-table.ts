@@ -7,11 +7,11 @@
  *                                                              records of `heapNew` lie in pages of their own
  * ```
  *
- * A record is claimed by exchanging its THREAD_ID from 0. The name counts the owners that a record has had,
- * so no two threads ever have the same one.
+ * A record is claimed by exchanging its THREAD_ID from 0 for a name that no other thread has (`thread-heap`).
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
+import { claimSlot as claimSlotIn, type SlotTable } from '@shmalloc/thread-heap';
 import { BIN_COUNT } from '../layout/bins.ts';
 import { OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { Field } from '../layout/header.ts';
@@ -19,11 +19,11 @@ import { clearQueues, HEAP_WORDS, Heap } from '../layout/heap.ts';
 import { countCommitted } from '../segment/segment.ts';
 import type { Tld } from '../thread/tld.ts';
 
-/**
- * Names are multiples of 8, which leaves room for flags beside them, from 16 on: 0 and 1 stand for no thread.
- */
-const NAME_SHIFT = 3;
-const FIRST_NAME = 2;
+/** The table, as `thread-heap` sees it. */
+function tableOf({ firstSlot, slots }: Tld): SlotTable {
+  const { threadId: nameAt, generation: generationAt } = Heap;
+  return { firstSlot, slots, slotWords: HEAP_WORDS, nameAt, generationAt };
+}
 
 /** The record of a slot. */
 export function slotAt(tld: Tld, slot: number): Word {
@@ -72,28 +72,13 @@ export function takeSeat(tld: Tld, name: number): void {
 /** The record of a free slot, which has a name now. */
 function takeSlot(tld: Tld): Word {
   const { i32 } = tld;
-  const { slots } = tld;
-  for (let slot = 0; slot < slots; slot++) {
-    const heap = slotAt(tld, slot);
-    if (i32[heap + Heap.threadId] !== 0) continue;
-    // A name of its own for every try: one that was made of a generation read before could be that of a
-    // thread which has come and gone meanwhile, and the thread that reaps that one would reap this one. 2^17
-    // for each of 1022 slots, then names come again.
-    const generation = Atomics.add(i32, heap + Heap.generation, 1);
-    const name = (FIRST_NAME + slot + ((generation & 0x1ffff) << 10)) << NAME_SHIFT;
-    // Acquire: pairs with the store of the thread that let go of the record.
-    if (!tld.crossings.claim(heap + Heap.threadId, 0, name)) continue;
-    if (generation === 0) countCommitted(tld, Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES));
-    i32[heap + Heap.backing] = heap;
-    i32[heap + Heap.next] = 0;
-    i32[heap + Heap.seat] = 0;
-    resetHeap(tld, heap);
-    return heap;
-  }
-  throw new AllocError(
-    'TooManyThreads',
-    `all ${slots} threads that this heap has slots for are attached: see threads`,
-  );
+  const { record, isFirst } = claimSlotIn(i32, tld.crossings, tableOf(tld), 'threads');
+  if (isFirst) countCommitted(tld, Math.ceil((HEAP_WORDS * 4) / OS_PAGE_BYTES));
+  i32[record + Heap.backing] = record;
+  i32[record + Heap.next] = 0;
+  i32[record + Heap.seat] = 0;
+  resetHeap(tld, record);
+  return record;
 }
 
 /** Makes a record the calling thread's. */

@@ -13,12 +13,13 @@
  */
 
 import { AllocError, HEADER_MAGIC, type Word } from '@shmalloc/allocator-api';
+import { NO_TABLE } from '@shmalloc/thread-heap';
 import { SEGMENTS_PER_CHUNK } from '../layout/geometry.ts';
 import { FIXED_WORDS, Field } from '../layout/header.ts';
 import { HEAP_WORDS } from '../layout/heap.ts';
 import { notAllocated } from '../layout/lookup.ts';
 import { Page } from '../layout/page.ts';
-import { NO_TABLE, PAGE_SHIFT, rootWords, segmentAt, tableWords } from '../layout/page-map.ts';
+import { PAGE_SHIFT, rootWords, segmentAt, tableWords } from '../layout/page-map.ts';
 import { isPresent } from '../region/memory.ts';
 import { capacityOf } from '../segment/bounds.ts';
 import { Segment } from '../segment/segment.ts';

@@ -11,17 +11,13 @@ import {
   type Address,
   AllocError,
   checkInteger,
-  type ErrorHook,
   type SharedMemory,
   type Word,
 } from '@shmalloc/allocator-api';
 import type { Crossings } from '@shmalloc/atomic-cell';
+import { ThreadView } from '@shmalloc/thread-heap';
 import type { Guard } from './guard.ts';
 import type { Os } from './os.ts';
-
-/** Views of a thread that has detached. */
-const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
-const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
 
 /**
  * Called on every generic allocation.
@@ -67,14 +63,8 @@ export interface Place {
 }
 
 /** One thread's view of a region. */
-export class Tld implements Place {
-  readonly memory: SharedMemory;
-  i32: Int32Array<SharedArrayBuffer>;
-  u8: Uint8Array<SharedArrayBuffer>;
-  /** The operations that cross threads. */
-  readonly crossings: Crossings;
+export class Tld extends ThreadView implements Place {
   readonly header: Word;
-  readonly errors: Word;
   readonly nullWords: number;
   readonly root: Word;
   readonly chunkShift: number;
@@ -113,8 +103,6 @@ export class Tld implements Place {
    * @throws TypeError when it stands for none, as everything does in the allocator proper
    */
   addressOf: (what: ArrayBufferView) => Address;
-  /** Where wrong calls go. It is called when the heap is consistent, so it may use it. */
-  onError: ErrorHook;
   /** Where text goes. */
   output: (text: string) => void;
   /** Whether the deferred-free hook is running: it may allocate, and must not be called from itself. */
@@ -125,12 +113,8 @@ export class Tld implements Place {
   private readonly damaged: Set<string>;
 
   constructor(memory: SharedMemory, place: Place, os: Os, crossings: Crossings) {
-    this.memory = memory;
-    this.i32 = memory.i32;
-    this.u8 = memory.u8;
-    this.crossings = crossings;
+    super(memory, crossings, place.errors);
     this.header = place.header;
-    this.errors = place.errors;
     this.nullWords = place.nullWords;
     this.root = place.root;
     this.chunkShift = place.chunkShift;
@@ -163,6 +147,10 @@ export class Tld implements Place {
     this.damaged = new Set();
   }
 
+  get algorithm(): string {
+    return 'mimalloc';
+  }
+
   /**
    * Runs the deferred-free hook, unless it is running.
    */
@@ -174,15 +162,6 @@ export class Tld implements Place {
     } finally {
       this.deferring = false;
     }
-  }
-
-  /**
-   * Counts a wrong call and tells the hook.
-   */
-  report(error: AllocError): void {
-    // The hook that heard of the error before this one may have detached the thread.
-    if (!this.closed) Atomics.add(this.i32, this.errors, 1);
-    this.onError(error);
   }
 
   /**
@@ -222,32 +201,6 @@ export class Tld implements Place {
     // One after the other: the hook may use the heap, and so come here.
     for (let address = this.lostLists.shift(); address !== undefined; address = this.lostLists.shift())
       this.report(new AllocError('DoubleFree', `free: a block of the page at ${address} was freed twice`));
-  }
-
-  /**
-   * Makes the views reach memory that has come since this thread looked last. The epoch stays: the next
-   * generic allocation still has to hear of it.
-   * @throws AllocError `InvalidParam` when this thread has detached
-   */
-  refresh(): void {
-    if (this.i32 === NO_WORDS) throw new AllocError('InvalidParam', 'this mimalloc heap is detached');
-    this.memory.refresh();
-    // Not assigned unless it must be: a field that was assigned once is a constant to V8, and a pair is 2 ns
-    // quicker.
-    if (this.i32 === this.memory.i32) return;
-    this.i32 = this.memory.i32;
-    this.u8 = this.memory.u8;
-  }
-
-  /** The thread has detached: every call is refused from now on. */
-  close(): void {
-    this.i32 = NO_WORDS;
-    this.u8 = NO_BYTES;
-  }
-
-  /** Whether `detach` has been called. */
-  get closed(): boolean {
-    return this.i32 === NO_WORDS;
   }
 }
 

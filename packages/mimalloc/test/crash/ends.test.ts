@@ -57,9 +57,9 @@ const PLANTED: readonly (readonly [
   ],
   [
     'a list is taken before its blocks are the owner’s',
-    'page/blocks.js',
+    'thread-heap/remote-frees.js',
     'if (first !== have) {',
-    'if (first !== have) { if (have === 0) crossings.takeAllMarked(place);',
+    'if (first !== have) { if (have === 0) crossings.takeAllMarked(remote);',
     'it gathers what others have freed',
   ],
   [

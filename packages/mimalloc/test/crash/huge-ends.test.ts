@@ -117,7 +117,9 @@ for (const [region, options] of someOf('huge-ends', REGIONS, 1)) {
       const statements: string[] = [];
       play(Number.POSITIVE_INFINITY, statements);
       const places = statements.flatMap((each, index) =>
-        /^(huge\/huge-block|huge\/huge|exit\/take-over|segment\/arena|exit\/reap)\.js/.test(each) ? [index + 1] : [],
+        /^(huge\/huge-block|huge\/huge|exit\/take-over|segment\/arena|exit\/reap)\.js/.test(each)
+          ? [index + 1]
+          : [],
       );
       for (const at of shuffle(places, random).slice(0, 60)) play(at);
     }

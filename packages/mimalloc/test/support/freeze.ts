@@ -39,13 +39,13 @@ export const MOMENTS: readonly Moment[] = [
   ],
   [
     'collect: blocks freed by others are the owner’s, and still on their list',
-    'page/blocks.js',
-    'if (crossings.claim(place, word',
+    'thread-heap/remote-frees.js',
+    'if (crossings.claim(remote, word',
   ],
   [
     'collect: blocks freed by others are gathered, and still counted',
     'page/blocks.js',
-    'i32[page + Page.used] -= count',
+    'tld.i32[page + Page.used] -= count',
   ],
   [
     'foreign free: the mark of a full page is taken, and the news not brought',
@@ -114,7 +114,7 @@ export const MOMENTS: readonly Moment[] = [
     'exit/take-over.js',
     'i32[tld.heap + Heap.segmentCount] += extentOf(tld, segment)',
   ],
-  ['reap: a page’s lists are half mended', 'exit/mend.js', 'cutThreadFree(tld, page, marks)'],
+  ['reap: a page’s lists are half mended', 'exit/mend.js', 'cutRemoteFrees(tld, page'],
   [
     'reap: all is abandoned, and the dead thread’s slot is still taken',
     'exit/reap.js',
@@ -129,6 +129,6 @@ export const MOMENTS: readonly Moment[] = [
   [
     'attach: the slot is taken, and the thread not there',
     'region/thread-table.js',
-    'i32[heap + Heap.backing] = heap',
+    'i32[record + Heap.backing] = record',
   ],
 ];

@@ -3,13 +3,14 @@
  * that passes on the package and on a mutant of it has proved nothing.
  */
 
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type * as Package from '@shmalloc/mimalloc';
+import { writeCompiled } from '../../../alloc-test/dist-test/support/compiled.js';
 
 export type { Package };
 
-/** The compiled files, and beside the tests a place from which the packages that they import can be found. */
-const DIST = new URL('../../compiled/', import.meta.url);
+/** Beside the tests: from there the packages that the copies import can be found. */
 const COPIES = new URL(`./mutants-${process.pid}/`, import.meta.url);
 
 /** One fault. */
@@ -30,9 +31,6 @@ let copies = 0;
 /** Plants a fault. Returns the URL of the package that has it. */
 export function plant({ name, file, from, to }: Fault): string {
   const copy = new URL(`${++copies}/`, COPIES);
-  cpSync(DIST, copy, { recursive: true, filter: (path) => !/\.(map|d\.ts|tsbuildinfo)$/.test(path) });
-  const place = new URL(file, copy);
-  const text = readFileSync(place, 'utf8');
   const pattern = new RegExp(
     from
       .trim()
@@ -41,12 +39,13 @@ export function plant({ name, file, from, to }: Fault): string {
       .join('\\s+'),
     'g',
   );
-  const found = text.match(pattern)?.length ?? 0;
+  let found = 0;
+  writeCompiled('mimalloc', fileURLToPath(copy), (where, text) => {
+    if (where !== file) return text;
+    found = text.match(pattern)?.length ?? 0;
+    return text.replace(pattern, () => to);
+  });
   if (found !== 1) throw new Error(`${name}: what is to be broken stands ${found} times in ${file}`);
-  writeFileSync(
-    place,
-    text.replace(pattern, () => to),
-  );
   return new URL('index.js', copy).href;
 }
 

@@ -11,12 +11,13 @@
  * the statement's text.
  */
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as mimalloc from '@shmalloc/mimalloc';
 import { type AnyNode, parse } from 'acorn';
 import MagicString from 'magic-string';
+import { writeCompiled } from '../../../alloc-test/dist-test/support/compiled.js';
 
 /** Called before each statement. */
 export type Step = (file: string, statement: string) => void;
@@ -24,7 +25,6 @@ export type Step = (file: string, statement: string) => void;
 /** The package, rewritten. */
 export type Stepped = typeof mimalloc;
 
-const DIST = fileURLToPath(new URL('../../compiled/', import.meta.url));
 const HOOK = 'mimallocStep';
 
 /** Says what happens before each statement of the rewritten package in this thread; null for nothing. */
@@ -74,15 +74,7 @@ export function writeStepped(
   change: (file: string, text: string) => string = (_, text) => text,
 ): { url: string; remove(): void } {
   const root = fileURLToPath(new URL(`./stepped-${name}-${process.pid}/`, import.meta.url));
-  for (const file of readdirSync(DIST, { recursive: true }) as string[]) {
-    if (!file.endsWith('.js')) continue;
-    const where = path.posix.normalize(file.replaceAll(path.sep, '/'));
-    mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
-    writeFileSync(
-      path.join(root, file),
-      rewrite(where, change(where, readFileSync(path.join(DIST, file), 'utf8'))),
-    );
-  }
+  writeCompiled('mimalloc', root, (file, text) => rewrite(file, change(file, text)));
   onStep(null);
   return {
     url: new URL(`file://${path.join(root, 'index.js')}`).href,

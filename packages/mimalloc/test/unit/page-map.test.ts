@@ -1,9 +1,10 @@
 import type { MiMalloc } from '@shmalloc/mimalloc';
+import { NO_TABLE } from '@shmalloc/thread-heap';
 import test from 'ava';
 import { SEGMENTS_PER_CHUNK } from '../../dist/layout/geometry.js';
 import { headPage } from '../../dist/layout/lookup.js';
 import { Page } from '../../dist/layout/page.js';
-import { chunkAt, NO_TABLE, rootWords, segmentAt, sliceAt, tableWords } from '../../dist/layout/page-map.js';
+import { chunkAt, rootWords, segmentAt, sliceAt, tableWords } from '../../dist/layout/page-map.js';
 import { Segment } from '../../dist/segment/segment.js';
 import { byPage, fill, headerField, pageAt, sliceBytes, small } from '../support/harness.ts';
 import { tldOf } from '../support/inside.ts';

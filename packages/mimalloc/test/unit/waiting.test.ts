@@ -2,14 +2,12 @@
  * No thread waits: what can be read from the source. What can be seen by stopping threads is in
  * `freeze.test.ts`.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type AnyNode, parse } from 'acorn';
 import test from 'ava';
+import { compiledFiles } from '../../../alloc-test/dist-test/support/compiled.js';
 
-const DIST = fileURLToPath(new URL('../../compiled/', import.meta.url));
-const FILES = readdirSync(DIST, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
+/** With those of `thread-heap`. */
+const FILES = [...compiledFiles('mimalloc')];
 
 /** The loops of a program, as text. */
 function loopsOf(text: string): string[] {
@@ -34,16 +32,15 @@ function waitingLoops(text: string): string[] {
 
 test('nothing in this package sleeps, spins or takes a lock', (t) => {
   t.true(FILES.length > 40);
-  for (const file of FILES) {
-    const text = readFileSync(path.join(DIST, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\//g, '');
+  for (const [file, whole] of FILES) {
+    const text = whole.replaceAll(/\/\*[\s\S]*?\*\//g, '');
     t.notRegex(text, /Atomics\.(wait|pause|notify)|SpinLock|Mutex|backOff|\.tryLock|\.lock\(/, file);
   }
 });
 
 test('a loop that looks at a shared word tries to change it each time: it goes on only because somebody else got further', (t) => {
   let loops = 0;
-  for (const file of FILES) {
-    const text = readFileSync(path.join(DIST, file), 'utf8');
+  for (const [file, text] of FILES) {
     loops += loopsOf(text).length;
     // Walks along a list have a load as their start, and end with the list.
     const walks = /^for \(let (heap|block) = (tld\.)?crossings\.load|^for \(let (heap|block) = Atomics\.load/;

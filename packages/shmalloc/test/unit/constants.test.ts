@@ -164,7 +164,10 @@ test('source maps lead from the literals to the TypeScript', (t) => {
   for (const piece of ['i32[page', 'block;']) {
     const entry = map.findEntry(line, lines[line].indexOf(piece));
     t.true('originalSource' in entry && entry.originalSource.endsWith('src/api/core-thread.ts'));
-    const source = readFileSync(path.join(root, 'packages', 'mimalloc', 'src', 'api', 'core-thread.ts'), 'utf8');
+    const source = readFileSync(
+      path.join(root, 'packages', 'mimalloc', 'src', 'api', 'core-thread.ts'),
+      'utf8',
+    );
     const original = source.split('\n')['originalLine' in entry ? entry.originalLine : -1];
     t.is(original.trim(), 'i32[page + Page.localFree] = block;');
   }

@@ -3,9 +3,10 @@
  * with a fault planted. What it imports from other packages is the real thing.
  */
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeCompiled } from '../compiled.ts';
 import type { Declaration } from './declared.ts';
 import { rewrite } from './rewrite.ts';
 
@@ -30,15 +31,11 @@ export function writeChecked(
   change: (file: string, text: string) => string = (_, text) => text,
   declared?: readonly Declaration[],
 ): Copy {
-  const dist = fileURLToPath(new URL(`../../../../${name}/compiled/`, import.meta.url));
   const root = fileURLToPath(new URL(`./checked-${name}-${process.pid}-${++copies}/`, beside));
-  for (const file of readdirSync(dist, { recursive: true }) as string[]) {
-    if (!file.endsWith('.js')) continue;
-    const where = path.posix.normalize(file.replaceAll(path.sep, '/'));
-    const text = change(where, readFileSync(path.join(dist, file), 'utf8'));
-    mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
-    writeFileSync(path.join(root, file), rewrite(`${name}/${where}`, text, declared).text);
-  }
+  writeCompiled(name, root, (file, text) => {
+    const key = file.startsWith('thread-heap/') ? file : `${name}/${file}`;
+    return rewrite(key, change(file, text), declared).text;
+  });
   return {
     url: new URL(`file://${path.join(root, 'index.js')}`).href,
     remove: () => rmSync(root, { recursive: true, force: true }),
