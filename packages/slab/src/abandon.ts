@@ -10,9 +10,10 @@
  */
 
 import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
+import { MAX_NAME, slotOf } from '@shmalloc/thread-heap';
 import { collectRemote, dropPage, recount, settlePage } from './blocks.ts';
 import type { SlabCore } from './core.ts';
-import { Cpu, MAX_NAME, recordOf, releaseCpu, resetCpu, slotOf } from './cpu.ts';
+import { Cpu, recordOf, releaseCpu, resetCpu } from './cpu.ts';
 import { drainDelayed, drainPending } from './free.ts';
 import { CLASSES } from './geometry.ts';
 import { IN_FULL, MARK, ORPHAN, Page } from './page.ts';

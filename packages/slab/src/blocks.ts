@@ -5,6 +5,7 @@
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
+import { cutRemoteFrees, gatherRemoteFrees } from '@shmalloc/thread-heap';
 import type { SlabCore } from './core.ts';
 import { Cpu } from './cpu.ts';
 import { clearStates } from './debug.ts';
@@ -77,36 +78,52 @@ function constructAll(slab: SlabCore, page: Word, first: Word, last: Word, const
   }
 }
 
+/** The link of a block of a page; a word outside of it leads nowhere but to itself. */
+function nextOf({ i32, pageShift }: SlabCore, page: Word, node: Word): Word {
+  return node >>> pageShift === i32[page + Page.index] ? i32[node] : node;
+}
+
+function setNext({ i32 }: SlabCore, _page: Word, node: Word, next: Word): void {
+  i32[node] = next;
+}
+
 /**
  * Takes over the blocks that others have freed into a page. The list is walked no further than there are
  * blocks in use, and never out of the page; one that goes further is dropped, with its blocks, and that is
  * noted.
  */
 export function collectRemote(slab: SlabCore, page: Word): void {
-  // Acquire: pairs with the exchange of every push, and receives the links.
-  const first = slab.crossings.takeAllMarked(page + Page.remote);
-  if (first === 0) return;
-  const { i32, pageShift } = slab;
-  const used = i32[page + Page.used];
-  const index = i32[page + Page.index];
-  let last = first;
-  let count = 0;
-  for (let node = first; node !== 0; node = i32[node]) {
-    if (node >>> pageShift !== index) {
+  const { i32 } = slab;
+  const remote = page + Page.remote;
+  // A plain look first, as everywhere: what comes later is found the next time.
+  if ((i32[remote] & ~MARK) === 0) return;
+  const count = gatherRemoteFrees(
+    slab,
+    page,
+    remote,
+    page + Page.free,
+    i32[page + Page.used],
+    nextOf,
+    setNext,
+  );
+  // USED last: a thread that ends in between leaves a count that is too high.
+  if (count >= 0) i32[page + Page.used] -= count;
+  else dropRemote(slab, page);
+}
+
+/** Drops a list that cannot be, and says what is wrong with it. */
+function dropRemote(slab: SlabCore, page: Word): void {
+  const { i32 } = slab;
+  let node = slab.crossings.takeAllMarked(page + Page.remote);
+  for (let left = i32[page + Page.used]; left > 0 && node !== 0; left--) {
+    if (node >>> slab.pageShift !== i32[page + Page.index]) {
       slab.noteDamage(`what was freed into ${named(slab, page)} leads to word ${node}`);
       return;
     }
-    if (++count > used) {
-      const address = (startOf(slab, page) << 2) >>> 0;
-      slab.note(new AllocError('DoubleFree', `free: a block of the page at ${address} was freed twice`));
-      return;
-    }
-    last = node;
+    node = i32[node];
   }
-  // Link, FREE, USED: a thread that ends in between leaves a count that is too high.
-  i32[last] = i32[page + Page.free];
-  i32[page + Page.free] = first;
-  i32[page + Page.used] = used - count;
+  const address = (startOf(slab, page) << 2) >>> 0;
+  slab.note(new AllocError('DoubleFree', `free: a block of the page at ${address} was freed twice`));
 }
 
 /**
@@ -242,10 +259,18 @@ export function recount(slab: SlabCore, page: Word): boolean {
   const first = i32[page + Page.first];
   const stride = i32[page + Page.stride];
   const reserved = i32[page + Page.reserved];
+  const met = new Uint8Array(reserved);
+  const meet = (node: Word): boolean => {
+    if (!isNode(slab, page, node, reserved)) return false;
+    const nth = (node - first) / stride;
+    if (met[nth] === 1) return false;
+    met[nth] = 1;
+    return true;
+  };
   let free = 0;
   let last = page + Page.free;
   for (let node = head; node !== 0; node = i32[node]) {
-    if (free === reserved || !isNode(slab, page, node, reserved)) {
+    if (!meet(node)) {
       slab.noteDamage(`the free list of ${named(slab, page)} leads to word ${node}`);
       i32[last] = 0;
       break;
@@ -255,6 +280,8 @@ export function recount(slab: SlabCore, page: Word): boolean {
     capacity = Math.max(capacity, (node - first) / stride + 1);
   }
   i32[page + Page.capacity] = capacity;
+  // The dead one may have been gathering: what it had linked is on both lists.
+  cutRemoteFrees(slab, page, page + Page.remote, meet, nextOf, setNext);
   // In use until REMOTE has been taken over as well.
   i32[page + Page.used] = capacity - free;
   collectRemote(slab, page);

@@ -13,7 +13,7 @@
  */
 
 import {
-  AllocError,
+  type AllocError,
   broken,
   type ErrorHook,
   type LockKind,
@@ -21,8 +21,9 @@ import {
   takeNullWrite,
   type Word,
 } from '@shmalloc/allocator-api';
-import { type Crossings, crossingsFor } from '@shmalloc/atomic-cell';
-import { Counter, Cpu, canHold, slotOf } from './cpu.ts';
+import { crossingsFor } from '@shmalloc/atomic-cell';
+import { slotOf, ThreadView } from '@shmalloc/thread-heap';
+import { Counter, Cpu, canHold } from './cpu.ts';
 import { Field } from './header.ts';
 import { PageLock, Taken } from './page-lock.ts';
 import { type Plan, readLock } from './plan.ts';
@@ -36,25 +37,15 @@ const MOST_TURNS = 64;
 /** What no epoch is: it goes up from 1. */
 const NO_EPOCH = -1;
 
-/** Views of a thread that has detached: every read is `undefined`, which no fast path takes for a block. */
-const NO_WORDS: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(0));
-const NO_BYTES: Uint8Array<SharedArrayBuffer> = new Uint8Array(NO_WORDS.buffer);
-
 /**
  * One thread's view of a region.
  * @public
  */
-export abstract class SlabCore {
-  /** The region. */
-  readonly memory: SharedMemory;
+export abstract class SlabCore extends ThreadView {
   /** This thread among those attached; never 0, and never reused. For {@link Slab.reap}. */
   readonly threadId: number;
   /** The number of this thread's CPU, 0, 1, …: free again for others when it has detached. */
   readonly cpuId: number;
-  /** @internal */
-  i32: Int32Array<SharedArrayBuffer>;
-  /** @internal */
-  u8: Uint8Array<SharedArrayBuffer>;
   /** @internal */
   readonly header: Word;
   /**
@@ -89,8 +80,6 @@ export abstract class SlabCore {
   /** @internal */
   readonly debug: boolean;
   /** @internal */
-  readonly crossings: Crossings;
-  /** @internal */
   readonly lockKind: LockKind;
   /** @internal */
   epoch: number;
@@ -100,15 +89,12 @@ export abstract class SlabCore {
    */
   noted: AllocError[] | null;
   private readonly pageLock: PageLock;
-  private onError: ErrorHook;
 
   /** @internal */
   constructor(memory: SharedMemory, plan: Plan, cpu: Word) {
     const { i32 } = memory;
     const { header } = plan;
-    this.memory = memory;
-    this.i32 = i32;
-    this.u8 = memory.u8;
+    super(memory, crossingsFor(memory), header + Field.errors);
     this.header = header;
     this.plan = plan;
     this.root = plan.root;
@@ -121,7 +107,6 @@ export abstract class SlabCore {
     this.cpuId = slotOf(this.threadId);
     this.debug = i32[header + Field.debug] === 1;
     this.direct = this.debug ? header + Field.noPages : cpu + Cpu.current;
-    this.crossings = crossingsFor(memory);
     this.lockKind = readLock(memory, header);
     this.pageLock = new PageLock(memory, header + Field.lock, this.lockKind, this.threadId, (name) =>
       canHold(i32, plan, name),
@@ -129,7 +114,6 @@ export abstract class SlabCore {
     // None: these views may be older than the epoch is now, so the first look is taken after both.
     this.epoch = NO_EPOCH;
     this.noted = null;
-    this.onError = (error) => console.error(`${error.name} ${error.code}: ${error.message}`);
   }
 
   /**
@@ -138,15 +122,6 @@ export abstract class SlabCore {
    */
   registerError(hook: ErrorHook): void {
     this.onError = hook;
-  }
-
-  /**
-   * Counts a wrong call and tells the hook.
-   * @internal
-   */
-  report(error: AllocError): void {
-    if (!this.closed) Atomics.add(this.i32, this.header + Field.errors, 1);
-    this.onError(error);
   }
 
   /**
@@ -250,19 +225,15 @@ export abstract class SlabCore {
     this.epoch = epoch;
   }
 
-  /**
-   * Makes the views reach memory that has come since this thread looked last.
-   * @throws AllocError `InvalidParam` when this thread has detached
-   * @internal
-   */
-  refresh(): void {
-    if (this.i32 === NO_WORDS) throw new AllocError('InvalidParam', 'this slab heap is detached');
-    this.memory.refresh();
+  /** @internal */
+  get algorithm(): string {
+    return 'slab';
+  }
+
+  /** @internal */
+  protected override lookAgain(): void {
+    super.lookAgain();
     if (this.memory.i32.length < this.i32[this.header + Field.reach]) this.catchUp();
-    // Not assigned unless it must be: a field that was assigned once is a constant to V8.
-    if (this.i32 === this.memory.i32) return;
-    this.i32 = this.memory.i32;
-    this.u8 = this.memory.u8;
   }
 
   /**
@@ -276,19 +247,5 @@ export abstract class SlabCore {
     for (let turn = 0; turn < MOST_TURNS && memory.i32.length < i32[header + Field.reach]; turn++) {
       memory.refresh();
     }
-  }
-
-  /** @internal */
-  close(): void {
-    this.i32 = NO_WORDS;
-    this.u8 = NO_BYTES;
-  }
-
-  /**
-   * Whether `detach` has been called.
-   * @internal
-   */
-  get closed(): boolean {
-    return this.i32 === NO_WORDS;
   }
 }

@@ -16,8 +16,7 @@
  * 192
  * ```
  *
- * A name is a multiple of 8 and made of the slot and the generation, so no two threads have the same one
- * until a slot has had 2^17, and from a page's OWNER the record is found without a search.
+ * From a name (`thread-heap`), and so from a page's OWNER, the record is found without a search.
  *
  * ```
  *   NAME   0 ──attach──▶ thread ──detach──▶ 0
@@ -30,10 +29,11 @@
  */
 
 import { AllocError, type SharedMemory, type Word } from '@shmalloc/allocator-api';
+import { crossingsFor } from '@shmalloc/atomic-cell';
+import { claimSlot, slotOf } from '@shmalloc/thread-heap';
 import type { SlabCore } from './core.ts';
 import { CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
-import { FIRST_NAME } from './page.ts';
 import type { Plan } from './plan.ts';
 
 /** Offsets of the fields, in words. */
@@ -74,23 +74,6 @@ export const Counter = {
 
 export const CPU_WORDS = 192;
 
-/** Bits of a name: 3 for what stands beside it, 10 for the slot, 17 for the generation. */
-const NAME_SHIFT = 3;
-const SLOT_BITS = 10;
-const GENERATIONS = 0x1ffff;
-const FIRST_SLOT: number = FIRST_NAME >> NAME_SHIFT;
-
-/** The most slots that names can tell apart. */
-export const MAX_SLOTS: number = (1 << SLOT_BITS) - FIRST_SLOT;
-
-/** Names lie below it. */
-export const MAX_NAME: number = 2 ** 30;
-
-/** The number of the CPU that a name belongs to. */
-export function slotOf(name: number): number {
-  return ((name >>> NAME_SHIFT) & ((1 << SLOT_BITS) - 1)) - FIRST_SLOT;
-}
-
 /** The record of a slot. */
 export function recordOf({ plan }: Pick<SlabCore, 'plan'>, slot: number): Word {
   return plan.cpus + slot * CPU_WORDS;
@@ -100,26 +83,16 @@ export function recordOf({ plan }: Pick<SlabCore, 'plan'>, slot: number): Word {
  * Claims a free record for a thread that comes, or is expected.
  * @throws AllocError `TooManyThreads` when all are taken
  */
-export function claimRecord({ i32 }: SharedMemory, plan: Plan): Word {
-  const { slots, header } = plan;
-  for (let slot = 0; slot < slots; slot++) {
-    const cpu = recordOf({ plan }, slot);
-    if (i32[cpu + Cpu.name] !== 0) continue;
-    // A name for every try: one made of a generation that was read before could be that of a thread which has
-    // come and gone meanwhile.
-    const generation = Atomics.add(i32, cpu + Cpu.generation, 1);
-    const name = (FIRST_SLOT + slot + ((generation & GENERATIONS) << SLOT_BITS)) << NAME_SHIFT;
-    // Acquire: pairs with the exchange in `releaseCpu`. What was pushed to DELAYED since then stays: it is
-    // this thread's to pass on.
-    if (Atomics.compareExchange(i32, cpu + Cpu.name, 0, name) !== 0) continue;
-    if (generation === 0) Atomics.add(i32, header + Field.touched, CPU_WORDS / 16);
-    resetCpu(i32, header, cpu);
-    return cpu;
-  }
-  throw new AllocError(
-    'TooManyThreads',
-    `all ${slots} CPUs that this heap has slots for are attached: see threads; a thread that attaches again and again has to detach`,
-  );
+export function claimRecord(memory: SharedMemory, plan: Plan): Word {
+  const { i32 } = memory;
+  const { header, slots, cpus: firstSlot } = plan;
+  const { name: nameAt, generation: generationAt } = Cpu;
+  const table = { firstSlot, slots, slotWords: CPU_WORDS, nameAt, generationAt };
+  // What was pushed to DELAYED since the last owner went stays: it is this thread's to pass on.
+  const { record, isFirst } = claimSlot(i32, crossingsFor(memory), table, 'CPUs');
+  if (isFirst) Atomics.add(i32, header + Field.touched, CPU_WORDS / 16);
+  resetCpu(i32, header, record);
+  return record;
 }
 
 /**

@@ -17,7 +17,8 @@ import {
   type SharedMemory,
   writeIdentity,
 } from '@shmalloc/allocator-api';
-import { MAX_SLOTS } from './cpu.ts';
+import { MAX_SLOTS } from '@shmalloc/thread-heap';
+
 import { CHUNK_BITS, pageShiftFor, SIZE_CLASSES, shiftOfPage } from './geometry.ts';
 import { Field, headerOf, KIND } from './header.ts';
 import { type Plan, planFields, planOf } from './plan.ts';

@@ -12,9 +12,10 @@
  */
 
 import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
+import { slotOf } from '@shmalloc/thread-heap';
 import { freeLocal } from './blocks.ts';
 import type { SlabCore } from './core.ts';
-import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
+import { Counter, Cpu, recordOf } from './cpu.ts';
 import { takeBack } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
 import { largePayload } from './large-page.ts';
@@ -65,7 +66,7 @@ function freeForeign(slab: SlabCore, page: Word, node: Word): void {
   }
   slab.count(Counter.remoteFrees);
   do {
-    // Release: pairs with the take in `collectRemote`.
+    // Release: pairs with the loads in `gatherRemoteFrees`.
     if (slab.crossings.pushUnlessMarked(page + Page.remote, node)) return;
     // This call has taken the mark away: no thread looks at the page, and its owner has to hear of it.
   } while (!sendNews(slab, page, node));

@@ -17,15 +17,11 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { rootEntry, tableOf as tableAt } from '@shmalloc/thread-heap';
 import type { SlabCore } from './core.ts';
 import { CHUNK_BITS, CHUNK_PAGES, TABLE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
-
-/**
- * A root entry of a chunk without memory. Tables lie at multiples of 16 words, so no entry of a table is odd.
- */
-export const NO_TABLE = 1;
 
 const MAP_WORDS: number = CHUNK_PAGES / 32;
 
@@ -43,9 +39,7 @@ export function tableOf(slab: SlabCore, chunk: number): Word {
   const home = chunk - plan.firstChunk;
   if (home >= 0 && home < plan.chunks) return plan.tables + home * TABLE_WORDS;
   if (!(chunk >= 0 && chunk < plan.allChunks)) return 0;
-  const entry = i32[plan.root + chunk];
-  if (entry === NO_TABLE) return 0;
-  const table = entry + (chunk << (CHUNK_BITS + DESCRIPTOR_SHIFT));
+  const table = tableAt(i32[plan.root + chunk], chunk << CHUNK_BITS, DESCRIPTOR_SHIFT);
   if (table <= 0 || (table & 15) !== 0 || table + TABLE_WORDS > i32.length) return 0;
   // The page that it lies in: in the region's own chunks, or by the root. No further: the look must end.
   const page = table >>> slab.pageShift;
@@ -59,7 +53,7 @@ export function tableOf(slab: SlabCore, chunk: number): Word {
 
 /** Makes a table a chunk's. */
 export function setTable(slab: SlabCore, chunk: number, table: Word): void {
-  slab.i32[slab.root + chunk] = table - (chunk << (CHUNK_BITS + DESCRIPTOR_SHIFT));
+  slab.i32[slab.root + chunk] = rootEntry(table, chunk << CHUNK_BITS, DESCRIPTOR_SHIFT);
 }
 
 /** The descriptor in a table of a page by its number. */

@@ -78,8 +78,5 @@ export const LARGE = 8;
 export const STATE = 16;
 /** Blocks of it are in use, and its CPU is gone: in the list of its class in the header. */
 export const ORPHAN = 24;
-/** Names of CPUs are multiples of 8 from here on. */
-export const FIRST_NAME = 64;
-
 /** MASK of pages whose blocks only the slow path may free. */
 export const NO_FAST_FREE = -1;

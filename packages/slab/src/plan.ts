@@ -13,7 +13,8 @@
  */
 
 import { AllocError, LOCK_KINDS, type LockKind, type SharedMemory, type Word } from '@shmalloc/allocator-api';
-import { CPU_WORDS, MAX_SLOTS } from './cpu.ts';
+import { MAX_SLOTS } from '@shmalloc/thread-heap';
+import { CPU_WORDS } from './cpu.ts';
 import { CHUNK_BITS, checkPageShift, TABLE_WORDS } from './geometry.ts';
 import { Field, HEADER_WORDS } from './header.ts';
 

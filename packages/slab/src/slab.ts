@@ -34,6 +34,7 @@ import {
   type VisitOptions,
   wrongLayout,
 } from '@shmalloc/allocator-api';
+import { NO_TABLE } from '@shmalloc/thread-heap';
 import { abandonAll, collectAll, reapCpu } from './abandon.ts';
 import {
   type CacheHandle,
@@ -54,7 +55,7 @@ import { ALGORITHM_NAME, KIND } from './header.ts';
 import { usableAt } from './lookup.ts';
 import { countFailure, mallocSlow } from './malloc.ts';
 import { DESCRIPTOR_SHIFT, IN_FULL, ORPHAN, Page } from './page.ts';
-import { NO_TABLE } from './page-map.ts';
+
 import { type Plan, readLock, readPlan } from './plan.ts';
 import { addPages, addRange, layTables, pagesIn } from './ranges.ts';
 import { reallocBlock } from './realloc.ts';

@@ -1,8 +1,9 @@
 /** Figures about the region and all CPUs in it. */
 
 import type { HeapStats, Word } from '@shmalloc/allocator-api';
+import { slotOf } from '@shmalloc/thread-heap';
 import type { SlabCore } from './core.ts';
-import { Counter, Cpu, recordOf, slotOf } from './cpu.ts';
+import { Counter, Cpu, recordOf } from './cpu.ts';
 import { Field } from './header.ts';
 import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import { forEachPage, mostPages, pageAt } from './page-map.ts';

@@ -16,25 +16,17 @@
  */
 
 import { AllocError, checkNullZone, type Demand, demandOf, type Word } from '@shmalloc/allocator-api';
+import { FIRST_NAME, NO_TABLE, slotOf } from '@shmalloc/thread-heap';
 import type { SlabCore } from './core.ts';
-import { Cpu, recordOf, slotOf } from './cpu.ts';
+import { Cpu, recordOf } from './cpu.ts';
 import { NODE_TO_END, type Payload, sealOf, writtenAfterFree, writtenPastEnd } from './debug.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
 import { largePayload } from './large-page.ts';
 import { payloadOf } from './lookup.ts';
-import { FIRST_NAME, IN_FULL, LARGE, MARK, NO_OWNER, ORPHAN, Page, STATE } from './page.ts';
+import { IN_FULL, LARGE, MARK, NO_OWNER, ORPHAN, Page, STATE } from './page.ts';
 import { named } from './page-list.ts';
-import {
-  forEachPage,
-  isDescriptor,
-  isFree,
-  isPresent,
-  NO_TABLE,
-  pageAt,
-  pageNumber,
-  tableOf,
-} from './page-map.ts';
+import { forEachPage, isDescriptor, isFree, isPresent, pageAt, pageNumber, tableOf } from './page-map.ts';
 import { repairList } from './page-repair.ts';
 import { planFields } from './plan.ts';
 import { isNode, isSound } from './shape.ts';

@@ -6,13 +6,14 @@
  */
 
 import { type BlockVisitor, checkInteger, type VisitOptions, type Word } from '@shmalloc/allocator-api';
+import { FIRST_NAME } from '@shmalloc/thread-heap';
 import type { SlabCore } from './core.ts';
 import { Cpu, recordOf } from './cpu.ts';
 import { isLive, liveSize } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
 import { largeBytes, largePayload } from './large-page.ts';
 import { payloadOf } from './lookup.ts';
-import { FIRST_NAME, IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
+import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import { forEachPage, mostPages } from './page-map.ts';
 import { isNode, isSound } from './shape.ts';
 

@@ -9,6 +9,7 @@ import test from 'ava';
 import { Cpu } from '../../dist/cpu.js';
 import { drainPending } from '../../dist/free.js';
 import { Field } from '../../dist/header.js';
+import { Page } from '../../dist/page.js';
 import { allClear, fill, pageOf, pair, small, watch } from '../support/harness.ts';
 import { dieAt, everyStop, stopAt } from '../support/stops.ts';
 
@@ -229,6 +230,49 @@ test('a thread dies anywhere in detach, and is reaped', (t) => {
     return reached;
   });
   t.true(deaths > 10);
+});
+
+test('a thread dies anywhere while it gathers what others have freed: no block of those is lost', (t) => {
+  const deaths = everyStop((at) => {
+    const { a, b } = pair();
+    const errors = watch(a);
+    const blocks = [...fill(b, 1000, 20), ...fill(b, 64, 100)];
+    // Not from the first: those pages are full, and their news goes another way.
+    const freed = blocks.filter((_, index) => index % 3 === 2);
+    for (const block of freed) a.free(block);
+    const reached = dieAt(at, () => b.collect());
+    a.reap(b.threadId);
+    a.validate({ quiet: true });
+    t.true(a.usedBytes() <= (blocks.length - freed.length) * 1024 + 1024);
+    for (const block of blocks) if (!freed.includes(block)) a.free(block);
+    t.deepEqual(errors, []);
+    // Of the list in the thread's hand one block may be.
+    for (let round = 0; round < 2; round++) a.collect(true);
+    t.true(a.usedBytes() <= 1024, `death ${at}: ${a.usedBytes()} bytes are lost`);
+    a.validate({ quiet: true });
+    return reached;
+  });
+  t.true(deaths > 5, `${deaths}`);
+});
+
+test('what a dead thread had linked to its free list, and not cut off the others’, is there once', (t) => {
+  const { a, b } = pair();
+  const errors = watch(a);
+  const blocks = fill(b, 64, 40);
+  const page = pageOf(a, blocks[0]);
+  const theirs = blocks.slice(0, 8);
+  for (const block of theirs) a.free(block);
+  const { i32 } = a;
+  t.not(i32[page + Page.remote] & ~1, 0, 'the list of what others have freed');
+  // Linked, and not cut: what `gatherRemoteFrees` has done when its exchange comes.
+  i32[theirs[0] / 4] = i32[page + Page.free];
+  i32[page + Page.free] = i32[page + Page.remote] & ~1;
+  a.reap(b.threadId);
+  a.validate({ quiet: true });
+  t.is(a.usedBytes(), (blocks.length - theirs.length) * 64);
+  for (const block of blocks.slice(8)) a.free(block);
+  t.deepEqual(errors, []);
+  allClear(t, a);
 });
 
 test('shareSlot: the id is known before the thread is, and one thread comes by it once', (t) => {
