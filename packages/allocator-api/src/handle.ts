@@ -1,6 +1,6 @@
 import type { Address } from './address.ts';
 import { AllocError } from './error.ts';
-import type { MemorySource } from './shared-memory.ts';
+import type { MemorySource } from './memory-source.ts';
 
 /**
  * What one thread posts to another so that it can attach to the same allocator. Structured-cloneable.

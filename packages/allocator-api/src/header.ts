@@ -13,8 +13,9 @@
 import { type Address, alignUp } from './address.ts';
 import { AllocError } from './error.ts';
 import { checkHandle, type Handle } from './handle.ts';
+import type { RegionOptions } from './memory-source.ts';
 import { layNullZone, nullWordsOf } from './null-zone.ts';
-import { type RegionOptions, SharedMemory } from './shared-memory.ts';
+import { SharedMemory } from './shared-memory.ts';
 
 /** The first word of a header: "SHM1". @public */
 export const HEADER_MAGIC = 0x53484d31;

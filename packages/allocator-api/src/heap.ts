@@ -17,7 +17,8 @@ import type { ByteAllocator, GlobalAllocator, PageAllocator } from './allocators
 import type { AllocError } from './error.ts';
 import type { Handle, SlotHandle } from './handle.ts';
 import type { LockKind } from './lock-kind.ts';
-import type { RegionOptions, SharedMemory } from './shared-memory.ts';
+import type { RegionOptions } from './memory-source.ts';
+import type { SharedMemory } from './shared-memory.ts';
 
 /**
  * Hears of errors that are not thrown: wrong frees, and damage that a call finds.

@@ -64,5 +64,7 @@ export type {
 export { defaultAlign, Layout, SCALAR_BYTES, type ScalarType } from './layout.ts';
 export { liveBlocks } from './leaks.ts';
 export { checkAttachLock, LOCK_KINDS, type LockKind, notShared } from './lock-kind.ts';
+export type { MemorySource, RegionOptions } from './memory-source.ts';
 export { checkNullZone, isNullWrite, layNullZone, nullWordsOf, takeNullWrite } from './null-zone.ts';
-export { type MemorySource, type RegionOptions, SharedMemory, type ViewTypes } from './shared-memory.ts';
+export { SharedMemory } from './shared-memory.ts';
+export type { ViewTypes } from './views.ts';

@@ -14,9 +14,7 @@ import {
   type Address,
   AllocError,
   checkAlign,
-  checkHook,
   checkInteger,
-  type ErrorHook,
   type GlobalAllocator,
   type HeapAlgorithm,
   type Layout,
@@ -257,12 +255,6 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     return moved;
   }
 
-  /** All bytes of the memory, at least up to here. */
-  private bytesFor(address: Address, bytes: number): Uint8Array {
-    if (address + bytes > this.memory.byteLength) this.memory.refresh();
-    return this.memory.u8;
-  }
-
   /**
    * Bytes that may be used in a live block.
    * @returns at least the size asked for; 0 for 0 and for what is not handed out, which goes to the error
@@ -334,14 +326,6 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
   /** `dealloc` of a layout. */
   deallocLayout(address: Address, { size, align }: Layout): void {
     this.dealloc(address, size, align);
-  }
-
-  /**
-   * Says where wrong calls go, in this thread. The default prints them.
-   * @param hook - may use the allocator
-   */
-  registerError(hook: ErrorHook): void {
-    this.onError = checkHook('hook', hook);
   }
 
   // ── The algorithm ──

@@ -12,7 +12,7 @@ import {
   type SharedPages,
 } from '@shmalloc/allocator-api';
 import type { AxHandle } from './contract.ts';
-import { demandText } from './generations.ts';
+import { demandText } from './generation.ts';
 import type { GrowthPolicy } from './policy.ts';
 
 /**

@@ -7,7 +7,9 @@ import {
   AllocError,
   alignUp,
   type BlockVisitor,
+  checkHook,
   checkInteger,
+  type ErrorHook,
   type LiveBlock,
   liveBlocks as liveBlocksOf,
   type ValidateOptions,
@@ -205,5 +207,13 @@ export abstract class AxPages extends View {
       errors: count(at.ERRORS),
       generations,
     };
+  }
+
+  /**
+   * Says where wrong calls go, in this thread. The default prints them.
+   * @param hook - may use the allocator
+   */
+  registerError(hook: ErrorHook): void {
+    this.onError = checkHook('hook', hook);
   }
 }

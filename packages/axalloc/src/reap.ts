@@ -16,18 +16,8 @@
  */
 
 import { AllocError, checkInteger } from '@shmalloc/allocator-api';
-import {
-  CLOSING,
-  close,
-  closeAll,
-  cpuOf,
-  GOING,
-  giveBack,
-  MAKING,
-  OPEN,
-  stateOf,
-  visit,
-} from './generations.ts';
+import { CLOSING, cpuOf, GOING, MAKING, OPEN, stateOf } from './generation.ts';
+import { close, closeAll, giveBack, visit } from './generations.ts';
 import { dropClaim } from './grow.ts';
 import * as at from './layout.ts';
 import { MOST_NAMES } from './presence.ts';

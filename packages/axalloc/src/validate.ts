@@ -13,7 +13,8 @@
  */
 
 import { type Demand, demandOf } from '@shmalloc/allocator-api';
-import { cpuOf, FREE, GOING, OPEN, stateOf, visit } from './generations.ts';
+import { cpuOf, FREE, GOING, OPEN, stateOf } from './generation.ts';
+import { visit } from './generations.ts';
 import * as at from './layout.ts';
 import { forEachRun, pagesOf, slotOf } from './page-map.ts';
 import { currentSlot, linesUsed } from './presence.ts';

@@ -162,4 +162,13 @@ export abstract class View {
       this.reporting = false;
     }
   }
+
+  /**
+   * All bytes of the memory, at least up to here.
+   * @internal
+   */
+  protected bytesFor(address: Address, bytes: number): Uint8Array {
+    if (address + bytes > this.memory.byteLength) this.memory.refresh();
+    return this.memory.u8;
+  }
 }

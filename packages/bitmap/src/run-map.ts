@@ -40,6 +40,7 @@ import {
 import type { Crossings } from '@shmalloc/atomic-cell';
 import { brokenUnit, countHidden, findBroken } from './broken.ts';
 import { ATTACHED_AT, type Geometry, RETREATS_AT } from './header.ts';
+import { Hints } from './hints.ts';
 import { findAligned, findLong, findShort, kindOf } from './search.ts';
 
 /** The golden ratio's fraction: its multiples spread threads over the map evenly, however many come. */
@@ -56,8 +57,7 @@ export class RunMap {
   private readonly free: number;
   private readonly used: number;
   private readonly absent: number;
-  private readonly hints: number;
-  private readonly top: number;
+  private readonly hints: Hints;
   private readonly leafWords: number;
   private readonly retreats: number;
   /**
@@ -75,8 +75,7 @@ export class RunMap {
     this.free = geometry.free;
     this.used = geometry.used;
     this.absent = geometry.absent;
-    this.hints = geometry.hints;
-    this.top = geometry.top;
+    this.hints = new Hints(this.words, geometry, crossings);
     this.leafWords = geometry.words;
     this.retreats = geometry.header + RETREATS_AT;
     const attached = this.add(geometry.header + ATTACHED_AT) >>> 0;
@@ -110,12 +109,12 @@ export class RunMap {
   private takeHinted(): number {
     let from = this.cursor;
     while (true) {
-      const at = this.nextWord(from);
+      const at = this.hints.nextWord(from);
       if (at < 0) {
         if (from === 0) return this.takeUnhinted();
         from = 0;
       } else if (this.words[this.free + at] === 0) {
-        this.retire(at);
+        this.hints.retire(at);
         from = at;
       } else {
         const bit = this.takeFrom(at);
@@ -131,7 +130,7 @@ export class RunMap {
       while (words[free + at] !== 0) {
         const bit = this.takeFrom(at);
         if (bit < 0) continue;
-        if (words[free + at] !== 0) this.announce(at);
+        if (words[free + at] !== 0) this.hints.announce(at);
         return bit;
       }
     }
@@ -153,7 +152,7 @@ export class RunMap {
     if (!this.isFreeAlone(at, bit) || unit >= this.geometry.bits) throw this.damaged(at, bit);
     // A thread that dies before the next line takes one unit with it.
     this.crossings.setBits(this.used + at, bit);
-    if (old === bit) this.retire(at);
+    if (old === bit) this.hints.retire(at);
     this.cursor = at;
     return unit;
   }
@@ -214,7 +213,7 @@ export class RunMap {
     // A thread that dies before the next line is through takes these units with it.
     this.crossings.releaseRun(this.used, first, count);
     const last = (first + count - 1) >>> 5;
-    for (let at = first >>> 5; at <= last; at++) if (words[free + at] === 0) this.retire(at);
+    for (let at = first >>> 5; at <= last; at++) if (words[free + at] === 0) this.hints.retire(at);
     return true;
   }
 
@@ -224,7 +223,7 @@ export class RunMap {
    */
   private retreat(from: number, to: number): void {
     // The look is plain: what this thread has put back itself it sees.
-    for (let at = from; at <= to; at++) if (this.words[this.free + at] !== 0) this.announceRun(at, at);
+    for (let at = from; at <= to; at++) if (this.words[this.free + at] !== 0) this.hints.announceRun(at, at);
     this.add(this.retreats);
   }
 
@@ -244,8 +243,8 @@ export class RunMap {
   }
 
   private searchFrom(from: number, end: number, count: number, align: number): number {
-    const { words, free, hints } = this;
-    const { base } = this.geometry;
+    const { words, free } = this;
+    const { base, hints } = this.geometry;
     const kind = kindOf(count, align);
     if (kind === 'short') return findShort(words, free, hints, from, end, count, align, base);
     if (kind === 'long') return findLong(words, free, from, end, count, align, base);
@@ -273,7 +272,7 @@ export class RunMap {
     // Release: pairs with the claim that gets them next. A thread that dies before it is through takes these
     // units with it.
     this.crossings.releaseRun(this.free, first, count);
-    this.announceRun(first >>> 5, (first + count - 1) >>> 5);
+    this.hints.announceRun(first >>> 5, (first + count - 1) >>> 5);
     return true;
   }
 
@@ -287,7 +286,8 @@ export class RunMap {
     if ((old & bit) !== 0) throw this.returned(at, bit);
     // The look at the hint is plain: it only mends what a dead thread has left. One that finds the word empty
     // is bound to announce it.
-    if (old === 0 || (this.words[this.hints + (at >>> 5)] & (1 << at)) === 0) this.announce(at);
+    if (old === 0 || (this.words[this.geometry.hints + (at >>> 5)] & (1 << at)) === 0)
+      this.hints.announce(at);
     this.cursor = at;
     return true;
   }
@@ -303,79 +303,8 @@ export class RunMap {
   manage(first: number, count: number): boolean {
     if (!this.crossings.claimRunAt(this.geometry.absent, first, count)) return false;
     this.crossings.releaseRun(this.free, first, count);
-    this.announceRun(first >>> 5, (first + count - 1) >>> 5);
+    this.hints.announceRun(first >>> 5, (first + count - 1) >>> 5);
     return true;
-  }
-
-  // ── Hints ──
-  //
-  // Taker:    word becomes 0 · take the hint away · look at the word again   (all three atomic)
-  // Giver:    word gets bits · look at the hint, or set it at once
-  // In the one order of all atomic operations either the giver's bits come before the taker's second look, or
-  // the taker's hint was taken away before the giver looks: one of the two sets it.
-
-  /** A word of `free` is empty: takes its hint away, unless it has got units meanwhile. */
-  private retire(at: number): void {
-    const { crossings } = this;
-    const hint = this.hints + (at >>> 5);
-    if (crossings.clearBits(hint, 1 << at) === 1 << (at & 31)) {
-      const place = this.top + (at >>> 10);
-      crossings.clearBits(place, 1 << (at >>> 5));
-      if (crossings.load(hint) !== 0) crossings.setBits(place, 1 << (at >>> 5));
-    }
-    // A thread that dies before this look hides what came to the word in between, at most 32 units, until
-    // something is given back there or a search looks at all words.
-    if (crossings.load(this.free + at) !== 0) this.announce(at);
-  }
-
-  /** A word of `free` has units. */
-  private announce(at: number): void {
-    this.announceWord(at >>> 5, 1 << at);
-  }
-
-  private announceRun(from: number, to: number): void {
-    for (let at = from; at <= to; at = (at | 31) + 1) {
-      const mask = maskOf(at & 31, to + 1 - at);
-      // Atomic, and after the bits were set: pairs with the clearBits in `retire`.
-      if ((this.crossings.load(this.hints + (at >>> 5)) & mask) !== mask) this.announceWord(at >>> 5, mask);
-    }
-  }
-
-  private announceWord(hint: number, bits: number): void {
-    const place = this.top + (hint >>> 5);
-    const old = this.crossings.setBits(this.hints + hint, bits);
-    if (old === 0 || (this.words[place] & (1 << hint)) === 0) this.crossings.setBits(place, 1 << hint);
-  }
-
-  /**
-   * The first word from `from` on whose hint says that it has units; −1 when there is none. A bit of a
-   * summary behind the last word, or the last hint, is damage: it leads nowhere, and no word comes after it.
-   */
-  private nextWord(from: number): number {
-    const { words, hints } = this;
-    let hint = from >>> 5;
-    let bits = words[hints + hint] & (-1 << from);
-    while (bits === 0) {
-      hint = this.nextHint(hint + 1);
-      if (hint < 0) return -1;
-      bits = words[hints + hint];
-    }
-    const at = hint * 32 + trailingZeros(bits);
-    return at < this.leafWords ? at : -1;
-  }
-
-  private nextHint(from: number): number {
-    const { words, top } = this;
-    const { topWords } = this.geometry;
-    let at = from >>> 5;
-    if (at >= topWords) return -1;
-    let bits = words[top + at] & (-1 << from);
-    while (bits === 0) {
-      if (++at === topWords) return -1;
-      bits = words[top + at];
-    }
-    const hint = at * 32 + trailingZeros(bits);
-    return hint < this.geometry.hintWords ? hint : -1;
   }
 
   // ── Looking ──
@@ -447,7 +376,7 @@ export class RunMap {
       found += countBits(lost);
     }
     words.fill(0, geometry.hints, geometry.end);
-    for (let at = 0; at < leafWords; at++) if (words[geometry.free + at] !== 0) this.announce(at);
+    for (let at = 0; at < leafWords; at++) if (words[geometry.free + at] !== 0) this.hints.announce(at);
     return found;
   }
 }

@@ -31,10 +31,8 @@ import {
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import { Field, headerBytes } from './header.ts';
+import { isRequest, isWord, MAX_REQUEST, noBlock } from './requests.ts';
 import { SharedHeap } from './shared-heap.ts';
-
-/** Requests above this cannot be met by any region; it also keeps rounding up within 32 bits. */
-const MAX_REQUEST = 2 ** 32 - 128;
 
 /**
  * The allocator contract behind a lock, for any single-threaded algorithm.
@@ -384,22 +382,4 @@ export abstract class LockedHeap extends SharedHeap implements Heap {
     }
     return end;
   }
-}
-
-/**
- * Whether a value is an unsigned 32-bit integer. The type is asked first, because `>>>` on a bigint throws an
- * error that names no value.
- */
-function isWord(value: number): boolean {
-  return typeof value === 'number' && value >>> 0 === value;
-}
-
-function isRequest(size: number): boolean {
-  return isWord(size) && size <= MAX_REQUEST;
-}
-
-/** What is no address is an error; an address that no block can have is word 0. */
-function noBlock(address: Address): 0 {
-  checkInteger('address', address);
-  return 0;
 }

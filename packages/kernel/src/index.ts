@@ -66,4 +66,5 @@ export {
   type PhysicalStats,
 } from './memory/physical-memory.ts';
 export { type BootOptions, MAX_CPUS, type PagedOptions } from './options.ts';
-export { type Advice, VmAccount, type VmAccountOptions, type VmStats } from './vm/vm-account.ts';
+export { VmAccount } from './vm/vm-account.ts';
+export type { Advice, VmAccountOptions, VmStats } from './vm/vm-types.ts';

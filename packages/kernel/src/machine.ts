@@ -22,14 +22,13 @@ import { BellWatch } from './bell.ts';
 import { Board, MAIN } from './board.ts';
 import { ConsoleReader } from './console.ts';
 import { notPaged } from './cpu.ts';
+import { CpuThreads } from './cpu-threads.ts';
 import { cpuName, KernelError, KernelPanic } from './errors.ts';
 import { KernelHeap, type ThreadReport } from './heap/kernel-heap.ts';
 import { PhysicalMemory, type PhysicalStats } from './memory/physical-memory.ts';
 import type { Message, Reply } from './messages.ts';
 import { damageText, nullWrite, TICK_MS, watchedWords } from './null-watch.ts';
 import { type BootOptions, type BootPlan, planBoot, programUrl } from './options.ts';
-import { declareDeath, declarePanic } from './panic.ts';
-import { startThread, type Thread } from './platform.ts';
 
 /**
  * What {@link Machine.report} tells.
@@ -46,20 +45,6 @@ export interface MachineReport {
   readonly memory: PhysicalStats;
   /** What the two-level allocator tells of itself. */
   readonly heap: AxStats;
-}
-
-/** A question to all CPUs and the answers so far. */
-interface Call {
-  readonly replies: Reply[];
-  missing: number;
-  resolve(replies: Reply[]): void;
-  reject(reason: Error): void;
-}
-
-/** A CPU's thread and the news of its end. */
-interface Worker {
-  readonly thread: Thread;
-  readonly gone: Promise<void>;
 }
 
 /**
@@ -79,10 +64,8 @@ export class Machine {
   readonly #board: Board;
   readonly #console: ConsoleReader;
   readonly #watch: BellWatch;
-  readonly #workers: Worker[];
+  readonly #threads: CpuThreads;
   readonly #timer: ReturnType<typeof setInterval>;
-  /** The question that is being answered. */
-  #call: Call | undefined;
   #running = false;
   #panic: KernelPanic | undefined;
   #stopping: Promise<void> | undefined;
@@ -95,7 +78,11 @@ export class Machine {
     this.#board = Board.create(plan.cpus, plan.consoleBytes, watchedWords(allocator.memory));
     allocator.registerError((error) => this.#hear(error));
     this.#console = new ConsoleReader(this.#board, (cpu, line) => this.#emit(cpu, line));
-    this.#workers = Array.from({ length: plan.cpus }, (_, cpu) => this.#startWorker(cpu));
+    this.#threads = new CpuThreads(this.#board, plan.cpus, {
+      attend: () => this.#attend(),
+      exit: () => this.#watch.wake(),
+      isStopping: () => this.#stopping !== undefined,
+    });
     this.#watch = new BellWatch(this.#board, () => this.#attend());
     this.#timer = setInterval(() => this.#lookAtNull(), TICK_MS);
   }
@@ -292,53 +279,10 @@ export class Machine {
     if (this.#stopping !== undefined) throw haltedError(this.exitCode);
   }
 
-  #startWorker(cpu: number): Worker {
-    let tellGone: () => void;
-    const gone = new Promise<void>((resolve) => {
-      tellGone = resolve;
-    });
-    const thread = startThread(`cpu ${cpu}`, {
-      reply: (reply) => this.#receive(cpu, reply),
-      error: (message, stack) => {
-        declarePanic(this.#board, cpu, `uncaught ${message}`, stack);
-        this.#attend();
-      },
-      exit: (reason) => {
-        declareDeath(this.#board, cpu, `its thread has ended (${reason})`);
-        tellGone();
-        this.#watch.wake();
-        this.#attend();
-      },
-    });
-    return { thread, gone };
-  }
-
-  /** Asks all CPUs, and waits for as many answers. */
   async #ask(message: Message | ((cpu: number) => Message)): Promise<Reply[]> {
     // A program can stop the machine while it is loaded; then no thread would answer any more.
     this.#checkUp();
-    return new Promise((resolve, reject) => {
-      // The first post throws when the message cannot be cloned: then no thread has got it, and no thread
-      // will answer.
-      this.#workers.forEach(({ thread }, cpu) => {
-        thread.post(typeof message === 'function' ? message(cpu) : message);
-      });
-      this.#call = { replies: new Array(this.cpus), missing: this.cpus, resolve, reject };
-    });
-  }
-
-  #receive(cpu: number, reply: Reply): void {
-    const call = this.#call;
-    if (call === undefined) return;
-    call.replies[cpu] = reply;
-    call.missing--;
-    // Everything that was printed before the answer comes first, and so does a panic that the program has
-    // caught.
-    this.#attend();
-    if (call.missing === 0 && this.#stopping === undefined) {
-      this.#call = undefined;
-      call.resolve(call.replies);
-    }
+    return this.#threads.ask(message);
   }
 
   /** Looks at the board. */
@@ -360,26 +304,13 @@ export class Machine {
   async #shutDown(): Promise<void> {
     this.#console.drain();
     this.#tellPanic();
-    await this.#stopWorkers();
+    await this.#threads.stop(this.#plan.graceMs);
     clearInterval(this.#timer);
     this.#watch.close();
     this.#console.close();
     // Not told yet if the main thread halted the machine while a CPU was about to say why it panics.
     this.#tellPanic();
     this.#settleCall();
-  }
-
-  async #stopWorkers(): Promise<void> {
-    for (const { thread } of this.#workers) thread.post({ type: 'leave' });
-    const allGone = Promise.all(this.#workers.map(({ gone }) => gone));
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const grace = new Promise((resolve) => {
-      timer = setTimeout(resolve, this.#plan.graceMs);
-    });
-    await Promise.race([allGone, grace]);
-    clearTimeout(timer);
-    for (const { thread } of this.#workers) thread.terminate();
-    await allGone;
   }
 
   /** Shows a panic on the console, once. The main thread does it, because the CPU's ring may be full. */
@@ -393,8 +324,7 @@ export class Machine {
 
   /** A thread that waits for answers gets what there is. */
   #settleCall(): void {
-    const call = this.#call;
-    this.#call = undefined;
+    const call = this.#threads.takeCall();
     if (this.#panic !== undefined) call?.reject(this.#panic);
     else if (this.#board.claimant !== MAIN && this.exitCode === 0) call?.resolve(call.replies);
     else call?.reject(haltedError(this.exitCode));

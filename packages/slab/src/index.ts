@@ -10,4 +10,6 @@ export type { SlabCore } from './core.ts';
 export type { SlabOptions } from './create.ts';
 export type { Shape } from './shape.ts';
 export { Slab } from './slab.ts';
+export type { SlabCaches } from './slab-caches.ts';
+export type { SlabThread } from './slab-thread.ts';
 export type { CpuStats, SlabStats } from './stats.ts';

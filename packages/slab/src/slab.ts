@@ -12,7 +12,6 @@ import {
   type Address,
   AllocError,
   type AttachOptions,
-  type BlockVisitor,
   checkAlign,
   checkAttachLock,
   checkHook,
@@ -22,32 +21,14 @@ import {
   type Handle,
   type Heap,
   type Layout,
-  type LiveBlock,
-  liveBlocks,
   MAX_BYTES,
-  notShared,
   openHeader,
   publishHeader,
   type SharedMemory,
   type SlotHandle,
-  type ValidateOptions,
-  type VisitOptions,
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import { NO_TABLE } from '@shmalloc/thread-heap';
-import { abandonAll, collectAll, reapCpu } from './abandon.ts';
-import {
-  type CacheHandle,
-  type CacheOptions,
-  type Constructor,
-  cacheAllocSlow,
-  cacheFree,
-  cacheShrink,
-  createCache,
-  ObjectCache,
-  openCache,
-} from './cache.ts';
-import { SlabCore } from './core.ts';
 import { Cpu, claimRecord, enterRecord } from './cpu.ts';
 import { layOut, type SlabOptions } from './create.ts';
 import { freeChecked, freeOther, freeOwn, freeSlow, notAllocated } from './free.ts';
@@ -55,13 +36,10 @@ import { ALGORITHM_NAME, KIND } from './header.ts';
 import { usableAt } from './lookup.ts';
 import { countFailure, mallocSlow } from './malloc.ts';
 import { DESCRIPTOR_SHIFT, IN_FULL, ORPHAN, Page } from './page.ts';
-
 import { type Plan, readLock, readPlan } from './plan.ts';
 import { addPages, addRange, layTables, pagesIn } from './ranges.ts';
 import { reallocBlock } from './realloc.ts';
-import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from './stats.ts';
-import { validateHeap } from './validate.ts';
-import { visitLive } from './visit.ts';
+import { SlabCaches } from './slab-caches.ts';
 
 const { clz32 } = Math;
 
@@ -81,7 +59,7 @@ const MAX_REQUEST = 0xffff0000;
  * ```
  * @public
  */
-export class Slab extends SlabCore implements Heap {
+export class Slab extends SlabCaches implements Heap {
   /** The name in handles and on the command line. */
   static readonly algorithm: string = ALGORITHM_NAME;
 
@@ -378,200 +356,5 @@ export class Slab extends SlabCore implements Heap {
     // Says so when this thread has detached.
     this.refresh();
     return checkRange(this.memory, start, size);
-  }
-
-  /** Bytes under management. O(1). */
-  totalBytes(): number {
-    this.refresh();
-    return totalBytes(this);
-  }
-
-  /**
-   * Bytes in blocks that are handed out, of all CPUs, rounding included. O(pages + blocks freed by other CPUs
-   * and not taken over yet).
-   */
-  usedBytes(): number {
-    return usedBytes(this);
-  }
-
-  /** Bytes that are in no block; they may be in pages of another size, or another CPU's. O(pages). */
-  availableBytes(): number {
-    return this.totalBytes() - this.usedBytes();
-  }
-
-  // ── Object caches ──
-
-  /**
-   * Makes a cache of one kind of object, for all CPUs.
-   * @param options - size, alignment, constructor
-   * @throws TypeError, RangeError or AllocError `InvalidParam`, naming the option; `NoMemory` when there are
-   *   32 already
-   */
-  createCache(options: CacheOptions): ObjectCache {
-    return createCache(this, options);
-  }
-
-  /**
-   * Makes a cache of another thread this one's as well.
-   * @param handle - what its `share()` returned
-   * @param ctor - the constructor, when the cache was made with one: functions cannot be posted
-   * @throws TypeError or AllocError `InvalidParam`
-   */
-  openCache(handle: CacheHandle, ctor?: Constructor): ObjectCache {
-    return openCache(this, handle, ctor);
-  }
-
-  /**
-   * Hands out an object, as its constructor or its last user has left it. Costs what `malloc` costs.
-   * @param cache - a cache of this thread
-   * @returns its address, or 0 when there is no memory
-   * @throws AllocError `InvalidParam` for a cache of another thread; what the constructor throws
-   */
-  cacheAlloc(cache: ObjectCache): Address {
-    const { i32 } = this;
-    if (cache.slab === this && !this.debug) {
-      const page = i32[cache.current];
-      const node = i32[page + Page.free];
-      if (node > 0) {
-        const next = i32[node];
-        if (next !== undefined) {
-          i32[page + Page.free] = next;
-          i32[page + Page.used]++;
-          return ((node - cache.shape.node) << 2) >>> 0;
-        }
-      }
-    }
-    return (cacheAllocSlow(this, this.checkCache(cache)) << 2) >>> 0;
-  }
-
-  /**
-   * Gives an object back, whichever CPU it is from. Costs about what `free` costs.
-   * @param cache - its cache
-   * @param address - the object, constructed as it was; or 0, which is ignored. What is no object of this
-   *   cache in use is reported, where it can be told
-   */
-  cacheFree(cache: ObjectCache, address: Address): void {
-    cacheFree(this, this.checkCache(cache), address);
-  }
-
-  /**
-   * Gives back the pages of a cache in which no object is in use: this CPU's, and those of CPUs that have
-   * gone. O(pages).
-   * @param cache - a cache of this thread
-   * @returns how many pages
-   */
-  cacheShrink(cache: ObjectCache): number {
-    return cacheShrink(this, this.checkCache(cache));
-  }
-
-  private checkCache(cache: ObjectCache): ObjectCache {
-    if (!(cache instanceof ObjectCache)) {
-      throw new TypeError(`cache must be what createCache or openCache returned, got ${String(cache)}`);
-    }
-    if (cache.slab === this) return cache;
-    throw new AllocError('InvalidParam', `this is cache ${cache.number} of another thread: see openCache`);
-  }
-
-  // ── Sharing, collecting, ending ──
-
-  /**
-   * What another thread attaches with. It can be posted to workers.
-   * @throws AllocError `Unsupported` when this heap was made with `lock: 'none'`
-   */
-  share(): Handle {
-    if (this.lockKind === 'none') throw notShared(ALGORITHM_NAME);
-    return { algorithm: ALGORITHM_NAME, memory: this.memory.source, start: this.header * 4 };
-  }
-
-  /**
-   * Reserves a record for a thread that is to come: the one that attaches with this handle has the `threadId`
-   * that it names. So it can be reaped however early it ends. Lock-free; O(slots).
-   * @returns what one thread attaches with, once
-   * @throws AllocError as `share`, and `TooManyThreads` when `threads` are attached or expected
-   */
-  shareSlot(): SlotHandle {
-    this.refresh();
-    return { ...this.share(), threadId: this.i32[claimRecord(this.memory, this.plan) + Cpu.name] };
-  }
-
-  /**
-   * Gathers what other CPUs have freed into this one's pages. O(pages).
-   * @param force - gives back all empty pages, too: those that were kept, and those of CPUs that have gone
-   */
-  collect(force = false): void {
-    collectAll(this, force);
-    this.tell();
-  }
-
-  /**
-   * This thread is done. Pages with blocks in use are left to the CPUs that need one of their size. Calling
-   * it twice does nothing. A write through NULL is reported. O(pages).
-   */
-  detach(): void {
-    if (this.closed) return;
-    this.inspectNull();
-    this.tell();
-    abandonAll(this);
-    this.close();
-    this.tell();
-  }
-
-  /** Detaches. */
-  [Symbol.dispose](): void {
-    this.detach();
-  }
-
-  /**
-   * Gives back what a thread has that has died (`worker.terminate()`), and opens the page list's lock if it
-   * died holding it. To be called when the worker's `exit` event has come. A block that the dead thread had
-   * in hand inside `malloc` or `free` is lost: one at most, unless it died between two instructions of taking
-   * over what others had freed into a page; then those. O(pages + the dead thread's free blocks). Nothing
-   * happens when there is no thread of this name: it has detached, was reaped, is just being reaped by
-   * another thread, or never was. So the exit handler of every worker may call it.
-   * @param threadId - the dead thread's `threadId`
-   * @throws TypeError or RangeError for what is no integer, AllocError `InvalidParam` for this thread's own
-   */
-  reap(threadId: number): void {
-    reapCpu(this, threadId);
-    this.tell();
-  }
-
-  // ── Looking at everything ──
-
-  /**
-   * Calls back for each live block of all CPUs, or of one. What other CPUs do meanwhile may be missed.
-   * O(pages + blocks).
-   * @param visitor - returns false to see no more; it must not call the heap
-   * @param options - one thread's
-   */
-  visitBlocks(visitor: BlockVisitor, options: VisitOptions = {}): void {
-    visitLive(this, visitor, options);
-  }
-
-  /** The live blocks, largest first. O(pages + blocks · log blocks). */
-  leaks(): LiveBlock[] {
-    return liveBlocks(this);
-  }
-
-  /** Figures about the region and all CPUs. O(pages). */
-  stats(): SlabStats {
-    return statsOf(this);
-  }
-
-  /** Bytes of the region that were ever used, the allocator's own state included. O(1), no garbage. */
-  footprintBytes(): number {
-    if (this.closed) this.refresh();
-    return footprintBytes(this);
-  }
-
-  /**
-   * Walks the page list, this CPU's pages and those without a CPU completely, and others' as far as they can
-   * be looked at while they are at work. Reports only what it has seen unchanged twice. Holds the page list's
-   * lock meanwhile. O(pages + free blocks).
-   * @param options - `quiet: true` says that no other thread is using the heap: then everything is checked
-   * @throws AllocError `Corrupted` with the first broken invariant
-   */
-  validate(options: ValidateOptions = {}): void {
-    validateHeap(this, options.quiet === true);
   }
 }

@@ -5,7 +5,7 @@
 
 import type { Address } from '@shmalloc/allocator-api';
 import { heapOfCpu } from '../cpu.ts';
-import type { Advice } from '../vm/vm-account.ts';
+import type { Advice } from '../vm/vm-types.ts';
 
 /**
  * Reserves whole pages: see {@link PhysicalMemory.vmalloc}. Lock-free.

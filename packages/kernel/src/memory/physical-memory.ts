@@ -34,7 +34,8 @@ import {
 } from '@shmalloc/allocator-api';
 import { BitmapPages } from '@shmalloc/bitmap';
 import { PAGE_BYTES } from '../vm/frames.ts';
-import { type Advice, VmAccount, type VmStats } from '../vm/vm-account.ts';
+import { VmAccount } from '../vm/vm-account.ts';
+import type { Advice, VmStats } from '../vm/vm-types.ts';
 import { HEAP_AT, KIND, openPlan, PEAK_AT, type Plan, planMemory, publishPlan, writePlan } from './header.ts';
 
 /**

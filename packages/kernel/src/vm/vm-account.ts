@@ -24,16 +24,12 @@ import {
   SharedMemory,
   type ViewTypes,
 } from '@shmalloc/allocator-api';
-import { backOff } from '@shmalloc/atomic-cell';
 import { Frames, PAGE_BYTES } from './frames.ts';
+import { PageStates } from './page-states.ts';
 import {
-  BUSY,
-  CLOCK,
   DROPPED,
   EVICTED,
   FREEABLE,
-  FREEINGS,
-  freeableSince,
   LENT,
   NONE,
   PAGES,
@@ -41,72 +37,14 @@ import {
   REFUSED,
   RESERVED,
   RESIDENT,
-  STATE_MASK,
-  toTick,
   USED,
 } from './page-table.ts';
-
-/**
- * What `madvise` is told about pages.
- *
- * - `DONTNEED`: drop them now; they read as zeros
- * - `FREE`: take them when frames run out, unless they are touched again first
- * @public
- */
-export type Advice = 'DONTNEED' | 'FREE';
+import type { Advice, VmAccountOptions, VmStats } from './vm-types.ts';
 
 /** How often a page has to look broken in the same way. */
 const LOOKS = 4;
 
 const ADVICE: readonly Advice[] = ['DONTNEED', 'FREE'];
-
-/**
- * Where a {@link VmAccount} lies. Every thread gives the same.
- * @public
- */
-export interface VmAccountOptions {
-  /**
-   * First byte of the account's table, a multiple of 4; {@link VmAccount.tableBytes} bytes of zeros when the
-   * account is new.
-   */
-  readonly table: Address;
-  /** First byte of page 0, a multiple of 4096. All pages hold zeros when the account is new. */
-  readonly start: Address;
-  /** How many pages of 4096 bytes. */
-  readonly pages: number;
-  /** How many of them may be resident at once. */
-  readonly frames: number;
-  /**
-   * How long a call waits for a CPU that holds one page, in milliseconds, before the page counts as damaged.
-   * Default 20,000.
-   */
-  readonly patienceMs?: number | undefined;
-}
-
-/**
- * Figures of a {@link VmAccount}, in pages.
- * @public
- */
-export interface VmStats {
-  /** Pages that the account is about. */
-  readonly pages: number;
-  /** How many of them are reserved. */
-  readonly reserved: number;
-  /** How many hold a frame, those that may be taken included. */
-  readonly resident: number;
-  /** The most that have. */
-  readonly peakResident: number;
-  /** How many hold a frame that may be taken. */
-  readonly freeable: number;
-  /** How many may be resident. */
-  readonly frames: number;
-  /** Frames that were taken under pressure, so far. */
-  readonly evicted: number;
-  /** Frames that DONTNEED and release have given back, so far. */
-  readonly dropped: number;
-  /** Pages that got no frame, so far. */
-  readonly refused: number;
-}
 
 /**
  * A virtual-memory account over a range of shared memory, for any number of threads. All of its state is in
@@ -134,7 +72,7 @@ export class VmAccount {
   /** One past the last byte of the last page. */
   readonly end: Address;
   private readonly frames: Frames;
-  private readonly patienceMs: number;
+  private readonly states: PageStates;
 
   /**
    * Makes the account, or comes to one that another thread has made.
@@ -146,7 +84,7 @@ export class VmAccount {
       throw new TypeError(`memory must be a SharedMemory, got ${Object.prototype.toString.call(memory)}`);
     }
     checkOptions(options, ['table', 'start', 'pages', 'frames', 'patienceMs'], []);
-    this.patienceMs = checkInteger('patienceMs', options.patienceMs ?? 20_000);
+    const patienceMs = checkInteger('patienceMs', options.patienceMs ?? 20_000);
     const table = checkInteger('table', options.table);
     const start = checkInteger('start', options.start);
     const pages = checkInteger('pages', options.pages);
@@ -173,6 +111,7 @@ export class VmAccount {
       memory.u8.subarray(start, end),
       limit,
     );
+    this.states = new PageStates(this.frames, memory.i32, start, patienceMs);
   }
 
   /**
@@ -195,11 +134,11 @@ export class VmAccount {
     for (let page = first; page < end; page++) {
       // Of two CPUs that reserve the same page one finds NONE, or LENT.
       const word = Atomics.compareExchange(words, PAGES + page, NONE, RESERVED);
-      if (word === NONE || (word === LENT && this.clean(page))) continue;
+      if (word === NONE || (word === LENT && this.states.clean(page))) continue;
       this.release(address, (page - first) * PAGE_BYTES);
       throw new AllocError(
         'MemoryOverlap',
-        `reserve of [${address}, ${address + length}): ${this.nameOf(page)} is reserved`,
+        `reserve of [${address}, ${address + length}): ${this.states.nameOf(page)} is reserved`,
       );
     }
   }
@@ -217,7 +156,7 @@ export class VmAccount {
     for (let page = first; page < first + length / PAGE_BYTES; page++) {
       const word = Atomics.compareExchange(words, PAGES + page, NONE, LENT);
       if (word !== NONE && word !== LENT)
-        throw new AllocError('MemoryOverlap', `lend: ${this.nameOf(page)} is reserved`);
+        throw new AllocError('MemoryOverlap', `lend: ${this.states.nameOf(page)} is reserved`);
     }
   }
 
@@ -231,7 +170,7 @@ export class VmAccount {
   release(address: Address, length: number): void {
     const released = this.releaseRun('release', address, length);
     if (released < length / PAGE_BYTES)
-      throw this.notReserved('release', this.pageNumber(address) + released);
+      throw this.states.notReserved('release', this.pageNumber(address) + released);
   }
 
   /**
@@ -245,7 +184,7 @@ export class VmAccount {
     const first = this.pageAt(name, address, length);
     const end = first + length / PAGE_BYTES;
     this.checkReserved(name, first, end);
-    for (let page = first; page < end; page++) if (!this.drop(page, NONE)) return page - first;
+    for (let page = first; page < end; page++) if (!this.states.drop(page, NONE)) return page - first;
     return end - first;
   }
 
@@ -266,7 +205,7 @@ export class VmAccount {
     for (let page = Math.floor((address - this.start) / PAGE_BYTES); page < end; page++) {
       // A plain look. Another CPU may be giving the page up just now: that is as if it did so after this
       // touch.
-      if (words[PAGES + page] !== RESIDENT && !this.commit(page)) return false;
+      if (words[PAGES + page] !== RESIDENT && !this.states.commit(page)) return false;
     }
     return true;
   }
@@ -298,9 +237,9 @@ export class VmAccount {
     const end = first + length / PAGE_BYTES;
     checkChoice('advice', advice, ADVICE);
     this.checkReserved('madvise', first, end);
-    if (advice === 'FREE') return this.free(first, end);
+    if (advice === 'FREE') return this.states.free(first, end);
     let dropped = 0;
-    for (let page = first; page < end; page++) if (this.drop(page, RESERVED)) dropped++;
+    for (let page = first; page < end; page++) if (this.states.drop(page, RESERVED)) dropped++;
     return dropped;
   }
 
@@ -309,7 +248,7 @@ export class VmAccount {
    */
   isResident(address: Address): boolean {
     this.checkInside('isResident', address, 1);
-    const state = this.stateOf(Math.floor((address - this.start) / PAGE_BYTES));
+    const state = this.states.stateOf(Math.floor((address - this.start) / PAGE_BYTES));
     return state === RESIDENT || state === FREEABLE;
   }
 
@@ -326,7 +265,7 @@ export class VmAccount {
     let reserved = 0;
     let freeable = 0;
     for (let page = 0; page < pages; page++) {
-      const state = this.stateOf(page);
+      const state = this.states.stateOf(page);
       if (state !== NONE && state !== LENT) reserved++;
       if (state === FREEABLE) freeable++;
     }
@@ -355,11 +294,11 @@ export class VmAccount {
     const quiet = options.quiet === true;
     let resident = 0;
     for (let page = 0; page < pages; page++) {
-      let broken = this.brokenAt(page, quiet);
+      let broken = this.states.brokenAt(page, quiet);
       for (let look = 1; look < LOOKS && broken !== ''; look++)
-        if (this.brokenAt(page, quiet) !== broken) broken = '';
+        if (this.states.brokenAt(page, quiet) !== broken) broken = '';
       if (broken !== '') throw new AllocError('Corrupted', broken);
-      const state = this.stateOf(page);
+      const state = this.states.stateOf(page);
       if (state === RESIDENT || state === FREEABLE) resident++;
     }
     if (!quiet) return;
@@ -372,131 +311,6 @@ export class VmAccount {
     }
     if (resident > limit)
       throw new AllocError('Corrupted', `${resident} pages have frames, of which there are ${limit}`);
-  }
-
-  /** What is wrong with a page at this look; '' when nothing is. */
-  private brokenAt(page: number, quiet: boolean): string {
-    const { words, bytes } = this.frames;
-    const word = Atomics.load(words, PAGES + page);
-    const state = word & STATE_MASK;
-    if (state === BUSY && quiet) return `${this.nameOf(page)} is held by a CPU (its word is ${word})`;
-    if (state > LENT || (state !== FREEABLE && word !== state))
-      return `the word of ${this.nameOf(page)} is ${word}`;
-    if (state !== NONE && state !== RESERVED) return '';
-    const wrong = firstNonZero(this.memory.i32, bytes, page);
-    // It may have got a frame, and what was written, since the look at its word.
-    return wrong === -1 || Atomics.load(words, PAGES + page) !== word
-      ? ''
-      : `${this.nameOf(page)} has no frame, and byte ${wrong} of it is not 0`;
-  }
-
-  /** Gives a page a frame, or makes sure of the one that it has. */
-  private commit(page: number): boolean {
-    const { frames } = this;
-    const { words } = frames;
-    const wait: Wait = { round: 0, until: 0 };
-    for (;;) {
-      const word = Atomics.load(words, PAGES + page);
-      switch (word & STATE_MASK) {
-        case RESIDENT:
-          return true;
-        case FREEABLE:
-          // Against the CPU that takes it under pressure: if that one wins, this page is BUSY now, and soon
-          // RESERVED.
-          if (Atomics.compareExchange(words, PAGES + page, word, RESIDENT) === word) return true;
-          break;
-        case BUSY:
-          this.waitFor(page, wait);
-          break;
-        case RESERVED: {
-          // Claimed before a frame is sought: two CPUs that touch the page at once must not take the last two
-          // frames for it, nor may one of them be refused because the other holds the frame that both are to
-          // have. Acquire: pairs with the store that ended the last drop, and finds its zeros.
-          if (Atomics.compareExchange(words, PAGES + page, word, BUSY) !== word) break;
-          const taken = frames.take();
-          Atomics.store(words, PAGES + page, taken ? RESIDENT : RESERVED);
-          if (!taken) Atomics.add(words, REFUSED, 1);
-          return taken;
-        }
-        default:
-          throw this.notReserved('touch', page);
-      }
-    }
-  }
-
-  /**
-   * Pauses, since a CPU holds this page for as long as it takes to write 4096 zeros. It waits for nothing: a
-   * page that is held for very much longer is held by none.
-   * @throws AllocError `Corrupted`
-   */
-  private waitFor(page: number, wait: Wait): void {
-    wait.round = backOff(wait.round);
-    const now = performance.now();
-    wait.until ||= now + this.patienceMs;
-    if (now > wait.until)
-      throw new AllocError('Corrupted', `${this.nameOf(page)} is held, and no CPU lets go of it`);
-  }
-
-  /**
-   * Takes a page's frame away, if it has one, and leaves it in state `then`.
-   * @returns whether something has changed
-   */
-  private drop(page: number, then: typeof NONE | typeof RESERVED): boolean {
-    const { frames } = this;
-    const { words } = frames;
-    const wait: Wait = { round: 0, until: 0 };
-    for (;;) {
-      const word = Atomics.load(words, PAGES + page);
-      const state = word & STATE_MASK;
-      if (state === NONE || state === LENT || word === then) return false;
-      if (state === BUSY) {
-        // Also when it is being dropped: after this call it has to read as zeros.
-        this.waitFor(page, wait);
-      } else if (
-        Atomics.compareExchange(words, PAGES + page, word, state === RESERVED ? then : BUSY) === word
-      ) {
-        if (state === RESERVED) return true;
-        frames.wipe(page);
-        // Release: pairs with the exchange of the thread that commits or reserves the page next.
-        Atomics.store(words, PAGES + page, then);
-        frames.giveBack();
-        Atomics.add(words, DROPPED, 1);
-        return true;
-      }
-    }
-  }
-
-  /**
-   * Lets pages be taken. A page that may be taken already keeps its age; one that has no frame, or is just
-   * getting one, is left.
-   */
-  private free(first: number, end: number): number {
-    const { words } = this.frames;
-    const since = freeableSince(toTick(Atomics.add(words, CLOCK, 1) + 1));
-    let freed = 0;
-    for (let page = first; page < end; page++) {
-      // Release: pairs with the exchange of the CPU that takes it, whose zeros come after what was written
-      // here.
-      if (Atomics.compareExchange(words, PAGES + page, RESIDENT, since) === RESIDENT) freed++;
-    }
-    // After the pages: see Frames.take.
-    if (freed > 0) Atomics.add(words, FREEINGS, 1);
-    return freed;
-  }
-
-  /** Makes a page that was lent one that is reserved; false when another CPU does. */
-  private clean(page: number): boolean {
-    const { frames } = this;
-    const { words } = frames;
-    if (Atomics.compareExchange(words, PAGES + page, LENT, BUSY) !== LENT) return false;
-    frames.wipe(page);
-    // Release: pairs with the exchange of the thread that commits the page next.
-    Atomics.store(words, PAGES + page, RESERVED);
-    return true;
-  }
-
-  private stateOf(page: number): number {
-    return Atomics.load(this.frames.words, PAGES + page) & STATE_MASK;
   }
 
   /**
@@ -528,40 +342,10 @@ export class VmAccount {
 
   private checkReserved(name: string, first: number, end: number): void {
     for (let page = first; page < end; page++) {
-      const state = this.stateOf(page);
-      if (state === NONE || state === LENT) throw this.notReserved(name, page);
+      const state = this.states.stateOf(page);
+      if (state === NONE || state === LENT) throw this.states.notReserved(name, page);
     }
   }
-
-  private notReserved(name: string, page: number): AllocError {
-    return new AllocError('NotAllocated', `${name}: ${this.nameOf(page)} is not reserved`);
-  }
-
-  private nameOf(page: number): string {
-    return `the page at ${this.start + page * PAGE_BYTES}`;
-  }
-}
-
-/** How long a call has waited for one page. */
-interface Wait {
-  round: number;
-  /** When it is long enough; 0 before the first pause. */
-  until: number;
-}
-
-/**
- * The first byte of a page that is not 0; −1 when all are. By words: a whole memory may have to be looked
- * through.
- * @param i32 - the memory
- * @param bytes - the pages
- */
-function firstNonZero(i32: Int32Array, bytes: Uint8Array, page: number): number {
-  const at = page * PAGE_BYTES;
-  const first = (bytes.byteOffset + at) / 4;
-  for (let word = first; word < first + PAGE_BYTES / 4; word++) {
-    if (i32[word] !== 0) return bytes.subarray(at, at + PAGE_BYTES).findIndex((byte) => byte !== 0);
-  }
-  return -1;
 }
 
 function invalid(message: string): AllocError {

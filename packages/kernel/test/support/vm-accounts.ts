@@ -47,7 +47,10 @@ export function accountOf(
   fault?: Fault,
 ): VmAccount {
   const account = new VmAccount(memory, { table: 4096, start: 1 << 20, pages, frames });
-  const inside = account as unknown as { frames: Frames };
-  if (fault !== undefined) inside.frames = new FaultyFrames(inside.frames, fault);
+  const inside = account as unknown as { frames: Frames; states: { frames: Frames } };
+  if (fault !== undefined) {
+    inside.frames = new FaultyFrames(inside.frames, fault);
+    inside.states.frames = inside.frames;
+  }
   return account;
 }

@@ -27,7 +27,7 @@ import { frontPage, takeIn } from '../foreign/take-in.ts';
 import { hugePage } from '../huge/huge.ts';
 import { dropHuge, isHuge, publishHuge } from '../huge/huge-block.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from '../layout/bins.ts';
-import { OS_PAGE_BYTES } from '../layout/geometry.ts';
+import { MAX_REQUEST, OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { Field } from '../layout/header.ts';
 import { HEAP_QUEUES, Heap } from '../layout/heap.ts';
 import { pageOf } from '../layout/lookup.ts';
@@ -62,9 +62,6 @@ const HOUSEKEEPING = 63;
 
 /** A medium page has this many slices; a block is at most a quarter of its page. */
 const MEDIUM_SLICES = 8;
-
-/** The largest request: what rounded up to OS pages still is less than the address space. */
-export const MAX_REQUEST = 0xfffff000;
 
 /** Slices of a page with blocks of this size: a quarter of the page is the largest. */
 function slicesFor(tld: Tld, blockWords: number): number {

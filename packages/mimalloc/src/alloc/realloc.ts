@@ -7,7 +7,7 @@ import { type Address, type AllocError, checkInteger, type Word } from '@shmallo
 import { extendHuge } from '../huge/huge.ts';
 import { hugeBlock, isHuge } from '../huge/huge-block.ts';
 import { BIN_HUGE } from '../layout/bins.ts';
-import { OS_PAGE_BYTES } from '../layout/geometry.ts';
+import { MAX_REQUEST, OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { blockAt, livePage } from '../layout/lookup.ts';
 import { binOfPage, ownerOf, Page, setSlices, slicesOf } from '../layout/page.ts';
 import { usableIn } from '../page/usable.ts';
@@ -17,7 +17,7 @@ import { commit, extendSlices } from '../segment/segment.ts';
 import type { Tld } from '../thread/tld.ts';
 import { mallocAligned } from './aligned.ts';
 import { freeGeneric } from './free.ts';
-import { MAX_REQUEST, mallocGeneric } from './malloc.ts';
+import { mallocGeneric } from './malloc.ts';
 
 /** Up to this many words a loop copies quicker than a call into the engine. */
 const FEW_WORDS = 64;

@@ -84,7 +84,7 @@ export interface MiHeapCore extends MallocFamily {
 
 /**
  * mimalloc in shared memory: the allocator proper. One object is one thread's access to a region; every
- * thread makes its own. It has all of {@link Heap} but what looks at it from outside.
+ * thread makes its own. It has all of `Heap` but what looks at it from outside.
  *
  * @example
  * ```ts
@@ -180,7 +180,7 @@ export interface MiMallocCore
 
   /**
    * Reserves a slot for a thread that is to come: the one that attaches with this handle has the `threadId`
-   * that it names. So the thread that starts a worker can {@link MiMallocCore.reap} it however and whenever
+   * that it names. So the thread that starts a worker can `MiMallocCore.reap` it however and whenever
    * it ends. Lock-free; O(slots).
    * @returns what one thread attaches with, once
    * @throws AllocError `TooManyThreads` when `threads` are attached or expected
@@ -188,7 +188,7 @@ export interface MiMallocCore
   shareSlot(): SlotHandle;
 
   /**
-   * Gives back what a thread had that has ended without {@link MiMallocCore.detach}: call it when its
+   * Gives back what a thread had that has ended without `MiMallocCore.detach`: call it when its
    * worker's `exit` has arrived. Its blocks live on, as after a detach; a block that it was about to hand out
    * or to free when it ended is lost, one at most, and `visitAbandoned` shows it among the others. Does
    * nothing when the thread has detached, or was reaped. Several threads may reap the same one. Lock-free;

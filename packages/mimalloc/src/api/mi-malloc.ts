@@ -21,7 +21,7 @@ import type { MiHeapCore, MiMallocClass, MiMallocCore } from './mi-malloc-core.t
 import type { Scope } from './scope.ts';
 
 /**
- * Which blocks {@link MiMalloc.visitBlocks} shows.
+ * Which blocks `MiMalloc.visitBlocks` shows.
  * @public
  */
 export interface MiVisitOptions extends VisitOptions {
@@ -41,16 +41,16 @@ export interface MiHeap extends MiHeapCore {
    */
   visitBlocks(visitor: BlockVisitor): boolean;
 
-  /** See {@link MiMalloc.mallocAs}. */
+  /** See `MiMalloc.mallocAs`. */
   mallocAs<T extends ScalarType>(type: T, length: number): ViewTypes[T] | null;
 
-  /** See {@link MiMalloc.strdup}. */
+  /** See `MiMalloc.strdup`. */
   strdup(text: string): Address;
 
-  /** See {@link MiMalloc.strndup}. */
+  /** See `MiMalloc.strndup`. */
   strndup(text: string, most: number): Address;
 
-  /** See {@link MiMalloc.scope}. */
+  /** See `MiMalloc.scope`. */
   scope(): Scope;
 }
 
@@ -68,10 +68,10 @@ export interface MiHeap extends MiHeapCore {
  * @public
  */
 export interface MiMalloc extends MiMallocCore {
-  /** As in {@link MiMallocCore}. */
+  /** As in `MiMallocCore`. */
   heapNew(options?: MiHeapOptions): MiHeap;
 
-  /** As in {@link MiMallocCore}. */
+  /** As in `MiMallocCore`. */
   heapOf(address: Address): MiHeap | null;
 
   /**
@@ -164,7 +164,7 @@ export interface MiMalloc extends MiMallocCore {
   validate(options?: ValidateOptions): void;
 
   /**
-   * The threads that have a slot: attached, expected by {@link MiMallocCore.shareSlot}, or ended and not
+   * The threads that have a slot: attached, expected by `MiMallocCore.shareSlot`, or ended and not
    * reaped yet. O(slots).
    * @returns their `threadId`, in the order of their slots
    */

@@ -34,7 +34,7 @@ import { KIND_HUGE, KIND_HUGE_TAIL, KIND_PAGES, Segment } from '../segment/segme
 import type { Tld } from '../thread/tld.ts';
 import { extentOf, letGo, takeOver } from './take-over.ts';
 
-/** Gives back what a thread had that has ended: see {@link MiMallocCore.reap}. */
+/** Gives back what a thread had that has ended: see `MiMallocCore.reap`. */
 export function reapThread(tld: Tld, name: number): void {
   checkInteger('threadId', name);
   tld.refresh();

@@ -136,7 +136,7 @@ export interface HeapPicture {
 }
 
 /**
- * What {@link MiMalloc.inspect} shows.
+ * What `MiMalloc.inspect` shows.
  * @public
  */
 export interface Picture {

@@ -52,7 +52,7 @@ export interface MiCounters {
 }
 
 /**
- * What {@link MiMalloc.stats} tells.
+ * What `MiMalloc.stats` tells.
  * @public
  */
 export interface MiStats extends HeapStats {

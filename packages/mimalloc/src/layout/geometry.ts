@@ -28,6 +28,9 @@ export const OS_PAGE_BYTES = 4096;
 export const OS_PAGE_WORDS: number = OS_PAGE_BYTES / 4;
 export const OS_PAGE_SHIFT = 10;
 
+/** The largest request: what rounded up to OS pages still is less than the address space. */
+export const MAX_REQUEST = 0xfffff000;
+
 export const SEGMENTS_PER_CHUNK = 16;
 const CHUNK_SEGMENT_BITS = 4;
 /** Slices a segment, as a shift; two bitmap words hold 64. */
