@@ -42,7 +42,7 @@ const NO_EPOCH = -1;
  * @public
  */
 export abstract class SlabCore extends ThreadView {
-  /** This thread among those attached; never 0, and never reused. For {@link Slab.reap}. */
+  /** This thread among those attached; never 0, and never reused. For `Slab.reap`. */
   readonly threadId: number;
   /** The number of this thread's CPU, 0, 1, …: free again for others when it has detached. */
   readonly cpuId: number;

@@ -15,7 +15,7 @@ import { forEachPage, mostPages, pageAt } from './page-map.ts';
 export interface CpuStats {
   /** Its number. */
   readonly cpu: number;
-  /** The thread that is it now, 0 for none and for one that is expected: see {@link Slab.shareSlot}. */
+  /** The thread that is it now, 0 for none and for one that is expected: see `Slab.shareSlot`. */
   readonly threadId: number;
   /** Allocations that the page at hand could not serve. */
   readonly slow: number;
