@@ -10,12 +10,14 @@
  * ```
  */
 
-import { type Address, alignUp } from './address.ts';
+import { alignDown, alignUp } from './address.ts';
+import type { Word } from './bits.ts';
 import { AllocError } from './error.ts';
 import { checkHandle, type Handle } from './handle.ts';
 import type { RegionOptions } from './memory-source.ts';
 import { layNullZone, nullWordsOf } from './null-zone.ts';
 import { SharedMemory } from './shared-memory.ts';
+import { findSites, laySites, SITES_ALIGN, siteTableBytes } from './site-table.ts';
 
 /** The first word of a header: "SHM1". @public */
 export const HEADER_MAGIC = 0x53484d31;
@@ -41,30 +43,37 @@ export interface HeaderKind {
   readonly nullWords: number;
   /** Which of its words tells how far the memory has grown: see {@link SharedMemory.agreeOnGrowth}. */
   readonly grown: number;
+  /** Which of its words tells where the table of sites lies, 0 for none; absent where there is never one. */
+  readonly sites?: number | undefined;
 }
 
 /**
  * The memory of a heap that is to be made.
- * @param options - new memory, or a part of what there is
+ * @param options - new memory, or a part of what there is; with `debug`, the end of it is kept for the
+ *   table of sites, and the heap's region ends before
  * @returns the memory, in which address 0 is NULL
  * @throws as {@link SharedMemory.create}
  * @public
  */
-export function openRegion(options: RegionOptions): SharedMemory {
+export function openRegion(options: RegionOptions & { debug?: boolean | undefined }): SharedMemory {
   const memory = SharedMemory.create(options);
-  memory.reserveNull();
-  return memory;
+  const { source, start, end } = memory;
+  const bytes = options.debug === true ? siteTableBytes(end - start) : 0;
+  const region = bytes === 0 ? memory : SharedMemory.from(source, start, alignDown(end - bytes, SITES_ALIGN));
+  if (bytes !== 0) region.sites = { table: region.end / 4, words: Math.floor((end - region.end) / 4) };
+  region.reserveNull();
+  return region;
 }
 
 /**
  * Where the header of a new region lies: behind the zone of NULL if the region starts at 0.
  * @param memory - the region
- * @param align - bytes, a power of two
- * @returns bytes
+ * @param kind - what tells how it is aligned
+ * @returns its first word
  * @public
  */
-export function headerStart(memory: SharedMemory, align: number): Address {
-  return alignUp(memory.start + nullWordsOf(memory) * 4, align);
+export function headerWord(memory: SharedMemory, { align }: Pick<HeaderKind, 'align'>): Word {
+  return alignUp(memory.start + nullWordsOf(memory) * 4, align) / 4;
 }
 
 /**
@@ -75,13 +84,17 @@ export function headerStart(memory: SharedMemory, align: number): Address {
  * @param kind - the algorithm
  * @public
  */
-export function writeIdentity(memory: SharedMemory, header: number, kind: HeaderKind): void {
+export function writeIdentity(memory: SharedMemory, header: Word, kind: HeaderKind): void {
   const { i32 } = memory;
   const nullWords = nullWordsOf(memory);
   layNullZone(i32, nullWords);
   i32[header + WORDS.algorithm] = kind.code;
   i32[header + WORDS.version] = kind.version;
   i32[header + kind.nullWords] = nullWords;
+  if (kind.sites !== undefined && memory.sites !== null) {
+    laySites(i32, memory.sites);
+    i32[header + kind.sites] = memory.sites.table;
+  }
   memory.agreeOnGrowth(header + kind.grown);
 }
 
@@ -92,7 +105,7 @@ export function writeIdentity(memory: SharedMemory, header: number, kind: Header
  * @param header - the header's first word
  * @public
  */
-export function publishHeader(i32: Int32Array, header: number): void {
+export function publishHeader(i32: Int32Array, header: Word): void {
   Atomics.store(i32, header + WORDS.magic, HEADER_MAGIC);
 }
 
@@ -104,7 +117,7 @@ export function publishHeader(i32: Int32Array, header: number): void {
  * @throws TypeError for no handle, AllocError `InvalidParam` for a foreign one
  * @public
  */
-export function openHeader(handle: Handle, kind: HeaderKind): { memory: SharedMemory; header: number } {
+export function openHeader(handle: Handle, kind: HeaderKind): { memory: SharedMemory; header: Word } {
   const { memory: source, start } = checkHandle(handle, kind.algorithm);
   const memory = openRegion({ memory: source, start });
   if (start % kind.align !== 0 || start + kind.words * 4 > memory.end) {
@@ -114,6 +127,7 @@ export function openHeader(handle: Handle, kind: HeaderKind): { memory: SharedMe
   const expected = { magic: HEADER_MAGIC, algorithm: kind.code, version: kind.version };
   for (const what of ['magic', 'algorithm', 'version'] as const)
     demandWord(kind, header, what, Atomics.load(memory.i32, header + WORDS[what]), expected[what]);
+  if (kind.sites !== undefined) memory.sites = findSites(memory.i32, memory.i32[header + kind.sites]);
   memory.agreeOnGrowth(header + kind.grown);
   return { memory, header };
 }
@@ -128,7 +142,7 @@ export function openHeader(handle: Handle, kind: HeaderKind): { memory: SharedMe
  */
 export function demandWord(
   kind: HeaderKind,
-  header: number,
+  header: Word,
   what: string,
   found: number,
   expected: number,

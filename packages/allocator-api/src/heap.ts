@@ -40,7 +40,11 @@ export interface HeapOptions extends RegionOptions {
   threads?: number | undefined;
   /** Default `'spin'` where there is a lock. */
   lock?: LockKind | undefined;
-  /** Whether every wrong free is detected, and blocks remember where they were allocated. Default false. */
+  /**
+   * Whether every wrong free is detected, and `leaks` tells where each block was allocated: for that an
+   * eighth of the region, 32 MiB at the most, and some microseconds a call. A region below 128 KiB has no
+   * room for it. Default false.
+   */
   debug?: boolean | undefined;
   /** Where errors go that are not thrown, in this thread. Default: the console. */
   onError?: ErrorHook | undefined;
@@ -99,7 +103,10 @@ export interface LiveBlock {
   readonly size: number;
   readonly tag: number;
   readonly threadId: number;
-  /** Where it was allocated: a stack, one line a call. Null unless the heap was made with `debug`. */
+  /**
+   * Where it was allocated: a stack, one line a call, the innermost first; whichever thread has done so. Null
+   * unless the heap was made with `debug`, and where there was no room to note it.
+   */
   readonly site: string | null;
 }
 

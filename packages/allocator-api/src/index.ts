@@ -41,7 +41,7 @@ export {
   demandWord,
   HEADER_MAGIC,
   type HeaderKind,
-  headerStart,
+  headerWord,
   openHeader,
   openRegion,
   publishHeader,
@@ -67,4 +67,6 @@ export { checkAttachLock, LOCK_KINDS, type LockKind, notShared } from './lock-ki
 export type { MemorySource, RegionOptions } from './memory-source.ts';
 export { checkNullZone, isNullWrite, layNullZone, nullWordsOf, takeNullWrite } from './null-zone.ts';
 export { SharedMemory } from './shared-memory.ts';
+export { findSites, laySites, type Noted, type SitePlace, SiteTable, siteTableBytes } from './site-table.ts';
+export { noteSites, type TracedMethods, traceHeap } from './sites.ts';
 export type { ViewTypes } from './views.ts';

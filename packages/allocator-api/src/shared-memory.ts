@@ -28,6 +28,7 @@ import {
   reach,
   WASM_PAGE,
 } from './memory-source.ts';
+import type { SitePlace } from './site-table.ts';
 import { CONSTRUCTORS, type ViewTypes } from './views.ts';
 
 /**
@@ -69,6 +70,12 @@ export class SharedMemory {
   f32!: Float32Array<SharedArrayBuffer>;
   /** The whole buffer, as this thread last saw it, as 64-bit floating-point numbers: `f64[address / 8]`. */
   f64!: Float64Array<SharedArrayBuffer>;
+
+  /**
+   * Where the region keeps where blocks were allocated: see `site-table.ts`; null where it does not.
+   * @internal
+   */
+  sites: SitePlace | null = null;
 
   /** The end that was asked for; without one the region ends where the buffer does. */
   readonly #end: Address | undefined;

@@ -19,6 +19,7 @@ import {
   type HeapAlgorithm,
   type Layout,
   MAX_BYTES,
+  noteSites,
   type SharedPages,
   type Word,
   wrongLayout,
@@ -59,6 +60,7 @@ export class AxAlloc extends AxPages implements GlobalAllocator {
     super(pages.memory, header, pages, namesOf(algorithms));
     this.ownsPages = ownsPages;
     this.currentWord = header + at.CURRENT;
+    if (this.sites !== null) noteSites(this, this.sites);
   }
 
   /**

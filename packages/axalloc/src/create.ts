@@ -9,12 +9,14 @@
 
 import {
   AllocError,
+  checkFlag,
   checkHook,
   checkInteger,
   checkOptions,
   type HeapAlgorithm,
   MAX_BYTES,
   type SharedPages,
+  siteTableBytes,
   type Word,
 } from '@shmalloc/allocator-api';
 import type { AxHandle } from './contract.ts';
@@ -26,6 +28,9 @@ import { takeLine } from './presence.ts';
 import { leave } from './reap.ts';
 import type { View } from './view.ts';
 
+/** A smaller memory has as large a table of sites as this one. */
+const LEAST_TRACKED = 1 << 17;
+
 const CREATE_OPTIONS = [
   'pages',
   'algorithms',
@@ -34,6 +39,7 @@ const CREATE_OPTIONS = [
   'threads',
   'maxGenerations',
   'limit',
+  'tracking',
   'onError',
 ];
 const ATTACH_OPTIONS = ['attachPages', 'algorithms', 'onError'];
@@ -53,6 +59,7 @@ export function createParts<V extends View>(Class: ViewClass<V>, options: AxAllo
   demandPages(pages);
   const first = firstOf(algorithms, options.algorithm);
   const policy = policyOf(options.policy);
+  const tracking = checkFlag('tracking', options.tracking ?? false);
   const { memory, pageSize } = pages;
   // Another thread may have let it grow.
   memory.refresh();
@@ -67,6 +74,7 @@ export function createParts<V extends View>(Class: ViewClass<V>, options: AxAllo
     pageShift: Math.log2(pageSize),
     firstPage,
     mapPages: Math.ceil(limit / pageSize) - firstPage,
+    siteWords: tracking ? siteTableBytes(Math.max(memory.end - memory.start, LEAST_TRACKED)) / 4 : 0,
   };
   const count = Math.ceil(at.placesOf(geometry).bytes / pageSize);
   const start = pages.allocPages(count, pageSize);

@@ -11,8 +11,9 @@
  *   3  GENERATIONS  how many heaps there can be at one time     │ geometry: never changes
  *   4  PAGE_SHIFT   log2 of a page's bytes                      │
  *   5  FIRST_PAGE   the map's first page                        │
- *   6  MAP_PAGES    how many pages the map has an entry for     ┘
- *   7  POLICY × 4   the growth policy
+ *   6  MAP_PAGES    how many pages the map has an entry for     │
+ *   7  SITE_WORDS   length of the table of sites; 0 none        ┘
+ *   8  POLICY × 4   the growth policy
  *      …
  *  16  CURRENT      which generation new blocks come from; alone on its cache line, since every malloc of every thread reads it
  *      …
@@ -33,7 +34,9 @@
  *      │ generations, 32 words each       │  STATE · ID · START · BALANCE · GROWTH · EMPTY · MOURNED · names
  *      ├──────────────────────────────────┤
  *      │ map, a byte for each page        │  0 free, or a program's     · 1 … 126 that generation's · 127 this state;
- *      └──────────────────────────────────┘  with 128 where a run begins
+ *      ├──────────────────────────────────┤  with 128 where a run begins
+ *      │ table of sites, with tracking    │  where blocks were allocated
+ *      └──────────────────────────────────┘
  * ```
  *
  * A generation is named by its **slot**, 1 … GENERATIONS; the slot is used again when the generation is gone.
@@ -44,7 +47,9 @@ import {
   AllocError,
   alignUp,
   checkHandle,
+  findSites,
   type Handle,
+  laySites,
   SharedMemory,
   type Word,
 } from '@shmalloc/allocator-api';
@@ -52,7 +57,10 @@ import type { GrowthPolicy } from './policy.ts';
 
 export const ALGORITHM = 'axalloc';
 const MAGIC = 0x41584131;
-const VERSION = 2;
+const VERSION = 3;
+
+/** Where the table of sites begins, in bytes: on a cache line. */
+const SITES_ALIGN = 64;
 
 const Field = {
   magic: 0,
@@ -62,7 +70,8 @@ const Field = {
   pageShift: 4,
   firstPage: 5,
   mapPages: 6,
-  policy: 7,
+  siteWords: 7,
+  policy: 8,
 } as const;
 
 /** Header words that change. */
@@ -129,6 +138,8 @@ export interface Geometry {
   readonly pageShift: number;
   readonly firstPage: number;
   readonly mapPages: number;
+  /** Length of the table of sites, 0 without tracking. */
+  readonly siteWords: number;
 }
 
 /** Where the parts lie, in words from the header (the map's place in bytes). */
@@ -138,17 +149,21 @@ export interface Places {
   readonly names: Word;
   readonly entries: Word;
   readonly mapBytes: number;
+  readonly sites: Word;
   readonly bytes: number;
 }
 
 /** Where the parts of an allocator with this geometry lie. */
-export function placesOf({ cpus, generations, mapPages }: Geometry): Places {
+export function placesOf({ cpus, generations, mapPages, siteWords }: Geometry): Places {
   const row = alignUp(generations + 1, LINE_WORDS);
   const tallies = LINES + cpus * LINE_WORDS;
   const names = tallies + cpus * row;
   const entries = names + cpus * row;
   const mapBytes = (entries + generations * ENTRY_WORDS) * 4;
-  return { row, tallies, names, entries, mapBytes, bytes: mapBytes + mapPages };
+  const mapEnd = mapBytes + mapPages;
+  const sites = alignUp(mapEnd, SITES_ALIGN) / 4;
+  const bytes = siteWords === 0 ? mapEnd : (sites + siteWords) * 4;
+  return { row, tallies, names, entries, mapBytes, sites, bytes };
 }
 
 /** The line of CPU 1, 2, … */
@@ -181,7 +196,7 @@ export function writeHeader(
 ): void {
   const { i32, u8 } = memory;
   const places = placesOf(geometry);
-  const { cpus, generations, pageShift, firstPage, mapPages } = geometry;
+  const { cpus, generations, pageShift, firstPage, mapPages, siteWords } = geometry;
   i32.fill(0, header, header + Math.ceil(places.bytes / 4));
   i32[header + Field.version] = VERSION;
   i32[header + Field.cpus] = cpus;
@@ -189,6 +204,8 @@ export function writeHeader(
   i32[header + Field.pageShift] = pageShift;
   i32[header + Field.firstPage] = firstPage;
   i32[header + Field.mapPages] = mapPages;
+  i32[header + Field.siteWords] = siteWords;
+  if (siteWords > 0) laySites(i32, { table: header + places.sites, words: siteWords });
   const { initialBytes, percent, leastBytes, mostBytes } = policy;
   for (const [index, value] of [initialBytes, percent, leastBytes, mostBytes].entries())
     memory.u32[header + Field.policy + index] = Math.min(value, 0xffffffff);
@@ -231,10 +248,12 @@ export function openHeader(handle: Handle): { memory: SharedMemory; header: Word
   const { cpus, generations } = geometry;
   demand('number of threads', cpus, cpus > 0 && cpus <= MOST_CPUS);
   demand('number of generations', generations, generations > 0 && generations <= MOST_GENERATIONS);
-  const { pageShift, firstPage, mapPages } = geometry;
+  const { pageShift, firstPage, mapPages, siteWords } = geometry;
   demand('page size', pageShift, pageShift >= 6 && pageShift <= 31);
   demand('first page', firstPage, firstPage >= 0 && firstPage <= start / 2 ** pageShift);
-  const { bytes } = placesOf(geometry);
+  const { bytes, sites } = placesOf(geometry);
+  const table = siteWords === 0 ? 0 : (findSites(i32, header + sites)?.words ?? -1);
+  demand('table of sites', siteWords, table === siteWords);
   const covered = mapPages > 0 && start + bytes <= (firstPage + mapPages) * 2 ** pageShift;
   demand('map', mapPages, covered && start + bytes <= memory.end);
   return { memory, header };
@@ -247,6 +266,7 @@ export function geometryOf({ i32 }: SharedMemory, header: Word): Geometry {
     pageShift: i32[header + Field.pageShift],
     firstPage: i32[header + Field.firstPage],
     mapPages: i32[header + Field.mapPages],
+    siteWords: i32[header + Field.siteWords],
   };
 }
 

@@ -35,6 +35,11 @@ export interface AxAllocOptions {
    * Default 64.
    */
   readonly maxGenerations?: number | undefined;
+  /**
+   * Whether it remembers where and when each block was allocated, for an eighth of the memory and some
+   * microseconds a call: see `leaks`, `allocationsIn`. Default false.
+   */
+  readonly tracking?: boolean | undefined;
   /** Where errors go that are not thrown, in this thread. Default: the console. */
   readonly onError?: ErrorHook | undefined;
   /**

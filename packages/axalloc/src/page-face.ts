@@ -19,6 +19,7 @@ import { GlobalPage } from './global-page.ts';
 import * as at from './layout.ts';
 import { isUnmarked } from './page-map.ts';
 import { type AxStats, footprintOf, generationsOf, sumOf } from './stats.ts';
+import { countOf, type TrackedBlock, trackedBlocks } from './tracking.ts';
 import { counterOf, type PageUsage, type Usages, usagesOf } from './usages.ts';
 import { validateAll } from './validate.ts';
 import { View } from './view.ts';
@@ -164,9 +165,28 @@ export abstract class AxPages extends View {
       );
   }
 
-  /** The live blocks of all heaps, largest first. */
+  /** The live blocks of all heaps, largest first; with `tracking`, with the places that allocated them. */
   leaks(): LiveBlock[] {
-    return liveBlocksOf(this);
+    return liveBlocksOf(this, (address) => this.sites?.of(address)?.site ?? null);
+  }
+
+  /**
+   * How many allocations there were: the number that the next one gets. Modulo 2³².
+   * @throws AllocError `Unsupported` without `tracking`
+   */
+  allocationCount(): number {
+    return countOf(this);
+  }
+
+  /**
+   * The live blocks that were allocated between two moments, in that order: what a part of a program has not
+   * freed. What other threads do meanwhile may be missed. O(blocks · log blocks).
+   * @param from - what `allocationCount` was at the first moment
+   * @param to - what it was at the second. Default: now
+   * @throws AllocError `Unsupported` without `tracking`
+   */
+  allocationsIn(from: number, to: number = countOf(this)): TrackedBlock[] {
+    return trackedBlocks(this, checkInteger('from', from), checkInteger('to', to));
   }
 
   /** Blocks that are handed out, of all heaps. Exact when no other thread is at work. */

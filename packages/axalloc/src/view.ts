@@ -12,6 +12,7 @@ import {
   type HeapAlgorithm,
   type SharedMemory,
   type SharedPages,
+  SiteTable,
   type Word,
 } from '@shmalloc/allocator-api';
 import * as at from './layout.ts';
@@ -52,6 +53,8 @@ export abstract class View {
   readonly mapPages: number;
   /** The map's first byte. @internal */
   readonly map: Address;
+  /** Where blocks were allocated; null without tracking. @internal */
+  readonly sites: SiteTable | null;
   /** This thread's line, counted from 1; 0 none. @internal */
   cpu = 0;
   /** This thread among those attached; never 0, and never used again. Another thread gives it to `reap`. */
@@ -99,6 +102,11 @@ export abstract class View {
     this.firstPage = this.geometry.firstPage;
     this.mapPages = this.geometry.mapPages;
     this.map = header * 4 + this.places.mapBytes;
+    const { siteWords } = this.geometry;
+    this.sites =
+      siteWords === 0
+        ? null
+        : new SiteTable(memory.buffer, { table: header + this.places.sites, words: siteWords });
     this.heaps = new Array(this.geometry.generations + 1).fill(null);
     this.ids = new Array(this.geometry.generations + 1).fill(0);
   }

@@ -39,7 +39,7 @@ import {
   demandWord,
   type Handle,
   type HeaderKind,
-  headerStart,
+  headerWord,
   MAX_BYTES,
   nullWordsOf,
   openHeader as openAny,
@@ -161,7 +161,7 @@ export function writeHeader(
   units: readonly [base: number, bits: number, unit: number],
 ): Geometry {
   const [base, bits, unit] = units;
-  const start = headerStart(memory, LINE);
+  const start = headerWord(memory, { align: LINE }) * 4;
   const end = alignUp(start + stateBytes(bits), unit);
   const needed = end - memory.start + (unit > 1 ? unit : 0);
   if (memory.start + needed > memory.end)

@@ -13,6 +13,7 @@ import {
   openRegion,
   publishHeader,
   type SharedMemory,
+  traceHeap,
   type Word,
 } from '@shmalloc/allocator-api';
 import { Field, type HeapLayout, openHeader, writeHeader } from './header.ts';
@@ -50,6 +51,7 @@ export function createHeap<H extends LockedHeap>(
   const start = memory.i32[header + Field.end] * 4;
   heap.init(start, memory.end - start);
   publishHeader(memory.i32, header);
+  traceHeap(heap);
   if (onError !== undefined) heap.registerError(checkHook('onError', onError));
   return heap;
 }
@@ -70,5 +72,6 @@ export function attachHeap<H extends LockedHeap>(
   const heap = new heapClass(memory, header);
   checkAttachLock(heapClass.layout.algorithm, LOCK_KINDS[memory.i32[header + Field.lockKind]], options.lock);
   if (options.onError !== undefined) heap.registerError(checkHook('onError', options.onError));
+  traceHeap(heap);
   return heap;
 }

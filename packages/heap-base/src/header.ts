@@ -23,6 +23,7 @@
  *  37  FAILURES   requests answered with 0                     │
  *  38  ERRORS     wrong frees that were reported               ┘
  *  39  GROWN      words of a SharedArrayBuffer that were given out: by this word threads agree on growth
+ *  40  SITES      first word of the table of sites, in debug mode
  *      …
  *  48  the algorithm's own state, STATE words
  * ```
@@ -34,7 +35,7 @@ import {
   demandWord,
   type Handle,
   type HeaderKind,
-  headerStart,
+  headerWord,
   LOCK_KINDS,
   type LockKind,
   openHeader as openAny,
@@ -78,6 +79,7 @@ export const Field = {
   failures: 37,
   errors: 38,
   grown: 39,
+  sites: 40,
   own: 48,
 } as const;
 
@@ -114,7 +116,7 @@ export function headerBytes(layout: HeapLayout): number {
  * @throws AllocError `RegionTooSmall`
  */
 export function writeHeader(memory: SharedMemory, layout: HeapLayout, lock: LockKind, debug: boolean): Word {
-  const start = headerStart(memory, HEADER_ALIGN);
+  const start = headerWord(memory, { align: HEADER_ALIGN }) * 4;
   const end = start + headerBytes(layout);
   // Refused before anything is written: the memory may be in use.
   const needed = end + (layout.smallestPool ?? SMALLEST_POOL) - memory.start;
@@ -181,5 +183,6 @@ function kindOf({ algorithm, code, version }: HeapLayout): HeaderKind {
     align: HEADER_ALIGN,
     nullWords: Field.nullWords,
     grown: Field.grown,
+    sites: Field.sites,
   };
 }

@@ -12,6 +12,7 @@ import {
   checkInteger,
   checkOptions,
   type HeapOptions,
+  headerWord,
   LOCK_KINDS,
   openRegion,
   type SharedMemory,
@@ -20,7 +21,7 @@ import {
 import { MAX_SLOTS } from '@shmalloc/thread-heap';
 
 import { CHUNK_BITS, pageShiftFor, SIZE_CLASSES, shiftOfPage } from './geometry.ts';
-import { Field, headerOf, KIND } from './header.ts';
+import { Field, KIND } from './header.ts';
 import { type Plan, planFields, planOf } from './plan.ts';
 
 /**
@@ -77,7 +78,7 @@ export function layOut(options: SlabOptions): LaidOut {
   const pageBits = wanted === 0 ? pageShiftFor(bytes) : wanted;
   const slots = threads === 0 ? slotsFor(bytes) : threads;
   const chunkShift = pageBits - 2 + CHUNK_BITS;
-  const header = headerOf(memory);
+  const header = headerWord(memory, KIND);
   const firstChunk = header >>> chunkShift;
   const chunks = (Math.floor(Math.max(memory.end - 1, 0) / 4) >>> chunkShift) - firstChunk + 1;
   const plan = planOf({ header, pageBits, slots, firstChunk, chunks });

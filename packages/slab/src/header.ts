@@ -26,6 +26,7 @@
  *  37  HINT         no chunk below it has a free page
  *  38  GROWN        words of a SharedArrayBuffer that were given out: by this word threads agree on growth
  *  39  REACH        one past the last word of any page: as far as every thread has to see              under the lock
+ *  40  SITES        first word of the table of sites, in debug mode
  *  48  TOUCHED      lines of 64 bytes that were ever used           ┐ changed with
  *  49  ERRORS       wrong calls that were reported                  ┘ Atomics
  *  64  ORPHANS      for each class, pages without an owner           under the lock
@@ -36,7 +37,7 @@
  * ```
  */
 
-import { type HeaderKind, headerStart, type SharedMemory, type Word } from '@shmalloc/allocator-api';
+import type { HeaderKind } from '@shmalloc/allocator-api';
 import { CACHES, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { DESCRIPTOR_WORDS } from './page.ts';
 
@@ -82,6 +83,7 @@ export const Field = {
   hint: 37,
   grown: 38,
   reach: 39,
+  sites: 40,
   touched: 48,
   errors: 49,
   orphans: ORPHANS as number,
@@ -92,11 +94,6 @@ export const Field = {
 
 export const HEADER_WORDS: number = CACHE_RECORDS + CACHES * CACHE_WORDS;
 
-/** The header's first word in a region. */
-export function headerOf(memory: SharedMemory): Word {
-  return headerStart(memory, HEADER_ALIGN) / 4;
-}
-
 /** What a header of this algorithm looks like. */
 export const KIND: HeaderKind = {
   algorithm: ALGORITHM_NAME,
@@ -106,4 +103,5 @@ export const KIND: HeaderKind = {
   align: HEADER_ALIGN,
   nullWords: Field.nullWords,
   grown: Field.grown,
+  sites: Field.sites,
 };

@@ -26,6 +26,7 @@ import {
   publishHeader,
   type SharedMemory,
   type SlotHandle,
+  traceHeap,
   wrongLayout,
 } from '@shmalloc/allocator-api';
 import { NO_TABLE } from '@shmalloc/thread-heap';
@@ -86,6 +87,7 @@ export class Slab extends SlabCaches implements Heap {
     addPages(heap, pagesIn(heap, plan.end * 4, memory.end));
     heap.lookAround();
     publishHeader(memory.i32, plan.header);
+    traceHeap(heap);
     return heap;
   }
 
@@ -104,6 +106,7 @@ export class Slab extends SlabCaches implements Heap {
     const { threadId = 0 } = handle as Partial<SlotHandle>;
     const heap = new Slab(memory, readPlan(memory, header), checkInteger('handle.threadId', threadId));
     if (options.onError !== undefined) heap.registerError(checkHook('onError', options.onError));
+    traceHeap(heap);
     return heap;
   }
 

@@ -12,6 +12,7 @@ export function interfaceChecks(): Check[] {
     { title: 'tryFree, tryRealloc and tryUsableSize answer what is wrong, and report nothing', run: answers },
     { title: 'visitBlocks shows exactly the live blocks, and stops when it is told to', run: visits },
     { title: 'leaks shows what was not freed, the largest first', run: leaks },
+    { title: 'in debug mode leaks tells where each block was allocated, whoever asks', run: sites },
     { title: 'a block goes by its layout', run: layouts },
     { title: 'stats have the figures that all heaps have', run: figures },
     {
@@ -104,8 +105,37 @@ export function leaks(bench: Bench): void {
   const addresses = found.map(({ address }) => address);
   const expected = [forgotten[1], forgotten[2], forgotten[0]];
   expect(addresses.join() === expected.join(), `leaks() shows ${addresses.join()}, not ${expected.join()}`);
+  const isDebug = bench.subject.options?.debug === true;
   for (const { site } of found)
-    expect(site === null, 'a heap without debug knows where blocks were allocated');
+    expect((site !== null) === isDebug, `with debug ${isDebug} a block is from ${site}`);
+}
+
+/** Allocates and forgets, in each way that a heap has: the names of these functions are in the sites. */
+const FORGETFUL: Record<string, (heap: Heap) => number> = {
+  forgetsMalloc: (heap) => heap.malloc(40),
+  forgetsCalloc: (heap) => heap.calloc(10, 20),
+  forgetsAligned: (heap) => heap.alignedAlloc(64, 300),
+  forgetsAlloc: (heap) => heap.alloc(500, 16),
+  forgetsLayout: (heap) => heap.allocLayout(Layout.of('i32', 200)),
+  forgetsRealloc: (heap) => heap.realloc(heap.malloc(100), 1600),
+  forgetsTryRealloc: (heap) => heap.tryRealloc(heap.malloc(100), 3200) as number,
+};
+
+export function sites(bench: Bench): void {
+  const { heap } = bench.watch(bench.small({ debug: true }));
+  const expected = new Map(Object.entries(FORGETFUL).map(([name, forget]) => [forget(heap), name]));
+  heap.free(expectBlock(heap.malloc(40), 'malloc(40)'));
+  // A realloc that cannot be is no place where a block was allocated.
+  for (const address of expected.keys()) heap.realloc(address, 2 ** 32 - 1);
+  const other = bench.subject.algorithm.attach(structuredClone(heap.share()));
+  const found = other.leaks();
+  expect(found.length === expected.size, `${expected.size} blocks are live, leaks shows ${found.length}`);
+  for (const { address, site } of found) {
+    const name = expected.get(address);
+    expect(site?.includes(`${name} `) === true, `${name} is not where ${address} is from: ${site}`);
+  }
+  for (const address of expected.keys()) heap.free(address);
+  expect(heap.leaks().length === 0, 'leaks shows blocks that were freed');
 }
 
 export function layouts(bench: Bench): void {

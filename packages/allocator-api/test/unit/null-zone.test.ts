@@ -1,7 +1,7 @@
 import {
   checkNullZone,
   type HeaderKind,
-  headerStart,
+  headerWord,
   layNullZone,
   nullWordsOf,
   openHeader,
@@ -57,7 +57,7 @@ test('a heap of which the region starts at 0 has its header behind the zone, and
     grown: 5,
   };
   const memory = openRegion({ bytes: 256 * KIB });
-  const start = headerStart(memory, 64);
+  const start = headerWord(memory, { align: 64 }) * 4;
   t.is(start, KIB);
   writeIdentity(memory, start / 4, kind);
   publishHeader(memory.i32, start / 4);

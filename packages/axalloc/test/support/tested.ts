@@ -65,6 +65,7 @@ class Tested extends ForwardingHeap<AxAlloc & Heap> {
       threads: 24,
       policy,
       limit: maxBytes,
+      tracking: debug,
       onError,
     });
   }

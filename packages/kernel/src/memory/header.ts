@@ -29,7 +29,7 @@ import {
   demandWord,
   type Handle,
   type HeaderKind,
-  headerStart,
+  headerWord,
   nullWordsOf,
   openHeader,
   publishHeader,
@@ -80,7 +80,7 @@ export interface Plan {
  * @throws AllocError `InvalidParam` when the region is too small for it
  */
 export function planMemory(memory: SharedMemory, frames: number | undefined): Plan {
-  const header = headerStart(memory, LINE) / 4;
+  const header = headerWord(memory, KIND);
   const table = (header + HEADER_WORDS) * 4;
   const last = Math.floor(memory.end / PAGE_BYTES);
   // A word for every page that could lie behind the header, those that the table itself takes included.

@@ -11,7 +11,10 @@ import {
   type LiveBlock,
   liveBlocks,
   MAX_BYTES,
+  noteSites,
   type ScalarType,
+  type SiteTable,
+  traceHeap,
   type ValidateOptions,
   type ViewTypes,
   type Word,
@@ -34,6 +37,33 @@ import type { MiHeap, MiMalloc, MiVisitOptions } from './mi-malloc.ts';
 import { Scope } from './scope.ts';
 import { duplicate, textAt } from './strings.ts';
 import { addressOfView, allocateAs } from './typed.ts';
+
+/** What is noted, in debug mode, besides the calls of the contract. */
+const TRACED = {
+  allocating: [
+    'zalloc',
+    'mallocSmall',
+    'mallocAligned',
+    'mallocAlignedAt',
+    'zallocAligned',
+    'zallocAlignedAt',
+    'callocAligned',
+    'callocAlignedAt',
+    'strdup',
+    'strndup',
+  ],
+  resizing: [
+    'rezalloc',
+    'recalloc',
+    'reallocf',
+    'reallocAligned',
+    'reallocAlignedAt',
+    'rezallocAligned',
+    'rezallocAlignedAt',
+    'recallocAligned',
+    'recallocAlignedAt',
+  ],
+} as const;
 
 /** A further heap of a thread, with everything to look at it. */
 export class CompleteHeap extends CoreHeap implements MiHeap {
@@ -60,9 +90,13 @@ export class CompleteHeap extends CoreHeap implements MiHeap {
 
 /** A thread's access to a region, with everything to look at it. */
 export class CompleteThread extends CoreThread implements MiMalloc, Heap {
+  /** Where blocks were allocated; null without debug mode. */
+  private readonly sites: SiteTable | null;
+
   constructor(tld: Tld) {
     super(tld);
     tld.addressOf = (view) => addressOfView(tld, view);
+    this.sites = traceHeap(this, TRACED);
   }
 
   static override create(options: MiMallocOptions = {}): CompleteThread {
@@ -78,7 +112,9 @@ export class CompleteThread extends CoreThread implements MiMalloc, Heap {
   }
 
   protected override wrapHeap(record: Word): CompleteHeap {
-    return new CompleteHeap(this, record);
+    const heap = new CompleteHeap(this, record);
+    if (this.sites !== null) noteSites(heap, this.sites, TRACED);
+    return heap;
   }
 
   override heapOf(address: Address): CompleteHeap | null {

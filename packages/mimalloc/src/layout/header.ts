@@ -27,6 +27,7 @@
  *  20  NULL_WORDS     words from address 0 on that have the pattern of NULL
  *  21  MAX_WORDS      how far the memory can grow; 0 when that is not known
  *  22  CHECKSUM       over 1 … 21, in secure mode; else 0
+ *  23  SITES          first word of the table of sites, in debug mode
  *  31  a canary, in secure mode
  *  32  EPOCH          goes up when memory comes or `init` forgets: the other threads look again
  *  33  GENERATION     goes up with each `init`
@@ -53,7 +54,6 @@
 import {
   type Handle,
   type HeaderKind,
-  headerStart,
   openHeader as openAny,
   type SharedMemory,
   type Word,
@@ -94,6 +94,7 @@ export const Field = {
   nullWords: 20,
   maxWords: 21,
   checksum: 22,
+  sites: 23,
   canary: 31,
   epoch: 32,
   generation: 33,
@@ -118,11 +119,6 @@ export const FIXED_WORDS: number = Field.checksum;
 
 export const HEADER_WORDS = 48;
 
-/** The header's first word in a region. */
-export function headerOf(memory: SharedMemory): Word {
-  return headerStart(memory, HEADER_ALIGN) / 4;
-}
-
 /** What a header of this algorithm looks like. */
 export const KIND: HeaderKind = {
   algorithm: ALGORITHM_NAME,
@@ -132,6 +128,7 @@ export const KIND: HeaderKind = {
   align: HEADER_ALIGN,
   nullWords: Field.nullWords,
   grown: Field.grown,
+  sites: Field.sites,
 };
 
 /**

@@ -13,11 +13,11 @@
  * Only what is touched costs memory: the thread table and the tables are reserved.
  */
 
-import { AllocError, type SharedMemory, type Word, writeIdentity } from '@shmalloc/allocator-api';
+import { AllocError, headerWord, type SharedMemory, type Word, writeIdentity } from '@shmalloc/allocator-api';
 import { NO_TABLE } from '@shmalloc/thread-heap';
 
 import { geometryOf, OS_PAGE_BYTES, segmentShiftFor } from '../layout/geometry.ts';
-import { Field, HEADER_WORDS, headerOf, KIND } from '../layout/header.ts';
+import { Field, HEADER_WORDS, KIND } from '../layout/header.ts';
 import { HEAP_WORDS, Heap } from '../layout/heap.ts';
 import { rootWords, tableWords } from '../layout/page-map.ts';
 import type { Tld } from '../thread/tld.ts';
@@ -59,7 +59,7 @@ interface Plan {
 function planFor(memory: SharedMemory, settings: Settings, segmentShift: number, end: number): Plan {
   const geometry = geometryOf(segmentShift);
   const slots = settings.threads === BY_REGION ? slotsFor(memory.end - memory.start) : settings.threads;
-  const header = headerOf(memory);
+  const header = headerWord(memory, KIND);
   const root = header + HEADER_WORDS;
   const emptyPage = root + Math.max(LINE_WORDS, rootWords(geometry.chunkShift));
   const fence = settings.secure === 0 ? 0 : LINE_WORDS;
@@ -115,7 +115,7 @@ function choosePlan(memory: SharedMemory, settings: Settings, maxWords: number):
  */
 export function layOut(memory: SharedMemory, settings: Settings, maxWords: number): Word {
   const { i32 } = memory;
-  const header = headerOf(memory);
+  const header = headerWord(memory, KIND);
   const plan = choosePlan(memory, settings, maxWords);
   const { root, emptyPage, heaps, tables, end } = plan;
   const least = (end + 2 * plan.slice) * 4;

@@ -56,7 +56,7 @@ export interface MiAttachOptions extends AttachOptions {
 export function open(options: MiMallocOptions, maker: GuardMaker | null): Tld {
   const settings = settingsOf(options);
   demandMaker(settings.secure, maker);
-  const memory = openRegion(options);
+  const memory = openRegion({ ...options, debug: settings.debug === 1 });
   if (settings.grow === BY_REGION) settings.grow = options.memory === undefined ? 1 : 0;
   const os = options.os ?? new AccountingOs(memory, settings.grow === 1);
   if (settings.purgeDelay === BY_REGION) settings.purgeDelay = os.purgeDelay;

@@ -75,7 +75,7 @@ export interface MiMallocOptions extends HeapOptions {
 }
 
 /** Options that are no settings of the heap: the region, what it stands on, what it has no use for. */
-type Unsettled = keyof RegionOptions | 'os' | 'crossings' | 'debug' | 'lock' | 'onError';
+type Unsettled = keyof RegionOptions | 'os' | 'crossings' | 'lock' | 'onError';
 
 /** All options of a heap but the region and the layer below. */
 export type Settings = Required<{
@@ -86,9 +86,7 @@ export type Settings = Required<{
 export const BY_REGION = -2;
 
 /** Every option that is a number or a flag: the least value, the largest, the usual. */
-const RULES: Readonly<
-  Record<keyof Settings | 'debug', readonly [least: number, most: number, usual: number]>
-> = {
+const RULES: Readonly<Record<keyof Settings, readonly [least: number, most: number, usual: number]>> = {
   secure: [0, 4, 0],
   debug: [0, 1, 0],
   purgeDelay: [-1, 2 ** 30, BY_REGION],
@@ -150,8 +148,8 @@ export function settingsOf(options: MiMallocOptions): Settings {
       found[name] = checkOption(name, name, FLAGS.includes(name) ? flagValue(name, value) : value);
     } else found[name] = text === undefined ? RULES[name][2] : checkOption(variable, name, textValue(text));
   }
-  const { debug, ...settings } = found as Settings & { debug: number };
-  if (debug === 1) settings.secure = Math.max(3, settings.secure);
+  const settings = found as Settings;
+  if (settings.debug === 1) settings.secure = Math.max(3, settings.secure);
   return settings;
 }
 
