@@ -29,7 +29,7 @@ import { attachParts, createParts } from './create.ts';
 import { freeElsewhere, notAllocated, usableElsewhere } from './elsewhere.ts';
 import { beginGeneration, closeAll, follow, settle, visit } from './generations.ts';
 import { growFor } from './grow.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { type AxAllocOptions, type AxAttachOptions, checkName, namesOf } from './options.ts';
 import { AxPages } from './page-face.ts';
 import { slotOf } from './page-map.ts';

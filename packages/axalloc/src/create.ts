@@ -21,12 +21,12 @@ import {
 } from '@shmalloc/allocator-api';
 import type { AxHandle } from './contract.ts';
 import { beginGeneration, settle } from './generations.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { type AxAllocOptions, type AxAttachOptions, demandPages, demandRange, firstOf } from './options.ts';
 import { policyOf } from './policy.ts';
 import { takeLine } from './presence.ts';
 import { leave } from './reap.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 /** A smaller memory has as large a table of sites as this one. */
 const LEAST_TRACKED = 1 << 17;

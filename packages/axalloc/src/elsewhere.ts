@@ -9,9 +9,9 @@
 
 import { type Address, AllocError } from '@shmalloc/allocator-api';
 import { close, heapAt, isThere } from './generations.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { beginVisit, endVisit } from './presence.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 /** What a heap would say of a block that it does not know. */
 export function notAllocated(operation: string, address: Address): AllocError {

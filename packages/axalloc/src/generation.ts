@@ -4,9 +4,9 @@
  */
 
 import { AllocError, broken, type Handle, type Heap, type HeapAlgorithm } from '@shmalloc/allocator-api';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { slotOf } from './page-map.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 /** States; above them, from bit 8, the CPU that is at it. */
 export const FREE = 0;

@@ -61,11 +61,11 @@ import {
   stateOf,
   stateWord,
 } from './generation.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { forEachRun, markRun, slotOf, takeRun, unmarkRun } from './page-map.ts';
 import { powerOfTwoPages } from './policy.ts';
 import { awaitChange, beginVisit, currentSlot, endVisit, isHeld, linesUsed } from './presence.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 /**
  * Running numbers above the slot, in a small integer: after 8 million swaps they begin again, which no thread

@@ -17,11 +17,11 @@
 
 import { type Address, AllocError } from '@shmalloc/allocator-api';
 import { closeAll } from './generations.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { markRun, takeRun, unmarkRun } from './page-map.ts';
 import { growthPages, powerOfTwoPages } from './policy.ts';
 import { awaitChange } from './presence.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 /**
  * Bytes that a heap may need around a block: pool ends, headers, tables. A guess; where it is not enough, it

@@ -13,6 +13,6 @@ export type { AxAllocOptions, AxAttachOptions } from './options.ts';
 export type { AxPages } from './page-face.ts';
 export type { GrowthPolicy } from './policy.ts';
 export type { AxStats, GenerationStats } from './stats.ts';
+export type { View } from './thread-view.ts';
 export type { TrackedBlock } from './tracking.ts';
 export type { PageUsage, UsageKind, Usages } from './usages.ts';
-export type { View } from './view.ts';

@@ -16,13 +16,13 @@ import {
 } from '@shmalloc/allocator-api';
 import { liveBlocks, visit } from './generations.ts';
 import { GlobalPage } from './global-page.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { isUnmarked } from './page-map.ts';
 import { type AxStats, footprintOf, generationsOf, sumOf } from './stats.ts';
+import { View } from './thread-view.ts';
 import { countOf, type TrackedBlock, trackedBlocks } from './tracking.ts';
 import { counterOf, type PageUsage, type Usages, usagesOf } from './usages.ts';
 import { validateAll } from './validate.ts';
-import { View } from './view.ts';
 
 /**
  * Pages beside the byte heaps, and what can be asked of both.

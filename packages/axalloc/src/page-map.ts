@@ -14,8 +14,8 @@
  */
 
 import { type Address, AllocError } from '@shmalloc/allocator-api';
-import { RUN_BEGINS, SLOT_MASK } from './layout.ts';
-import type { View } from './view.ts';
+import { RUN_BEGINS, SLOT_MASK } from './header.ts';
+import type { View } from './thread-view.ts';
 
 /**
  * The slot of the page that an address lies in; 0 for pages of programs, of no thread, and of other memory.

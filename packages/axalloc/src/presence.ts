@@ -31,8 +31,8 @@ import {
   THREAD,
   VISITED,
   VISITED_INSIDE,
-} from './layout.ts';
-import type { View } from './view.ts';
+} from './header.ts';
+import type { View } from './thread-view.ts';
 
 /** The largest name of a thread. */
 export const MOST_NAMES = 0x7fffffff;

@@ -19,9 +19,9 @@ import { AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { CLOSING, cpuOf, GOING, MAKING, OPEN, stateOf } from './generation.ts';
 import { close, closeAll, giveBack, visit } from './generations.ts';
 import { dropClaim } from './grow.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { MOST_NAMES } from './presence.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 /** Ends this thread's use: see {@link AxAlloc.detach}. */
 export function leave(view: View): void {

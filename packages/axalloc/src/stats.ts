@@ -2,10 +2,10 @@
 
 import type { HeapStats } from '@shmalloc/allocator-api';
 import { liveBlocks, visit } from './generations.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { pagesOf } from './page-map.ts';
 import { currentSlot } from './presence.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 /**
  * One heap among those that hold blocks.

@@ -5,8 +5,8 @@
 
 import { AllocError, type LiveBlock } from '@shmalloc/allocator-api';
 import { visit } from './generations.ts';
-import * as at from './layout.ts';
-import type { View } from './view.ts';
+import * as at from './header.ts';
+import type { View } from './thread-view.ts';
 
 /**
  * A live block of an allocator that was made with `tracking`.

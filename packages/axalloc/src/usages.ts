@@ -7,8 +7,8 @@
  */
 
 import { checkChoice } from '@shmalloc/allocator-api';
-import * as at from './layout.ts';
-import type { View } from './view.ts';
+import * as at from './header.ts';
+import type { View } from './thread-view.ts';
 
 /**
  * What pages can be for. `'heap'` is told and not asked for: the bytes of blocks.

@@ -15,10 +15,10 @@
 import { type Demand, demandOf } from '@shmalloc/allocator-api';
 import { cpuOf, FREE, GOING, OPEN, stateOf } from './generation.ts';
 import { visit } from './generations.ts';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import { forEachRun, pagesOf, slotOf } from './page-map.ts';
 import { currentSlot, linesUsed } from './presence.ts';
-import type { View } from './view.ts';
+import type { View } from './thread-view.ts';
 
 const demand: Demand = demandOf(at.ALGORITHM);
 

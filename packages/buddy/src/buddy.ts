@@ -18,7 +18,6 @@ import {
   type LockedHeapStats,
   type WalkVisitor,
 } from '@shmalloc/heap-base';
-import { checkPools, walkPool } from './check.ts';
 import { FrameLists } from './frame-lists.ts';
 import { FrameAllocator } from './frames.ts';
 import { FRAMES, FREE_FRAMES, STATE_WORDS } from './orders.ts';
@@ -36,6 +35,7 @@ import {
   USED,
   USED_TAG,
 } from './pool.ts';
+import { checkPools, walkPool } from './validate.ts';
 
 /**
  * Finds memory for a heap that has none left: adds some with `heap.addMemory`.

@@ -12,7 +12,6 @@
 import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { MAX_NAME, slotOf } from '@shmalloc/thread-heap';
 import { collectRemote, dropPage, recount, settlePage } from './blocks.ts';
-import type { SlabCore } from './core.ts';
 import { Cpu, recordOf, releaseCpu, resetCpu } from './cpu.ts';
 import { drainDelayed, drainPending } from './free.ts';
 import { CLASSES } from './geometry.ts';
@@ -20,6 +19,7 @@ import { IN_FULL, MARK, ORPHAN, Page } from './page.ts';
 import { enter, orphanPage, putPage, takeOrphans } from './page-list.ts';
 import { forEachPage } from './page-map.ts';
 import { checkCounts, repairList } from './page-repair.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Lets go of a page of this CPU, which leaves its list by the record's being reset. */
 function letGo(slab: SlabCore, page: Word): void {

@@ -6,7 +6,6 @@
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { cutRemoteFrees, gatherRemoteFrees } from '@shmalloc/thread-heap';
-import type { SlabCore } from './core.ts';
 import { Cpu } from './cpu.ts';
 import { clearStates } from './debug.ts';
 import { OS_PAGE_WORDS } from './geometry.ts';
@@ -16,6 +15,7 @@ import { named, putPage } from './page-list.ts';
 import { isDescriptor, startOf } from './page-map.ts';
 import { appendPage, classIn, removePage } from './queue.ts';
 import { isNode, isSound } from './shape.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Called with the link word of each new block before it can be handed out. */
 export type Construct = (node: Word) => void;

@@ -13,12 +13,12 @@
  */
 
 import { AllocError, isPowerOfTwo, type Word } from '@shmalloc/allocator-api';
-import type { SlabCore } from './core.ts';
 import { DEBUG_BYTES, NODE_TO_END } from './debug.ts';
 import { CACHES, SIZE_CLASSES } from './geometry.ts';
 import { CACHE_WORDS, Field } from './header.ts';
 import { NO_FAST_FREE } from './page.ts';
 import type { Shape } from './shape.ts';
+import type { SlabCore } from './thread-view.ts';
 
 const STATE = 0;
 const SIZE = 1;

@@ -23,7 +23,6 @@ import {
 import { collectAll, sweepClass } from './abandon.ts';
 import { dropPage } from './blocks.ts';
 import { cacheShape, makeRecord, readRecord, strideBytes } from './cache-record.ts';
-import type { SlabCore } from './core.ts';
 import { Counter, Cpu } from './cpu.ts';
 import { handOut } from './debug.ts';
 import { freeSmall, notAllocated } from './free.ts';
@@ -33,6 +32,7 @@ import { LARGE, Page } from './page.ts';
 import { pageAt } from './page-map.ts';
 import { listedPages } from './queue.ts';
 import type { Shape } from './shape.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /**
  * Constructs an object.

@@ -31,10 +31,10 @@
 import { AllocError, type SharedMemory, type Word } from '@shmalloc/allocator-api';
 import { crossingsFor } from '@shmalloc/atomic-cell';
 import { claimSlot, slotOf } from '@shmalloc/thread-heap';
-import type { SlabCore } from './core.ts';
 import { CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
 import type { Plan } from './plan.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Offsets of the fields, in words. */
 export const Cpu = {

@@ -17,7 +17,7 @@
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
-import type { SlabCore } from './core.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Bytes of a block beyond what was asked for, at least: 8 of the red zone, 16 behind it. */
 export const DEBUG_BYTES = 24;

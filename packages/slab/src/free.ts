@@ -14,7 +14,6 @@
 import { AllocError, checkInteger, type Word } from '@shmalloc/allocator-api';
 import { slotOf } from '@shmalloc/thread-heap';
 import { freeLocal } from './blocks.ts';
-import type { SlabCore } from './core.ts';
 import { Counter, Cpu, recordOf } from './cpu.ts';
 import { takeBack } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
@@ -25,6 +24,7 @@ import { named } from './page-list.ts';
 import { pageAt } from './page-map.ts';
 import { putRun } from './page-run.ts';
 import { classIn } from './queue.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /**
  * What `free` does with a block of a page of this CPU that was full, or is empty now. Apart from `free`, so

@@ -6,10 +6,10 @@
  */
 
 export { type CacheHandle, type CacheOptions, type Constructor, ObjectCache } from './cache.ts';
-export type { SlabCore } from './core.ts';
 export type { SlabOptions } from './create.ts';
 export type { Shape } from './shape.ts';
 export { Slab } from './slab.ts';
 export type { SlabCaches } from './slab-caches.ts';
 export type { SlabThread } from './slab-thread.ts';
 export type { CpuStats, SlabStats } from './stats.ts';
+export type { SlabCore } from './thread-view.ts';

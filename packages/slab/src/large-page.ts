@@ -1,10 +1,10 @@
 /** What the descriptor of a large block's first page says of it. */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { SlabCore } from './core.ts';
 import { NODE_TO_END, type Payload } from './debug.ts';
 import { Page } from './page.ts';
 import { startOf } from './page-map.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Bytes of a large block. */
 export function largeBytes(slab: SlabCore, page: Word): number {

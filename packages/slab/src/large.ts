@@ -13,12 +13,12 @@
 import type { Word } from '@shmalloc/allocator-api';
 import { makeRoom } from './abandon.ts';
 import { touch } from './blocks.ts';
-import type { SlabCore } from './core.ts';
 import { DEBUG_BYTES, handOut } from './debug.ts';
 import { largePayload } from './large-page.ts';
 import { Page } from './page.ts';
 import { pageNumber } from './page-map.ts';
 import { resizeRun, takeRun } from './page-run.ts';
+import type { SlabCore } from './thread-view.ts';
 
 function pagesFor(slab: SlabCore, size: number): number {
   const bytes = slab.debug ? size + DEBUG_BYTES : size;

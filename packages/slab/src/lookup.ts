@@ -2,13 +2,13 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { cacheKeeps } from './cache-record.ts';
-import type { SlabCore } from './core.ts';
 import { isLive, liveSize, NODE_TO_END, type Payload } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
 import { largeBytes, largePayload } from './large-page.ts';
 import { LARGE, ORPHAN, Page } from './page.ts';
 import { pageAt, startOf } from './page-map.ts';
 import { isSound } from './shape.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /**
  * The page that an address lies in if it has blocks, all of them within this thread's views; else 0. Looks

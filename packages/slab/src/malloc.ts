@@ -17,7 +17,6 @@
 import type { Word } from '@shmalloc/allocator-api';
 import { makeRoom } from './abandon.ts';
 import { type Construct, collectRemote, extendPage, popBlock, toFull } from './blocks.ts';
-import type { SlabCore } from './core.ts';
 import { Counter, Cpu } from './cpu.ts';
 import { DEBUG_BYTES, handOut, NODE_TO_END } from './debug.ts';
 import { drainDelayed } from './free.ts';
@@ -27,6 +26,7 @@ import { Page } from './page.ts';
 import { takePage } from './page-list.ts';
 import { appendPage, isFirst, rebuildList } from './queue.ts';
 import { initPage, type Shape, shapeOf } from './shape.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Whether a page of this CPU has a free block, or gets one. */
 function refill(slab: SlabCore, page: Word, construct: Construct | null): boolean {

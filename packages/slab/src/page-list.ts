@@ -24,7 +24,6 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { SlabCore } from './core.ts';
 import { Counter } from './cpu.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
@@ -41,6 +40,7 @@ import {
   tableOf,
 } from './page-map.ts';
 import { repairList } from './page-repair.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Takes the lock. Whatever the caller does then, it finds a list that holds together. */
 export function enter(slab: SlabCore): void {

@@ -18,10 +18,10 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { rootEntry, tableOf as tableAt } from '@shmalloc/thread-heap';
-import type { SlabCore } from './core.ts';
 import { CHUNK_BITS, CHUNK_PAGES, TABLE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { DESCRIPTOR_SHIFT, DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
+import type { SlabCore } from './thread-view.ts';
 
 const MAP_WORDS: number = CHUNK_PAGES / 32;
 

@@ -9,11 +9,11 @@
  * O(pages), whatever stands there.
  */
 
-import type { SlabCore } from './core.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES } from './geometry.ts';
 import { Field } from './header.ts';
 import { LARGE, NO_OWNER, ORPHAN, Page, STATE } from './page.ts';
 import { chunkBounds, descriptorIn, freeWord, isPresent, presentWord, tableOf } from './page-map.ts';
+import type { SlabCore } from './thread-view.ts';
 
 function ones(bits: number): number {
   let count = 0;

@@ -12,7 +12,6 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { SlabCore } from './core.ts';
 import { Counter } from './cpu.ts';
 import { CHUNK_BITS } from './geometry.ts';
 import { Field } from './header.ts';
@@ -29,6 +28,7 @@ import {
   presentWord,
   tableOf,
 } from './page-map.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /**
  * The first page of the highest free run of `count` that starts at a multiple of `align` pages, −1 when there

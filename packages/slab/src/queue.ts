@@ -13,11 +13,11 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { SlabCore } from './core.ts';
 import { Cpu } from './cpu.ts';
 import { CLASSES } from './geometry.ts';
 import { Page } from './page.ts';
 import { forEachPage, isDescriptor, mostPages } from './page-map.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** A class that there is, whatever stands in a descriptor: no list of it lies elsewhere. */
 export function classIn(slab: SlabCore, page: Word): number {

@@ -12,13 +12,13 @@
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
 import { NO_TABLE } from '@shmalloc/thread-heap';
-import type { SlabCore } from './core.ts';
 import { Cpu, recordOf, resetCpu } from './cpu.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES, TABLE_WORDS } from './geometry.ts';
 import { Field } from './header.ts';
 import { DESCRIPTOR_WORDS, Page, STATE } from './page.ts';
 import { enter, markRun } from './page-list.ts';
 import { descriptorIn, isPresent, presentWord, setTable, tableOf } from './page-map.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** Pages of a range: `[first, end)` by number. */
 export interface PageRange {

@@ -1,6 +1,5 @@
 /** Other sizes for a block. */
 
-import type { SlabCore } from './core.ts';
 import { DEBUG_BYTES, fence, writtenPastEnd } from './debug.ts';
 import { freeChecked } from './free.ts';
 import { classOf } from './geometry.ts';
@@ -9,6 +8,7 @@ import { largeBytes } from './large-page.ts';
 import { blockOf, livePage, nodeOf, payloadOf, usableAt } from './lookup.ts';
 import { countFailure, mallocSlow } from './malloc.ts';
 import { LARGE, Page } from './page.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** The largest request: what rounded up still is within 32 bits. */
 const MAX_REQUEST = 0xffff0000;

@@ -12,11 +12,11 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { cacheShape, cacheStride } from './cache-record.ts';
-import type { SlabCore } from './core.ts';
 import { NODE_TO_END } from './debug.ts';
 import { bytesOfClass, CLASSES, SIZE_CLASSES } from './geometry.ts';
 import { NO_FAST_FREE, Page } from './page.ts';
 import { isDescriptor, startOf } from './page-map.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /**
  * How the blocks of a class lie in their pages.

@@ -13,10 +13,10 @@ import {
   type VisitOptions,
 } from '@shmalloc/allocator-api';
 import { abandonAll, collectAll, reapCpu } from './abandon.ts';
-import { SlabCore } from './core.ts';
 import { Cpu, claimRecord } from './cpu.ts';
 import { ALGORITHM_NAME } from './header.ts';
 import { footprintBytes, type SlabStats, statsOf, totalBytes, usedBytes } from './stats.ts';
+import { SlabCore } from './thread-view.ts';
 import { validateHeap } from './validate.ts';
 import { visitLive } from './visit.ts';
 

@@ -2,11 +2,11 @@
 
 import type { HeapStats, Word } from '@shmalloc/allocator-api';
 import { slotOf } from '@shmalloc/thread-heap';
-import type { SlabCore } from './core.ts';
 import { Counter, Cpu, recordOf } from './cpu.ts';
 import { Field } from './header.ts';
 import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import { forEachPage, mostPages, pageAt } from './page-map.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /**
  * What one CPU has done, and has. Counters go on when another thread becomes this CPU.

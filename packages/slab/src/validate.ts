@@ -17,7 +17,6 @@
 
 import { AllocError, checkNullZone, type Demand, demandOf, type Word } from '@shmalloc/allocator-api';
 import { FIRST_NAME, NO_TABLE, slotOf } from '@shmalloc/thread-heap';
-import type { SlabCore } from './core.ts';
 import { Cpu, recordOf } from './cpu.ts';
 import { NODE_TO_END, type Payload, sealOf, writtenAfterFree, writtenPastEnd } from './debug.ts';
 import { CHUNK_BITS, CHUNK_PAGES, CLASSES, SIZE_CLASSES } from './geometry.ts';
@@ -30,6 +29,7 @@ import { forEachPage, isDescriptor, isFree, isPresent, pageAt, pageNumber, table
 import { repairList } from './page-repair.ts';
 import { planFields } from './plan.ts';
 import { isNode, isSound } from './shape.ts';
+import type { SlabCore } from './thread-view.ts';
 
 const demand: Demand = demandOf('slab');
 

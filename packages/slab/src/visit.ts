@@ -7,7 +7,6 @@
 
 import { type BlockVisitor, checkInteger, type VisitOptions, type Word } from '@shmalloc/allocator-api';
 import { FIRST_NAME } from '@shmalloc/thread-heap';
-import type { SlabCore } from './core.ts';
 import { Cpu, recordOf } from './cpu.ts';
 import { isLive, liveSize } from './debug.ts';
 import { SIZE_CLASSES } from './geometry.ts';
@@ -16,6 +15,7 @@ import { payloadOf } from './lookup.ts';
 import { IN_FULL, LARGE, MARK, ORPHAN, Page } from './page.ts';
 import { forEachPage, mostPages } from './page-map.ts';
 import { isNode, isSound } from './shape.ts';
+import type { SlabCore } from './thread-view.ts';
 
 /** The link words of blocks that wait in DELAYED and PENDING lists of CPUs. */
 function waitingNodes(slab: SlabCore): ReadonlySet<Word> {

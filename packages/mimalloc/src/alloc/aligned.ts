@@ -19,7 +19,7 @@ import type { Address, Word } from '@shmalloc/allocator-api';
 import { BIN_WORDS, binOf } from '../layout/bins.ts';
 import { pageOf } from '../layout/lookup.ts';
 import { HAS_ALIGNED, setFlag } from '../layout/page.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { mallocGeneric, mallocSingleGeneric } from './malloc.ts';
 
 /**

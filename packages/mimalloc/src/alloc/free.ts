@@ -29,7 +29,7 @@ import { refusal } from '../region/secure-mode.ts';
 import { forEachHeap } from '../region/walk.ts';
 import { isSegment } from '../segment/bounds.ts';
 import type { Guard } from '../thread/guard.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * Frees whatever an address turns out to be, or says why not.

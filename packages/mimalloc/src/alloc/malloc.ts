@@ -27,13 +27,13 @@ import { frontPage, takeIn } from '../foreign/take-in.ts';
 import { hugePage } from '../huge/huge.ts';
 import { dropHuge, isHuge, publishHuge } from '../huge/huge-block.ts';
 import { BIN_HUGE, BIN_WORDS, binOf } from '../layout/bins.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { MAX_REQUEST, OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { Field } from '../layout/header.ts';
 import { HEAP_QUEUES, Heap } from '../layout/heap.ts';
 import { pageOf } from '../layout/lookup.ts';
 import { DELAYED, Page, type PagePlan, setRetire } from '../layout/page.ts';
 import { segmentAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { collectPage, extendPage } from '../page/blocks.ts';
 import { lookAtFull, meetOthers, toFull } from '../page/full.ts';
 import { dropGuests } from '../page/guests.ts';
@@ -47,7 +47,7 @@ import { purgeArena, purgeOwn } from '../segment/purge.ts';
 import { reach } from '../segment/reach.ts';
 import { commit, findSlices, type HugeRequest, type SliceRequest, takeSlices } from '../segment/segment.ts';
 import type { Guard } from '../thread/guard.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 const SEARCHES: number = Heap.counters + Counter.searches;
 

@@ -14,7 +14,7 @@ import { usableIn } from '../page/usable.ts';
 import { refusal } from '../region/secure-mode.ts';
 import { reach } from '../segment/reach.ts';
 import { commit, extendSlices } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { mallocAligned } from './aligned.ts';
 import { freeGeneric } from './free.ts';
 import { mallocGeneric } from './malloc.ts';

@@ -25,10 +25,10 @@ import { Heap } from '../layout/heap.ts';
 import { blockAt, livePage } from '../layout/lookup.ts';
 import { Page } from '../layout/page.ts';
 import { isGuest } from '../page/guests.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import type { CoreThread } from './core-thread.ts';
 import { Family } from './family.ts';
-import type { MiHeapCore } from './mi-malloc-core.ts';
+import type { MiHeapCore } from './mimalloc-core.ts';
 
 /** The object behind a record, in the thread that made it. */
 export class CoreHeap extends Family implements MiHeapCore {

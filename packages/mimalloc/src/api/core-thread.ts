@@ -33,12 +33,12 @@ import { makeHeap } from '../heaps/heap-records.ts';
 import { threadOf } from '../huge/huge-block.ts';
 import { usedBytes } from '../inspect/used.ts';
 import { SMALL_SIZE_MAX } from '../layout/bins.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { ALGORITHM_NAME, Field } from '../layout/header.ts';
 import { blockAt, livePage } from '../layout/lookup.ts';
 import { IN_FULL, LOOK_CLOSER, Page, RETIRE_BITS } from '../layout/page.ts';
 import { PAGE_SHIFT } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { isGuest } from '../page/guests.ts';
 import { usableAt } from '../page/usable.ts';
 import { forgetMemory, slicesIn } from '../region/create.ts';
@@ -49,10 +49,10 @@ import type { MiMallocOptions } from '../region/options.ts';
 import { inspectHeap, refusal } from '../region/secure-mode.ts';
 import { reserveSlot } from '../region/thread-table.ts';
 import { forEachHeap } from '../region/walk.ts';
-import type { DeferredFree, Tld } from '../thread/tld.ts';
+import type { DeferredFree, Tld } from '../thread/thread-view.ts';
 import { CoreHeap } from './core-heap.ts';
 import { Family } from './family.ts';
-import type { MiHeapCore, MiMallocCore } from './mi-malloc-core.ts';
+import type { MiHeapCore, MiMallocCore } from './mimalloc-core.ts';
 
 /** A thread's access to a region. */
 export class CoreThread extends Family implements MiMallocCore {

@@ -25,7 +25,7 @@ import { expandInPlace, reallocBlock } from '../alloc/realloc.ts';
 import { SMALL_SIZE_MAX } from '../layout/bins.ts';
 import { goodSizeOf, usableAt, usableOf } from '../page/usable.ts';
 import { zeroBlock, zeroFrom } from '../page/zeroed.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import type { MallocFamily, PosixMemalign } from './malloc-family.ts';
 
 /** POSIX wants multiples of a pointer's size: an address has 32 bits. */

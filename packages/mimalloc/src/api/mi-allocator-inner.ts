@@ -19,10 +19,10 @@ import { lookForMemory } from '../alloc/malloc.ts';
 import { type MiAttachOptions, open, openJoined } from '../region/open.ts';
 import type { MiMallocOptions } from '../region/options.ts';
 import { makeGuard } from '../secure/guards.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { CompleteThread } from './complete.ts';
-import type { MiMalloc } from './mi-malloc.ts';
-import type { MiMallocClass } from './mi-malloc-core.ts';
+import type { MiMalloc } from './mimalloc.ts';
+import type { MiMallocClass } from './mimalloc-core.ts';
 
 class InnerThread extends CompleteThread implements MiAllocatorInner {
   static override create(options: MiMallocOptions = {}): InnerThread {

@@ -3,7 +3,7 @@
  */
 
 import { type Address, AllocError, type ScalarType, type ViewTypes } from '@shmalloc/allocator-api';
-import type { MiHeap, MiMalloc } from './mi-malloc.ts';
+import type { MiHeap, MiMalloc } from './mimalloc.ts';
 
 /**
  * Frees everything that was allocated through it, the newest first, when it is disposed of.

@@ -5,7 +5,7 @@
 import { type Address, checkInteger } from '@shmalloc/allocator-api';
 import { notAllocated } from '../layout/lookup.ts';
 import { usableAt } from '../page/usable.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import type { MallocFamily } from './malloc-family.ts';
 
 /** Where the character that byte `end` belongs to starts: bytes inside a character are 10xxxxxx. */

@@ -14,7 +14,7 @@ import {
   type ScalarType,
   type ViewTypes,
 } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import type { MallocFamily } from './malloc-family.ts';
 
 /**

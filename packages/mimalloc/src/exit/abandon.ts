@@ -21,7 +21,7 @@ import { resetHeap } from '../region/thread-table.ts';
 import { forEachHeap, forEachSegment } from '../region/walk.ts';
 import { bitOf, findSegment } from '../segment/arena.ts';
 import { ABANDONED_SEGMENT, KIND_HUGE_TAIL, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { reclaim } from './reclaim.ts';
 
 /** Lets go of everything that this thread has, and of its name. */

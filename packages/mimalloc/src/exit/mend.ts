@@ -24,6 +24,7 @@
 import type { Word } from '@shmalloc/allocator-api';
 import { cutRemoteFrees } from '@shmalloc/thread-heap';
 import { BIN_HUGE } from '../layout/bins.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import {
@@ -37,12 +38,11 @@ import {
   slicesOf,
 } from '../layout/page.ts';
 import { PAGE_SHIFT, sliceAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { collectPage, linkOf, setNext } from '../page/blocks.ts';
 import { isRecord, mostRecords } from '../segment/bounds.ts';
 import { forgetSlice, KIND_PAGES, Segment } from '../segment/segment.ts';
 import { highBits, lowBits } from '../segment/slices.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** Which blocks of a page have been met on a list. */
 type Marks = Uint8Array;

@@ -31,7 +31,7 @@ import { finishRange } from '../region/memory.ts';
 import { resetHeap } from '../region/thread-table.ts';
 import { forEachRecord, forEachSegment } from '../region/walk.ts';
 import { KIND_HUGE, KIND_HUGE_TAIL, KIND_PAGES, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { extentOf, letGo, takeOver } from './take-over.ts';
 
 /** Gives back what a thread had that has ended: see `MiMallocCore.reap`. */

@@ -16,7 +16,7 @@ import { reachSegment } from '../region/reach-segment.ts';
 import { forEachPageIn, keeperOf } from '../region/walk.ts';
 import { bitOf, findSegment } from '../segment/arena.ts';
 import { ABANDONED_SEGMENT, linkSegment, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * Makes an abandoned segment this thread's, with views that reach all of it; false when another thread was

@@ -14,14 +14,14 @@
 import type { Word } from '@shmalloc/allocator-api';
 import { countOf, giveBack } from '../huge/huge.ts';
 import { dropHuge } from '../huge/huge-block.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { Heap } from '../layout/heap.ts';
 import { Page } from '../layout/page.ts';
 import { Chunk, chunkAt, sliceAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { reachSegment } from '../region/reach-segment.ts';
 import { bitOf } from '../segment/arena.ts';
 import { KIND_HUGE, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { abandonSegment } from './abandon.ts';
 import { mendSegment } from './mend.ts';
 

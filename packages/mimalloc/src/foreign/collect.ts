@@ -4,16 +4,16 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { BIN_COUNT, BIN_HUGE } from '../layout/bins.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { Heap } from '../layout/heap.ts';
 import { DELAYED, hasFlag, IN_FULL, Page, retireOf, setRetire } from '../layout/page.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { collectPage } from '../page/blocks.ts';
 import { announceFull, announceSingle, fromFull, toFull } from '../page/full.ts';
 import { firstPage, forEachPage, queueBin, removePage } from '../page/queue.ts';
 import { freePage } from '../page/retire.ts';
 import { isOwnPage } from '../segment/bounds.ts';
 import { purgeArena, purgeOwn } from '../segment/purge.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { collectDelayed } from './delayed.ts';
 
 /**

@@ -6,16 +6,16 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { isHuge } from '../huge/huge-block.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { Heap } from '../layout/heap.ts';
 import { blockAt, headPage } from '../layout/lookup.ts';
 import { ownerOf, Page } from '../layout/page.ts';
 import { sliceAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { linkOf, nextDelayed } from '../page/blocks.ts';
 import { hasOtherSlot } from '../region/thread-table.ts';
 import { forEachRecord } from '../region/walk.ts';
 import { isPage } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { freeForeign, freeLocal } from './foreign.ts';
 
 /**

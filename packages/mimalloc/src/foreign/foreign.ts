@@ -16,7 +16,7 @@ import { setNext } from '../page/blocks.ts';
 import { fromFull } from '../page/full.ts';
 import { retirePage } from '../page/retire.ts';
 import { isRecord } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** Names lie above the flags. */
 const FIRST_OWNER = 8;

@@ -12,7 +12,7 @@ import { markGuests } from '../page/guests.ts';
 import { firstPage, lastPage, pushPage, removePage } from '../page/queue.ts';
 import { keeperOf } from '../region/walk.ts';
 import { isOwnPage, isPage, mostPages } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * Brings a page of a queue that has a free block to the front.

@@ -40,7 +40,7 @@ import { forgetGuests } from '../page/guests.ts';
 import { appendPage, forEachPage, removePage } from '../page/queue.ts';
 import { freePage } from '../page/retire.ts';
 import { isOwnRecord } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { releaseHeap } from './heap-records.ts';
 
 /** Where the pages of a heap go. */

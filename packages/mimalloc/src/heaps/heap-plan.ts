@@ -4,7 +4,7 @@
 
 import { AllocError, checkInteger } from '@shmalloc/allocator-api';
 import { arenasOf } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** What a new heap is to be. */
 export interface HeapPlan {

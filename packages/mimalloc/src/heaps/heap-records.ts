@@ -18,18 +18,18 @@
 import type { Word } from '@shmalloc/allocator-api';
 import { takePage } from '../alloc/malloc.ts';
 import { BIN_HUGE } from '../layout/bins.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { Field } from '../layout/header.ts';
 import { HEAP_WORDS, Heap } from '../layout/heap.ts';
 import { clearPage, Page } from '../layout/page.ts';
 import { segmentAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { freePage } from '../page/retire.ts';
 import { resetHeap } from '../region/thread-table.ts';
 import { keeperOf } from '../region/walk.ts';
 import { releaseSegment } from '../segment/arena.ts';
 import { isRecord, mostRecords } from '../segment/bounds.ts';
 import { commit, forgetSlice, linkSegment, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import type { HeapPlan } from './heap-plan.ts';
 
 /**

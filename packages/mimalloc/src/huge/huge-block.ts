@@ -22,14 +22,14 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { Counter, count } from '../layout/counters.ts';
 import { Heap } from '../layout/heap.ts';
 import { clearPage, ownerOf, Page, slicesOf } from '../layout/page.ts';
 import { segmentAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { forEachPageIn, forEachSegment } from '../region/walk.ts';
 import { isRecord } from '../segment/bounds.ts';
 import { FREE_SEGMENT, HUGE_SEGMENT, KIND_HUGE, KIND_HUGE_TAIL, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { countOf, giveBack } from './huge.ts';
 
 // ── Whose it is ──

@@ -15,11 +15,11 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { Counter, count } from '../layout/counters.ts';
 import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import { initPage, Page, type PagePlan } from '../layout/page.ts';
 import { chunkAt, segmentAt, sliceAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { claim, release, touch } from '../segment/arena.ts';
 import { highChunk, lowChunk } from '../segment/bounds.ts';
 import { reach } from '../segment/reach.ts';
@@ -32,7 +32,7 @@ import {
   Segment,
 } from '../segment/segment.ts';
 import { highBits, lowBits } from '../segment/slices.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** Whether a segment has every slice in which `[from, to)` meets it, and belongs to this arena. */
 function hasSlices(tld: Tld, segment: Word, base: Word, from: Word, to: Word, arena: number): boolean {

@@ -38,8 +38,8 @@ import {
   KIND_HUGE_TAIL,
   Segment,
 } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
-import { kindOf, type PageKind } from './statistics.ts';
+import type { Tld } from '../thread/thread-view.ts';
+import { kindOf, type PageKind } from './stats.ts';
 
 /**
  * A page: blocks of one size.

@@ -9,7 +9,7 @@
  * ```
  */
 
-import type { MiStats } from './statistics.ts';
+import type { MiStats } from './stats.ts';
 
 /** The columns behind a line's name. */
 interface Line {

@@ -14,7 +14,7 @@ import { linkOf } from '../page/blocks.ts';
 import { forEachPageIn, forEachRecord, forEachSegment } from '../region/walk.ts';
 import { capacityOf, mostPages } from '../segment/bounds.ts';
 import { FREE_SEGMENT, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * Bytes in blocks that are handed out, of all threads. What is freed and only not gathered yet does not

@@ -8,7 +8,7 @@ import { headPage } from '../layout/lookup.ts';
 import { binOfPage, DELAYED, Page, slicesOf } from '../layout/page.ts';
 import { PAGE_SHIFT, sliceAt } from '../layout/page-map.ts';
 import { linkOf } from '../page/blocks.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { demand } from './demand.ts';
 
 /** How long a free list is; throws when it leaves the page or does not end. */

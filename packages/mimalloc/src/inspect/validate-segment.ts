@@ -20,7 +20,7 @@ import {
   KIND_PAGES,
   Segment,
 } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { demand } from './demand.ts';
 import { validateLists, validateShape, validateSum } from './validate-page.ts';
 

@@ -28,7 +28,7 @@ import { slotAt } from '../region/thread-table.ts';
 import { forEachHeap, forEachRecord, forEachSegment } from '../region/walk.ts';
 import { highChunk, isPage, isSegment, lowChunk, mostSegments, tableOf } from '../segment/bounds.ts';
 import { FREE_SEGMENT, KIND_HUGE_TAIL, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { demand } from './demand.ts';
 import { validateSegment } from './validate-segment.ts';
 

@@ -14,7 +14,7 @@ import { freeMap } from '../page/free-map.ts';
 import { forEachPageIn, forEachRecord, forEachSegment } from '../region/walk.ts';
 import { mostPages } from '../segment/bounds.ts';
 import { FREE_SEGMENT, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** Blocks that other threads have freed into full pages, and that wait on a heap's list. */
 export function delayedBlocks(tld: Tld): ReadonlySet<Word> {

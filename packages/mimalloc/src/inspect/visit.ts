@@ -19,7 +19,7 @@ import { namesOf } from '../region/thread-table.ts';
 import { forEachHeap, forEachPageIn } from '../region/walk.ts';
 import { findSegment } from '../segment/arena.ts';
 import { ABANDONED_SEGMENT } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { visitOthers } from './visit-others.ts';
 
 /** The live blocks of a page of this thread, or of a huge block's page. */

@@ -38,7 +38,7 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { BIN_COUNT, BIN_FULL, DIRECT_COUNT } from './bins.ts';
 
 /** Offsets of a heap's fields, in words. */

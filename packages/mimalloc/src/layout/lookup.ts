@@ -3,7 +3,7 @@
  */
 
 import { AllocError, type Word } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { BIN_HUGE, indexIn } from './bins.ts';
 import { binOfPage, HAS_ALIGNED, hasFlag, Page } from './page.ts';
 import { sliceAt } from './page-map.ts';

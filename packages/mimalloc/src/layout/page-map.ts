@@ -24,7 +24,7 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { descriptorAt, rootEntry, tableOf } from '@shmalloc/thread-heap';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { SEGMENTS_PER_CHUNK } from './geometry.ts';
 
 /** Words of a descriptor, as a shift: one cache line. */

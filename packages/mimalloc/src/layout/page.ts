@@ -37,7 +37,7 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { BIN_LARGEST } from './bins.ts';
 import { PAGE_SHIFT } from './page-map.ts';
 

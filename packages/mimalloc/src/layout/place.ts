@@ -3,7 +3,7 @@
  */
 
 import { AllocError, type SharedMemory, type Word } from '@shmalloc/allocator-api';
-import type { Place } from '../thread/tld.ts';
+import type { Place } from '../thread/thread-view.ts';
 import { geometryOf } from './geometry.ts';
 import { Field, HEADER_WORDS } from './header.ts';
 import { HEAP_WORDS } from './heap.ts';

@@ -19,7 +19,7 @@ import { OS_PAGE_WORDS } from '../layout/geometry.ts';
 import { DELAYED, Page } from '../layout/page.ts';
 import { capacityOf } from '../segment/bounds.ts';
 import { commit } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { dropGuests } from './guests.ts';
 
 /** The block behind a free block. */

@@ -16,7 +16,7 @@
 import type { Word } from '@shmalloc/allocator-api';
 import { DELAYED, Page } from '../layout/page.ts';
 import { capacityOf } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** The lists of a page that have free blocks. */
 const LISTS = [Page.free, Page.localFree, Page.xthreadFree] as const;

@@ -8,7 +8,7 @@ import { BIN_FULL, BIN_HUGE } from '../layout/bins.ts';
 import { Field } from '../layout/header.ts';
 import { binOfPage, clearFlag, DELAYED, IN_FULL, Page, setFlag, setRetire } from '../layout/page.ts';
 import { forEachHeap } from '../region/walk.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { collectPage } from './blocks.ts';
 import { fillPage, forEachIn, removePage, unfillPage } from './queue.ts';
 import { freePage } from './retire.ts';

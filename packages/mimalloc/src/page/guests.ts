@@ -27,7 +27,7 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { Page } from '../layout/page.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** Marks a page's guests. @param live - a byte for each block: whether it is in use */
 export function markGuests(tld: Tld, page: Word, live: Uint8Array): void {

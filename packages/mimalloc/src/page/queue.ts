@@ -16,7 +16,7 @@ import { BIN_DIRECT_FIRST, BIN_FULL, BIN_WORDS, DIRECT_COUNT } from '../layout/b
 import { HEAP_QUEUES, Heap } from '../layout/heap.ts';
 import { binOfPage, hasFlag, IN_FULL, Page } from '../layout/page.ts';
 import { isOwnPage, mostPages } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 const SIZES = BIN_WORDS;
 const FULL_QUEUE: number = HEAP_QUEUES + (BIN_FULL << 1);

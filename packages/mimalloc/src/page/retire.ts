@@ -5,14 +5,14 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { BIN_HUGE } from '../layout/bins.ts';
+import { Counter, count } from '../layout/counters.ts';
 import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import { binOfPage, hasFlag, IN_FULL, Page, setRetire } from '../layout/page.ts';
 import { segmentAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
 import { releaseSegment } from '../segment/arena.ts';
 import { freeSlices, purgeSegment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { forgetGuests } from './guests.ts';
 import { firstPage, lastPage, queueBin, removePage } from './queue.ts';
 

@@ -8,7 +8,7 @@ import { OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { blockAt, livePage } from '../layout/lookup.ts';
 import { Page } from '../layout/page.ts';
 import { refusal } from '../region/secure-mode.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * Bytes from an address to the end of its block; −1 when it is no block's, as far as secure mode can tell.

@@ -12,7 +12,7 @@
  */
 
 import type { Address, Word } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { blockBytesFor, usableAt } from './usable.ts';
 
 /** Up to this many words a loop is quicker than a call into the engine. */

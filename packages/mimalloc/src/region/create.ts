@@ -20,7 +20,7 @@ import { geometryOf, OS_PAGE_BYTES, segmentShiftFor } from '../layout/geometry.t
 import { Field, HEADER_WORDS, KIND } from '../layout/header.ts';
 import { HEAP_WORDS, Heap } from '../layout/heap.ts';
 import { rootWords, tableWords } from '../layout/page-map.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { addRange, checkNew, makeTable } from './memory.ts';
 import type { Settings } from './options.ts';
 import { BY_REGION } from './options.ts';

@@ -21,7 +21,7 @@ import { reach } from '../segment/reach.ts';
 import { FREE_SEGMENT, type HugeRequest, Segment, type SliceRequest } from '../segment/segment.ts';
 import { highBits, lowBits } from '../segment/slices.ts';
 import { AccountingOs } from '../thread/os.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { addRange, announceMemory, presentBytes } from './memory.ts';
 
 /** Words in 4 GiB. */

@@ -33,7 +33,7 @@ import {
 import { bitOf, claim, findSegment, release } from '../segment/arena.ts';
 import { reach } from '../segment/reach.ts';
 import { countCommitted, endOfSlices, KIND_PAGES, linkSegment, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** Bytes under management. O(segments). */
 export function presentBytes(tld: Tld): number {

@@ -4,7 +4,7 @@
  */
 
 import { checkNullZone, takeNullWrite } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * Reports a write through NULL, once, and what was found on the way. O(words of the zone). The heap must be

@@ -26,7 +26,7 @@ import { Field, openHeader } from '../layout/header.ts';
 import { placeOf } from '../layout/place.ts';
 import type { GuardMaker } from '../thread/guard.ts';
 import { AccountingOs, type Os } from '../thread/os.ts';
-import { Tld } from '../thread/tld.ts';
+import { Tld } from '../thread/thread-view.ts';
 import { addHome, forgetMemory, layOut } from './create.ts';
 import { BY_REGION, checkAttach, type MiMallocOptions, settingsOf } from './options.ts';
 import { demandMaker, guardFor } from './secure-mode.ts';

@@ -4,7 +4,7 @@ import type { Word } from '@shmalloc/allocator-api';
 import { Page } from '../layout/page.ts';
 import { reach } from '../segment/reach.ts';
 import { endOfSlices, KIND_HUGE, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { forEachPageIn } from './walk.ts';
 
 /**

@@ -7,7 +7,7 @@ import { AllocError } from '@shmalloc/allocator-api';
 import { Field } from '../layout/header.ts';
 import { notAllocated } from '../layout/lookup.ts';
 import type { Guard, GuardMaker } from '../thread/guard.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * @throws AllocError `InvalidParam` when a heap of this level cannot be made or attached to without secure

@@ -17,7 +17,7 @@ import { OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { Field } from '../layout/header.ts';
 import { clearQueues, HEAP_WORDS, Heap } from '../layout/heap.ts';
 import { countCommitted } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /** The table, as `thread-heap` sees it. */
 function tableOf({ firstSlot, slots }: Tld): SlotTable {

@@ -18,7 +18,7 @@ import {
   tableOf,
 } from '../segment/bounds.ts';
 import { KIND_HUGE_TAIL, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { slotAt } from './thread-table.ts';
 
 /**

@@ -26,7 +26,7 @@ import { forEachPage } from '../page/queue.ts';
 import { forEachHeap, forEachPageIn } from '../region/walk.ts';
 import { capacityOf } from '../segment/bounds.ts';
 import { KIND_HUGE, KIND_HUGE_TAIL, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { RandomWords } from './random.ts';
 import { SealedGuard } from './sealed.ts';
 

@@ -23,7 +23,7 @@
 
 import type { Word } from '@shmalloc/allocator-api';
 import { HAS_ALIGNED, hasFlag, Page } from '../layout/page.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { mix } from './random.ts';
 
 /** Bytes of the two words. */

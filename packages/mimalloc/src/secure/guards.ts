@@ -11,7 +11,7 @@
 
 import { Field } from '../layout/header.ts';
 import type { Guard } from '../thread/guard.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { EncodedGuard } from './encoded.ts';
 import { PaddedGuard } from './padded.ts';
 import { PoisonedGuard } from './poisoned.ts';

@@ -27,7 +27,7 @@ import { Heap } from '../layout/heap.ts';
 import { freedTwice, notAllocated } from '../layout/lookup.ts';
 import { DELAYED, HAS_ALIGNED, hasFlag, IN_FULL, ownerOf, Page } from '../layout/page.ts';
 import { capacityOf, isRecord, mostPages } from '../segment/bounds.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { EncodedGuard, hugePageAt, isBlockOf, pageAt } from './encoded.ts';
 import {
   damageOf,

@@ -25,7 +25,7 @@ import { BIN_HUGE } from '../layout/bins.ts';
 import { OS_PAGE_BYTES, OS_PAGE_WORDS } from '../layout/geometry.ts';
 import { Field } from '../layout/header.ts';
 import { binOfPage, HAS_ALIGNED, hasFlag, Page, setFlag } from '../layout/page.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { damageOf, ENDING_BYTES, Ending, FREED, INSIDE, stateAt, writeLive } from './ending.ts';
 import { damage, PaddedGuard, writtenAfterFree } from './padded.ts';
 

@@ -24,7 +24,7 @@ import { isPresent } from '../region/memory.ts';
 import { capacityOf } from '../segment/bounds.ts';
 import { Segment } from '../segment/segment.ts';
 import type { Guard } from '../thread/guard.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { mix } from './random.ts';
 
 /** Words of a row of canaries. */

@@ -16,12 +16,12 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
+import { Counter, count } from '../layout/counters.ts';
 import { SEGMENTS_PER_CHUNK } from '../layout/geometry.ts';
 import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import { Chunk, chunkAt, segmentAt } from '../layout/page-map.ts';
-import { Counter, count } from '../layout/stats.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { highChunk, isSegment, lowChunk, mostSegments, tableOf } from './bounds.ts';
 import {
   countCommitted,

@@ -27,7 +27,7 @@ import {
   sliceAt,
   tableWords,
 } from '../layout/page-map.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { reach } from './reach.ts';
 import { Segment } from './segment.ts';
 

@@ -5,7 +5,7 @@
 import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import { Chunk } from '../layout/page-map.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { claim, findSegment, release } from './arena.ts';
 import { isSegment, mostSegments } from './bounds.ts';
 import { purgeSegment, Segment } from './segment.ts';

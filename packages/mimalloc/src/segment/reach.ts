@@ -9,7 +9,7 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 
 /**
  * Looks at the length that are made before it counts as damage that nothing is there. An engine tells the

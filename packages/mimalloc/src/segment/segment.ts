@@ -32,7 +32,7 @@ import { Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import { clearPage, initPage, Page, type PagePlan, slicesOf } from '../layout/page.ts';
 import { chunkAt, segmentAt, sliceAt } from '../layout/page-map.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { reach } from './reach.ts';
 import { findRun, highBits, lowBits } from './slices.ts';
 

@@ -6,7 +6,7 @@
  */
 
 import type { AllocError, Word } from '@shmalloc/allocator-api';
-import type { Tld } from './tld.ts';
+import type { Tld } from './thread-view.ts';
 
 /**
  * Secure mode's part of the allocator, for one thread.

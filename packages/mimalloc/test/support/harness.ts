@@ -5,12 +5,12 @@
 
 import type { AllocError } from '@shmalloc/allocator-api';
 import { MiMalloc, type MiMallocOptions } from '@shmalloc/mimalloc';
+import { Counter } from '../../dist/layout/counters.js';
 import { Field } from '../../dist/layout/header.js';
 import { Heap } from '../../dist/layout/heap.js';
 import { pageOf } from '../../dist/layout/lookup.js';
 import { Page } from '../../dist/layout/page.js';
 import { segmentAt } from '../../dist/layout/page-map.js';
-import { Counter } from '../../dist/layout/stats.js';
 import { Segment } from '../../dist/segment/segment.js';
 import { tldOf } from './inside.ts';
 

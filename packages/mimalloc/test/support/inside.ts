@@ -3,7 +3,7 @@
  */
 
 import type { MiHeapCore, MiMallocCore } from '@shmalloc/mimalloc';
-import type { Tld } from '../../dist/thread/tld.js';
+import type { Tld } from '../../dist/thread/thread-view.js';
 
 /** What a thread knows of the region. */
 export function tldOf(heap: MiMallocCore | MiHeapCore): Tld {

@@ -51,7 +51,7 @@ test('files import from their own wing and those above', (t) => {
 });
 
 test('planted: an import from a later wing is found', (t) => {
-  t.deepEqual(upward([['layout/page.ts', "import type { MiMalloc } from '../api/mi-malloc.ts';"]]), [
-    'layout/page.ts imports api/mi-malloc.ts',
+  t.deepEqual(upward([['layout/page.ts', "import type { MiMalloc } from '../api/mimalloc.ts';"]]), [
+    'layout/page.ts imports api/mimalloc.ts',
   ]);
 });

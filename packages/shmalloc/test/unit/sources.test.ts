@@ -62,6 +62,22 @@ function repeats(sources: ReadonlyMap<string, string>): string[] {
   return [...found];
 }
 
+/** A role has one file name, in whichever wing it is. */
+const ROLES = ['header.ts', 'thread-view.ts', 'create.ts', 'validate.ts', 'stats.ts'];
+
+test('the roles that the algorithms with threads of their own have in common are in files of one name', (t) => {
+  for (const [name, main] of [
+    ['mimalloc', 'mimalloc.ts'],
+    ['slab', 'slab.ts'],
+    ['axalloc', 'axalloc.ts'],
+  ])
+    for (const role of [main, ...ROLES]) {
+      const files = [...SOURCES.keys()].filter((file) => file.split(path.sep)[0] === name);
+      const found = files.filter((file) => path.basename(file) === role);
+      t.is(found.length, 1, `${role} of ${name}: ${found.join(', ') || 'none'}`);
+    }
+});
+
 test('no source file has more than 400 lines', (t) => {
   t.true(SOURCES.size > 300);
   t.deepEqual(longFiles(SOURCES), []);

@@ -4,7 +4,7 @@
  */
 
 import type { Word } from '@shmalloc/allocator-api';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { Heap } from './heap.ts';
 
 /** The counters of a heap, as offsets from its first. */

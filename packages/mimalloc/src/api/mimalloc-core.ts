@@ -6,7 +6,7 @@ import type { Address, Handle, Heap, SlotHandle } from '@shmalloc/allocator-api'
 import type { MiHeapOptions } from '../heaps/heap-plan.ts';
 import type { MiAttachOptions } from '../region/open.ts';
 import type { MiMallocOptions } from '../region/options.ts';
-import type { DeferredFree } from '../thread/tld.ts';
+import type { DeferredFree } from '../thread/thread-view.ts';
 import { CoreThread } from './core-thread.ts';
 import type { MallocFamily } from './malloc-family.ts';
 

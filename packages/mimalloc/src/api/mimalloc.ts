@@ -15,9 +15,9 @@ import type {
 } from '@shmalloc/allocator-api';
 import type { MiHeapOptions } from '../heaps/heap-plan.ts';
 import type { Picture } from '../inspect/inspect.ts';
-import type { MiStats } from '../inspect/statistics.ts';
+import type { MiStats } from '../inspect/stats.ts';
 import { CompleteThread } from './complete.ts';
-import type { MiHeapCore, MiMallocClass, MiMallocCore } from './mi-malloc-core.ts';
+import type { MiHeapCore, MiMallocClass, MiMallocCore } from './mimalloc-core.ts';
 import type { Scope } from './scope.ts';
 
 /**

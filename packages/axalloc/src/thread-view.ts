@@ -15,7 +15,7 @@ import {
   SiteTable,
   type Word,
 } from '@shmalloc/allocator-api';
-import * as at from './layout.ts';
+import * as at from './header.ts';
 import type { GrowthPolicy } from './policy.ts';
 
 /** What a detached thread looks at: every read is `undefined`, which equals nothing. */

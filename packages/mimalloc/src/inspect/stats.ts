@@ -6,17 +6,17 @@
 import type { HeapStats, ThreadStats, Word } from '@shmalloc/allocator-api';
 import { threadOf } from '../huge/huge-block.ts';
 import { BIN_HUGE } from '../layout/bins.ts';
+import { Counter } from '../layout/counters.ts';
 import { OS_PAGE_BYTES } from '../layout/geometry.ts';
 import { ALGORITHM_NAME, Field } from '../layout/header.ts';
 import { Heap } from '../layout/heap.ts';
 import { binOfPage, Page, slicesOf } from '../layout/page.ts';
-import { Counter } from '../layout/stats.ts';
 import { presentBytes } from '../region/memory.ts';
 import { slotAt } from '../region/thread-table.ts';
 import { forEachPageIn, forEachRecord, forEachSegment } from '../region/walk.ts';
 import { arenasOf } from '../segment/bounds.ts';
 import { ABANDONED_SEGMENT, FREE_SEGMENT, HUGE_SEGMENT, Segment } from '../segment/segment.ts';
-import type { Tld } from '../thread/tld.ts';
+import type { Tld } from '../thread/thread-view.ts';
 import { usedBytes } from './used.ts';
 
 /**
