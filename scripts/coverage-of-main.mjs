@@ -3,5 +3,20 @@
  * processes that it starts. The tests start thousands of workers; to count in them would make the threads up
  * to half as slow again, and leave two gigabytes of figures to add up. This process counts since it started;
  * those that come after it look for the variable.
+ *
+ * Nor is it counted where much runs and nothing is reached that others do not reach: the conformance kit at
+ * work on one heap after the other (the engine's compiler stands back from code that it counts, and the kit
+ * takes twice as long), and interleavings, which run copies of the sources.
  */
+import { stopCoverage } from 'node:v8';
+import test from 'ava';
+
+const UNCOUNTED = [
+  /\/interleavings\//,
+  /\/conformance[\w-]*\.test\.js$/,
+  /\/crash\/(damage|ends|huge-ends|kill)/,
+];
+
+if (process.env.NODE_V8_COVERAGE !== undefined && UNCOUNTED.some((name) => name.test(test.meta.file)))
+  stopCoverage();
 delete process.env.NODE_V8_COVERAGE;
