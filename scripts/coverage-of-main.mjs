@@ -4,18 +4,14 @@
  * to half as slow again, and leave two gigabytes of figures to add up. This process counts since it started;
  * those that come after it look for the variable.
  *
- * Nor is it counted where much runs and nothing is reached that others do not reach: the conformance kit at
- * work on one heap after the other (the engine's compiler stands back from code that it counts, and the kit
- * takes twice as long), and interleavings, which run copies of the sources.
+ * Nor is it counted where much runs and nothing is reached that others do not reach (the engine's compiler
+ * stands back from code that it counts: it takes twice as long): the conformance kit on the variants of a heap
+ * that has been through it, and interleavings, which run copies of the sources.
  */
 import { stopCoverage } from 'node:v8';
 import test from 'ava';
 
-const UNCOUNTED = [
-  /\/interleavings\//,
-  /\/conformance[\w-]*\.test\.js$/,
-  /\/crash\/(damage|ends|huge-ends|kill)/,
-];
+const UNCOUNTED = [/\/interleavings\//, /\/conformance-[\w-]*\.test\.js$/];
 
 if (process.env.NODE_V8_COVERAGE !== undefined && UNCOUNTED.some((name) => name.test(test.meta.file)))
   stopCoverage();

@@ -143,7 +143,8 @@ export function checkOptions(
  * @param start - bytes into the memory
  * @param size - bytes
  * @returns the range's end
- * @throws TypeError or RangeError as {@link checkInteger}; AllocError `InvalidParam` when it does not fit
+ * @throws TypeError or RangeError as {@link checkInteger}; AllocError `InvalidParam` when it does not fit,
+ *   `MemoryOverlap` when it has a part of the table of sites
  * @public
  */
 export function checkRange(memory: SharedMemory, start: Address, size: number): Address {
@@ -153,6 +154,13 @@ export function checkRange(memory: SharedMemory, start: Address, size: number): 
     throw new AllocError(
       'InvalidParam',
       `[${start}, ${end}) does not fit into memory of ${memory.byteLength} bytes`,
+    );
+  }
+  const { table, words } = memory.sites ?? { table: 0, words: 0 };
+  if (size > 0 && start < (table + words) * 4 && end > table * 4) {
+    throw new AllocError(
+      'MemoryOverlap',
+      `[${start}, ${end}) overlaps the table of sites [${table * 4}, ${(table + words) * 4})`,
     );
   }
   return end;

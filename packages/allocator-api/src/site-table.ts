@@ -52,6 +52,9 @@ const MOST_BYTES = 1 << 25;
 /** A table begins and ends at a multiple of so many bytes, from the region on. */
 export const SITES_ALIGN = 64;
 
+/** One MiB: some thousands of stacks, of which no program has many. */
+const MOST_TEXT_WORDS = 1 << 18;
+
 /** Calls of a stack that are kept. */
 const DEPTH = 8;
 
@@ -60,7 +63,7 @@ const DEPTH = 8;
  * @param bytes - of the region
  */
 export function siteTableBytes(bytes: number): number {
-  return bytes < LEAST_REGION ? 0 : alignDown(Math.min(bytes / 8, MOST_BYTES), SITES_ALIGN);
+  return bytes < LEAST_REGION ? 0 : alignDown(Math.min(Math.floor(bytes / 8), MOST_BYTES), SITES_ALIGN);
 }
 
 /** Where a table lies. */
@@ -142,9 +145,9 @@ export class SiteTable {
     this.i32 = new Int32Array(buffer, 0, table + words);
     this.u8 = new Uint8Array(buffer, 0, (table + words) * 4);
     this.table = table;
-    // One in eight for texts, and one of nine words of these for the index.
-    const texts = Math.floor(words / 8);
-    this.places = Math.floor(texts / 9);
+    // A stack takes half a kilobyte, an entry 12 bytes. A word in 33 of those for texts is the index's.
+    const texts = Math.min(Math.floor(words / 2), MOST_TEXT_WORDS);
+    this.places = Math.floor(texts / 33);
     this.buckets = Math.floor((words - texts - HEAD_WORDS) / (BUCKET * ENTRY_WORDS));
     this.entries = table + HEAD_WORDS + this.places;
     this.texts = this.entries + this.buckets * BUCKET * ENTRY_WORDS;

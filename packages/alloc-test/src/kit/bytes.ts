@@ -48,7 +48,7 @@ export function expectCode(
 /** A heap of 4 parts that manages its second part alone. */
 function onSecondPart(bench: Bench): { heap: Heap; part: number; start: number } {
   const part = bench.heapBytes;
-  const heap = bench.create({ memory: bench.memory(4 * part) });
+  const heap = bench.create({ memory: bench.memory(5 * part) });
   heap.init(part, part);
   return { heap, part, start: part };
 }
@@ -155,7 +155,7 @@ function fillRanges(bench: Bench, [first, ...others]: (readonly [start: number, 
 
 export function fromZero(bench: Bench): void {
   const part = bench.heapBytes;
-  const heap = bench.create({ memory: bench.memory(4 * part), start: part });
+  const heap = bench.create({ memory: bench.memory(5 * part), start: part });
   heap.init(0, part);
   churn(bench, bench.watch(heap, { start: 0, end: part }));
   const blocks = fill(bench.watch(heap), 1000);
@@ -168,7 +168,7 @@ export function fromZero(bench: Bench): void {
 
 export function refuseRanges(bench: Bench): void {
   const { heap, part, start } = onSecondPart(bench);
-  const end = 4 * part;
+  const end = heap.memory.byteLength;
   const state = heap.share().start;
   const block = heap.malloc(100);
   const total = heap.totalBytes();

@@ -19,15 +19,19 @@ import {
   checkInteger,
   checkOptions,
   type ErrorHook,
+  findSites,
   type Handle,
   type Heap,
   type HeapOptions,
   type HeapStats,
   type Layout,
   type LiveBlock,
+  laySites,
   liveBlocks,
+  openRegion,
   SharedMemory,
   type SlotHandle,
+  traceHeap,
   type VisitOptions,
 } from '@shmalloc/allocator-api';
 
@@ -42,6 +46,8 @@ const LOCK = 3;
 const USED = 4;
 const POOLS = 5;
 const POOL = 6;
+/** Behind the pools. */
+const SITES = POOL + 2 * MAX_POOLS;
 const HEADER_BYTES = 128;
 
 /** Bytes in front of a payload, and the unit of block sizes. */
@@ -71,15 +77,18 @@ export class Reference implements Heap {
   ): H {
     checkOptions(options, []);
     const lock = checkChoice('lock', options.lock ?? 'outside', LOCKS);
-    const memory = SharedMemory.create(options);
+    const memory = openRegion(options);
     const start = alignUp(memory.start, 64);
     if (start + HEADER_BYTES + 64 > memory.end) {
       throw new AllocError('RegionTooSmall', `region [${memory.start}, ${memory.end}) is too small`);
     }
     memory.u32.set([MAGIC, VERSION, LOCKS.indexOf(lock), 0, 0, 0], start / 4);
+    if (memory.sites !== null) laySites(memory.i32, memory.sites);
+    memory.i32[start / 4 + SITES] = memory.sites?.table ?? 0;
     const heap = new this(memory, start);
     heap.init(start + HEADER_BYTES, memory.end - start - HEADER_BYTES);
     if (options.onError !== undefined) heap.registerError(options.onError);
+    traceHeap(heap);
     return heap;
   }
 
@@ -99,8 +108,10 @@ export class Reference implements Heap {
     if (magic !== MAGIC || version !== VERSION) {
       throw new AllocError('InvalidParam', `wrong magic ${magic} or version ${version}`);
     }
+    memory.sites = findSites(memory.i32, memory.i32[start / 4 + SITES]);
     const heap = new this(memory, start);
     if (onError !== undefined) heap.registerError(onError);
+    traceHeap(heap);
     return heap;
   }
 
