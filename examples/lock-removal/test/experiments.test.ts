@@ -14,7 +14,7 @@ const EXPERIMENTS = Object.fromEntries(
   ),
 );
 
-for (const [name, experiment] of someOf('experiments', EXPERIMENTS, 5)) {
+for (const [name, experiment] of someOf('experiments', EXPERIMENTS, 3)) {
   test.serial(`${name} shows what it claims`, async (t) => {
     const outcome = await experiment();
     t.log(tell(outcome));

@@ -11,7 +11,7 @@ import type { BusyAnswer, BusyTask } from '../support/workers/busy.js';
 import { Slots } from '../support/workers/slots.js';
 
 const BYTES = 64 << 20;
-const SWAPS = scaled(30, 100);
+const SWAPS = scaled(15, 100);
 
 /** A crew on an allocator; `during` runs while they are at work. */
 async function crew(
@@ -200,7 +200,7 @@ test.serial('validate and stats while four workers allocate, swap and grow: no f
   let looks = 0;
   const alarms: string[] = [];
   const { allocator, oracle } = await crew(t, 4, { swaps: NAMES }, async (each, progress) => {
-    while (progress() < scaled(4000, 60_000) || looks < scaled(30, 300)) {
+    while (progress() < scaled(2000, 60_000) || looks < scaled(15, 300)) {
       for (let turn = 0; turn < 10; turn++, looks++) {
         try {
           each.validate();

@@ -3,6 +3,7 @@
  * and on the paged kernel, with real CPUs.
  */
 
+import { someOf } from '@shmalloc/alloc-test';
 import { type BootOptions, type KernelError, KernelPanic, PhysicalMemory } from '@shmalloc/kernel';
 import test from 'ava';
 import { BUMP, bootForTest, program } from '../support/machines.js';
@@ -34,7 +35,7 @@ const NEXT: readonly string[] = [
   'halts',
 ];
 
-for (const [name, options] of Object.entries(MACHINES)) {
+for (const [name, options] of someOf('machines', MACHINES, 3)) {
   // What a program does next is the kernel's affair, and not the allocator's: all of it on two machines, and
   // what each noticer finds on the others.
   const all = name === 'bare' || name === 'paged';

@@ -1,3 +1,4 @@
+import { someOf } from '@shmalloc/alloc-test';
 import { type KernelError, KernelPanic } from '@shmalloc/kernel';
 import test, { type ExecutionContext } from 'ava';
 import { Board } from '../../dist/board.js';
@@ -41,7 +42,9 @@ const CAUSES: readonly [kind: string, message: string | RegExp, frame?: RegExp][
   ['panic that is caught', 'caught'],
 ];
 
-for (const [kind, message, frame] of CAUSES) {
+const BY_KIND = Object.fromEntries(CAUSES.map((cause) => [cause[0], cause]));
+
+for (const [, [kind, message, frame]] of someOf('causes of a panic', BY_KIND, 6)) {
   test.serial(
     `a panic by "${kind}" carries its CPU and stops a CPU at a barrier, one in an endless loop and one asleep`,
     async (t) => {

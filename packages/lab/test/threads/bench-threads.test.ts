@@ -44,7 +44,7 @@ const mimalloc = contestant<HeapContestant>('mimalloc');
 
 const ALL = Object.fromEntries(THREAD_CONTESTANTS.map((each) => [each.name, each]));
 
-for (const [, each] of someOf('contestants with threads', ALL, 3)) {
+for (const [, each] of someOf('contestants with threads', ALL, 2)) {
   const run = FROM_C.includes(each.name) ? testWith(each.name) : test.serial;
   run(
     `${each.name}: two threads pass blocks, replace them and succeed one another, and every stamp is right`,

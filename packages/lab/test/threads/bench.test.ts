@@ -25,7 +25,7 @@ const ISOLATES = Object.fromEntries(
   CONTESTANTS.flatMap((each) => ('open' in each && each.name !== 'boxes' ? [[each.name, each]] : [])),
 );
 
-for (const [, each] of someOf('isolates', ISOLATES, 4)) {
+for (const [, each] of someOf('isolates', ISOLATES, 3)) {
   testWith(each.name)(
     `${each.name}: an isolate of its own opens the heap and runs every workload`,
     async (t) => {
@@ -98,7 +98,7 @@ const METERED = {
   'basic-worst': 0,
 };
 
-for (const [name] of someOf('garbage', METERED, 3)) {
+for (const [name] of someOf('garbage', METERED, 2)) {
   test(`${name}: malloc and free create no garbage`, async (t) => {
     const garbage = await meterGarbage(contestant(name), {
       ...ORDER,

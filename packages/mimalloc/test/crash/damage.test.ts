@@ -23,7 +23,7 @@ test('damage is reported as Corrupted, each kind once, and the hook may use the 
   t.is(heap.stats().errors, 2);
 });
 
-const ROUNDS = scaled(40, 150);
+const ROUNDS = scaled(15, 150);
 const PATIENCE_SECONDS = 60;
 
 /** Runs the rounds in a worker. Rejects when a call does not come back. */

@@ -8,7 +8,7 @@ import { everyEnd, REGIONS, SCENES } from '../support/ends-scenes.ts';
 import { randomOf, seedOf } from '../support/harness.ts';
 import { importStepped, type Stepped, writeStepped } from '../support/stepped.ts';
 
-const MOST = 16;
+const MOST = 11;
 
 const written = writeStepped('ends');
 let stepped: Stepped;

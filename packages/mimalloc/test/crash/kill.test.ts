@@ -16,7 +16,7 @@ const VARIANTS = {
   'js, in memory that grows': { crossings: 'js', backing: 'sab', ...GROWING },
 } as const;
 
-for (const [name, options] of someOf('kill', VARIANTS, 2)) {
+for (const [name, options] of someOf('kill', VARIANTS, 1)) {
   test.serial(
     `of three workers one is killed and replaced, 4 times: the others go on, and one block is lost each time at most (${name})`,
     async (t) => {

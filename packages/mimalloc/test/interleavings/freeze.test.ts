@@ -13,7 +13,7 @@ import { type FreezeOrder, MOMENTS } from '../support/freeze.ts';
 import { randomOf, seedOf } from '../support/harness.ts';
 import { writeStepped } from '../support/stepped.ts';
 
-const OPERATIONS = scaled(200_000, 1_000_000);
+const OPERATIONS = scaled(60_000, 1_000_000);
 const SLOTS = 1000;
 
 const written = writeStepped('freeze');

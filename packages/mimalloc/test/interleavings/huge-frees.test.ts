@@ -77,7 +77,7 @@ const BACKINGS: Record<string, () => MiMallocOptions> = {
   'a WebAssembly.Memory that grows': () => ({ bytes: MIB, maxBytes: 4 * MIB, grow: true }),
 };
 
-for (const [backing, options] of someOf('huge-frees', BACKINGS, 2)) {
+for (const [backing, options] of someOf('huge-frees', BACKINGS, 1)) {
   test(`an idle thread’s huge block is freed by another, which has its memory at once: ${backing}`, async (t) => {
     const { heap, errors } = watch(MiMalloc.create(options()));
     // There is room for one.

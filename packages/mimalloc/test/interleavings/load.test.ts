@@ -14,7 +14,7 @@ import { tldOf } from '../support/inside.ts';
 import { stopAt } from '../support/stops.ts';
 
 const SLOTS = 64;
-const LOOKS = scaled(500, 2000);
+const LOOKS = scaled(200, 2000);
 
 /** Runs something on a heap on which so many workers are at work until it has returned. */
 async function underLoad(

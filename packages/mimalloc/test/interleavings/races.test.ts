@@ -2,6 +2,7 @@
  * The races of `races.ts`: with every pair of stops of two threads, on real workers at full speed, and with
  * the faults that bring them back.
  */
+import { scaled } from '@shmalloc/alloc-test';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
 import { Crew } from '../support/crew.ts';
@@ -53,6 +54,8 @@ for (const { title, duels, faults } of RACES) {
 const WORKER = new URL('../support/race-worker.js', import.meta.url);
 const MIB = 2 ** 20;
 
+const ROUNDS = scaled(100, 300);
+
 /** Runs one program on so many workers. */
 async function rush(crew: Crew, job: RaceJob, workers: number): Promise<number[]> {
   return await crew.run<number>(
@@ -68,7 +71,7 @@ for (const kind of ['js', 'wasm'] as const) {
     `four workers delete heaps whose blocks the neighbours are freeing, and take each other’s records (${kind}${growing ? ', in memory that grows' : ''})`,
     async (t) => {
       const crew = new Crew(t, { bytes: 16 * MIB, kind, growing, parcels: 4, capacity: 64 });
-      await rush(crew, { program: 'heaps', rounds: 250, blocks: 64 }, 4);
+      await rush(crew, { program: 'heaps', rounds: ROUNDS, blocks: 64 }, 4);
       crew.finish();
     },
   );
@@ -77,7 +80,7 @@ for (const kind of ['js', 'wasm'] as const) {
     `four threads at a time come, leave blocks to their neighbours, adopt and go (${kind}${growing ? ', in memory that grows' : ''})`,
     async (t) => {
       const crew = new Crew(t, { bytes: 16 * MIB, kind, growing, parcels: 4, capacity: 64 });
-      await rush(crew, { program: 'come and go', rounds: 250, blocks: 64 }, 4);
+      await rush(crew, { program: 'come and go', rounds: ROUNDS, blocks: 64 }, 4);
       crew.finish();
     },
   );
@@ -95,7 +98,7 @@ for (const kind of ['js', 'wasm'] as const) {
         parcels: 3,
         capacity: 200,
       });
-      const job: RaceJob = { program: 'full pages', rounds: 300, blocks: 200 };
+      const job: RaceJob = { program: 'full pages', rounds: ROUNDS, blocks: 200 };
       const pages = await rush(crew, job, 3);
       t.log(`at most ${pages} pages for ${job.rounds * job.blocks} blocks each`);
       // Three rounds of blocks are there at one time at the most; of the largest size, a page has eight.
@@ -119,7 +122,7 @@ test.serial(
       rival.tell({ kind: 'free', blocks: blocks.slice(0, 1), at: 2 }),
       'the mark is gone, the news is not there yet',
     );
-    await rush(crew, { program: 'full pages', rounds: 200, blocks: 200 }, 3);
+    await rush(crew, { program: 'full pages', rounds: ROUNDS, blocks: 200 }, 3);
     for (const block of [...blocks.slice(1), ...others]) heap.free(block);
     crew.freeBoard();
     heap.collect(true);

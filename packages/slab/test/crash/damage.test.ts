@@ -3,6 +3,7 @@
  * later ones.
  */
 import { Worker } from 'node:worker_threads';
+import { scaled } from '@shmalloc/alloc-test';
 import test from 'ava';
 import { freeWord, presentWord, tableOf } from '../../dist/page-map.js';
 import { seedOf, small } from '../support/harness.ts';
@@ -51,7 +52,7 @@ for (const [fault, sentence] of [
 
 test('words of header, tables, CPU records and blocks are written over: every call comes back, and the lock is open', async (t) => {
   t.timeout(600_000);
-  t.is(await damage(seedOf(t), Number(process.env.TRIALS ?? 400)), '');
+  t.is(await damage(seedOf(t), Number(process.env.TRIALS ?? scaled(120, 1000))), '');
 });
 
 for (const debug of [false, true]) {

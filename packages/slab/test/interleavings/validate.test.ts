@@ -12,46 +12,49 @@ import { Page } from '../../dist/page.js';
 import { fill, fullPage, pageOf, pair, seedOf, watch } from '../support/harness.ts';
 import { everyStop, stopAt } from '../support/stops.ts';
 
-const LOOKS = scaled(300, 1500);
+const LOOKS = scaled(100, 1500);
 
 for (const debug of [false, true]) {
-  test(`workers allocate, move and free: ${LOOKS} looks raise no alarm${debug ? ' (debug)' : ''}`, async (t) => {
-    t.timeout(600_000);
-    const seed = seedOf(t);
-    const heap = Slab.create({ bytes: 4 << 20, debug });
-    const errors = watch(heap);
-    const table = new Int32Array(new SharedArrayBuffer(4 * 1000));
-    const stop = new Int32Array(new SharedArrayBuffer(12));
-    const failures: string[] = [];
-    const ends = [0, 1].map((number) => {
-      const workerData = { handle: heap.shareSlot(), table, stop, seed: seed + number };
-      const worker = new Worker(new URL('../support/validate-worker.js', import.meta.url), { workerData });
-      worker.on('error', (error) => failures.push(`${error.stack}`));
-      return new Promise((resolve) => worker.on('exit', resolve));
-    });
-    const alive = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
-    while (Atomics.load(stop, 1) < 2 && failures.length === 0) await alive();
-    const own: number[] = [];
-    for (let look = 0; look < LOOKS && failures.length === 0; look++) {
-      heap.validate();
-      const { usedBytes, totalBytes } = heap.stats();
-      if (!(usedBytes >= 0 && usedBytes <= totalBytes))
-        failures.push(`${usedBytes} of ${totalBytes} bytes are used`);
-      if (own.length < 100) own.push(heap.malloc(1 + ((look * 37) % 3000)));
-      else for (const block of own.splice(0)) heap.free(block);
-      if (look % 50 === 0) await alive();
-    }
-    Atomics.store(stop, 0, 1);
-    await Promise.all(ends);
-    t.deepEqual(failures, []);
-    t.deepEqual(errors, []);
-    t.log(`${Atomics.load(stop, 2)} × 100 operations meanwhile`);
-    for (const block of [...own, ...table]) heap.free(block >>> 0);
-    heap.collect(true);
-    heap.collect(true);
-    heap.validate({ quiet: true });
-    t.is(heap.usedBytes(), 0);
-  });
+  test.serial(
+    `workers allocate, move and free: ${LOOKS} looks raise no alarm${debug ? ' (debug)' : ''}`,
+    async (t) => {
+      t.timeout(600_000);
+      const seed = seedOf(t);
+      const heap = Slab.create({ bytes: 4 << 20, debug });
+      const errors = watch(heap);
+      const table = new Int32Array(new SharedArrayBuffer(4 * 1000));
+      const stop = new Int32Array(new SharedArrayBuffer(12));
+      const failures: string[] = [];
+      const ends = [0, 1].map((number) => {
+        const workerData = { handle: heap.shareSlot(), table, stop, seed: seed + number };
+        const worker = new Worker(new URL('../support/validate-worker.js', import.meta.url), { workerData });
+        worker.on('error', (error) => failures.push(`${error.stack}`));
+        return new Promise((resolve) => worker.on('exit', resolve));
+      });
+      const alive = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+      while (Atomics.load(stop, 1) < 2 && failures.length === 0) await alive();
+      const own: number[] = [];
+      for (let look = 0; look < LOOKS && failures.length === 0; look++) {
+        heap.validate();
+        const { usedBytes, totalBytes } = heap.stats();
+        if (!(usedBytes >= 0 && usedBytes <= totalBytes))
+          failures.push(`${usedBytes} of ${totalBytes} bytes are used`);
+        if (own.length < 100) own.push(heap.malloc(1 + ((look * 37) % 3000)));
+        else for (const block of own.splice(0)) heap.free(block);
+        if (look % 50 === 0) await alive();
+      }
+      Atomics.store(stop, 0, 1);
+      await Promise.all(ends);
+      t.deepEqual(failures, []);
+      t.deepEqual(errors, []);
+      t.log(`${Atomics.load(stop, 2)} × 100 operations meanwhile`);
+      for (const block of [...own, ...table]) heap.free(block >>> 0);
+      heap.collect(true);
+      heap.collect(true);
+      heap.validate({ quiet: true });
+      t.is(heap.usedBytes(), 0);
+    },
+  );
 }
 
 const OPERATIONS: readonly [

@@ -1,4 +1,5 @@
 /** Where blocks lie, and what becomes of pages. */
+import { scaled } from '@shmalloc/alloc-test';
 import { Slab } from '@shmalloc/slab';
 import test from 'ava';
 import {
@@ -269,7 +270,7 @@ test('statistics add up', (t) => {
 
 test('the n-th page cannot be had, for every n: what failed changed nothing, and all that comes after is as ever', (t) => {
   const seed = seedOf(t);
-  for (let pages = 0; pages <= 24; pages++) {
+  for (let pages = seed % scaled(3, 1); pages <= 24; pages += scaled(3, 1)) {
     for (const debug of [false, true]) {
       const heap = small({ debug });
       const cache = heap.createCache({ size: 300, ctor: (address, { i32 }) => void (i32[address / 4] = 7) });
