@@ -6,12 +6,17 @@
  *
  * Nor is it counted where much runs and nothing is reached that others do not reach (the engine's compiler
  * stands back from code that it counts: it takes twice as long): the conformance kit on the variants of a heap
- * that has been through it, and interleavings, which run copies of the sources.
+ * that has been through it, what runs copies of the sources, and examples.
  */
 import { stopCoverage } from 'node:v8';
 import test from 'ava';
 
-const UNCOUNTED = [/\/interleavings\//, /\/conformance-[\w-]*\.test\.js$/];
+const UNCOUNTED = [
+  /\/interleavings\//,
+  /\/conformance-(mimalloc|inner|modes|secure)\.test\.js$/,
+  /\/(ends|huge-ends|kill|reference)\.test\.js$/,
+  /\/examples\//,
+];
 
 if (process.env.NODE_V8_COVERAGE !== undefined && UNCOUNTED.some((name) => name.test(test.meta.file)))
   stopCoverage();

@@ -81,18 +81,4 @@ export function trySwap(allocator: AxAlloc, name: string): void {
   }
 }
 
-/** The seed of a random test: of the environment, or by the clock. It is printed. */
-export function seedOf(t: { log(...values: unknown[]): void }): number {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
-  t.log(`seed ${seed}`);
-  return seed;
-}
-
-/** Numbers below `n`, from a linear congruential generator. */
-export function randomOf(seed: number): (n: number) => number {
-  let state = seed | 0;
-  return (n) => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return Math.floor(((state >>> 0) / 2 ** 32) * n);
-  };
-}
+export { randomOf, seedOf } from '../../../alloc-test/dist-test/support/threads.js';

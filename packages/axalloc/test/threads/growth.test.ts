@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { AllocError } from '@shmalloc/allocator-api';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
+import { answerOf } from '../../../alloc-test/dist-test/support/threads.js';
 import { growthPages, policyOf } from '../../dist/policy.js';
 import { FaultyPages } from '../support/faulty-pages.js';
 import { allocatorOver, NAMES } from '../support/tools.js';
@@ -178,10 +179,7 @@ test('four CPUs that run dry at once do not all double', async (t) => {
         const worker = new Worker(new URL('../support/workers/dry.js', import.meta.url), {
           workerData: task,
         });
-        return new Promise<DryAnswer>((resolve, reject) => {
-          worker.once('message', resolve);
-          worker.once('error', reject);
-        });
+        return answerOf<DryAnswer>(worker);
       }),
     );
     t.is(

@@ -6,6 +6,7 @@ import { scaled, someOf } from '@shmalloc/alloc-test';
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
 import { BitmapPages } from '@shmalloc/bitmap';
 import test from 'ava';
+import { answerOf } from '../../../alloc-test/dist-test/support/threads.js';
 import { allocatorOver, NAMES, randomOf, seedOf, trySwap } from '../support/tools.js';
 import type { BusyAnswer, BusyTask } from '../support/workers/busy.js';
 import { Slots } from '../support/workers/slots.js';
@@ -46,13 +47,7 @@ async function crew(
     };
     return new Worker(new URL('../support/workers/busy.js', import.meta.url), { workerData: task });
   });
-  const answered = running.map(
-    (worker) =>
-      new Promise<BusyAnswer>((resolve, reject) => {
-        worker.once('message', resolve);
-        worker.once('error', reject);
-      }),
-  );
+  const answered = running.map((worker) => answerOf<BusyAnswer>(worker));
   const ended = running.map((worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())));
   const failed = Promise.all(answered);
   failed.catch(() => {});

@@ -16,22 +16,6 @@ export const PAGE = 4096;
 export const RETREATS = 16;
 export const MAPS = 32;
 
-/** The seed of a random test: of the environment, or by the clock. It is printed. */
-export function seedOf(t: ExecutionContext): number {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
-  t.log(`seed ${seed}`);
-  return seed;
-}
-
-/** Numbers below `n`, from a linear congruential generator. */
-export function randomOf(seed: number): (n: number) => number {
-  let state = seed | 0;
-  return (n) => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return Math.floor(((state >>> 0) / 2 ** 32) * n);
-  };
-}
-
 /** Demands an AllocError of this code; with `shown`, that its message names it. */
 export function refused(t: ExecutionContext, code: AllocErrorCode, call: () => unknown, shown = ''): void {
   const error = t.throws(call, { instanceOf: AllocError });
@@ -130,3 +114,5 @@ export class Torn extends Interrupted {
     return old;
   }
 }
+
+export { randomOf, seedOf } from '../../../alloc-test/dist-test/support/threads.js';

@@ -22,6 +22,7 @@ import { CheckedAllocator, Oracle, type OracleHandle } from '@shmalloc/alloc-tes
 import type { Handle } from '@shmalloc/allocator-api';
 import type { MiMalloc, MiMallocOptions } from '@shmalloc/mimalloc';
 import * as Original from '@shmalloc/mimalloc';
+import { answerOf, Barrier } from '../../../alloc-test/dist-test/support/threads.js';
 import { GROWING, patiently, StingyOs } from './growing.ts';
 import { type Judge, type Random, randomOf, seedOf } from './harness.ts';
 import { PACKAGE, type Package } from './mutants.ts';
@@ -57,28 +58,6 @@ export interface Post {
 
 /** How it went. */
 type Answer = { readonly error: string } | { readonly result: unknown };
-
-/** Where all workers wait for each other: word 0 counts arrivals, word 1 rounds. */
-export class Barrier {
-  private readonly words: Int32Array<SharedArrayBuffer>;
-  private readonly parties: number;
-
-  constructor(buffer: SharedArrayBuffer, parties: number) {
-    this.words = new Int32Array(buffer);
-    this.parties = parties;
-  }
-
-  wait(): void {
-    const round = Atomics.load(this.words, 1);
-    if (Atomics.add(this.words, 0, 1) + 1 === this.parties) {
-      Atomics.store(this.words, 0, 0);
-      Atomics.add(this.words, 1, 1);
-      Atomics.notify(this.words, 1);
-      return;
-    }
-    while (Atomics.load(this.words, 1) === round) Atomics.wait(this.words, 1, round, 1000);
-  }
-}
 
 const EMPTY = 0;
 const FULL = 1;
@@ -340,7 +319,7 @@ export class Crew {
       watchdog = setTimeout(() => reject(new Error(`workers ${[...running]} hang`)), this.patience * 1000);
     });
     const answers = workers.map(async (worker, index) => {
-      const result = await answerOf<Result>(worker, posts[index]);
+      const result = await resultOf<Result>(worker, posts[index]);
       running.delete(index);
       return result;
     });
@@ -404,26 +383,11 @@ export class Crew {
 }
 
 /** Gives a worker something to do. Its result; its failure is an error. */
-function answerOf<Result>(worker: Worker, post: Post): Promise<Result> {
-  return new Promise<Result>((resolve, reject) => {
-    const onMessage = (answer: Answer): void => {
-      done();
-      if ('error' in answer) reject(new Error(`a worker failed: ${answer.error}`));
-      else resolve(answer.result as Result);
-    };
-    const onError = (error: Error): void => {
-      done();
-      reject(error);
-    };
-    const onExit = (code: number): void => {
-      done();
-      reject(new Error(`a worker ended with code ${code} and without an answer`));
-    };
-    const done = (): void => {
-      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-    };
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-    worker.ref();
-    worker.postMessage(post);
-  });
+async function resultOf<Result>(worker: Worker, post: Post): Promise<Result> {
+  worker.ref();
+  const answered = answerOf<Answer>(worker);
+  worker.postMessage(post);
+  const answer = await answered;
+  if ('error' in answer) throw new Error(`a worker failed: ${answer.error}`);
+  return answer.result as Result;
 }

@@ -41,39 +41,6 @@ export interface Judge {
   true(actual: unknown, message?: string): unknown;
 }
 
-/**
- * The seed of a test: `SEED` of the environment, or by the clock. It is logged, so that a failure can be run
- * again.
- */
-export function seedOf(t: { log(...values: unknown[]): void }): number {
-  const seed = Number(process.env.SEED ?? Date.now() >>> 0);
-  t.log(`seed ${seed}`);
-  return seed;
-}
-
-/** Numbers below `n`, the same for the same seed. */
-export type Random = (n: number) => number;
-
-/** A generator with 32 bits of state (mulberry32). */
-export function randomOf(seed: number): Random {
-  let state = seed | 0;
-  return (n) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return Math.floor((((x ^ (x >>> 14)) >>> 0) / 2 ** 32) * n);
-  };
-}
-
-/** Puts an array into random order. */
-export function shuffle<T>(items: T[], random: Random): T[] {
-  for (let left = items.length; left > 1; ) {
-    const pick = random(left--);
-    [items[left], items[pick]] = [items[pick], items[left]];
-  }
-  return items;
-}
-
 /** Takes an item out of an array, the last one taking its place. */
 export function takeAt<T>(items: T[], index: number): T {
   const item = items[index];
@@ -155,3 +122,5 @@ export function emptyOut(
   heap.validate({ quiet: true });
   t.is(heap.usedBytes(), 0, 'bytes in use with everything freed');
 }
+
+export { type Random, randomOf, seedOf, shuffle } from '../../../alloc-test/dist-test/support/threads.js';

@@ -6,6 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { MiMalloc } from '@shmalloc/mimalloc';
 import test from 'ava';
+import { answerOf } from '../../../alloc-test/dist-test/support/threads.js';
 import { randomOf, seedOf, small, watch } from '../support/harness.ts';
 import { tldOf } from '../support/inside.ts';
 
@@ -202,15 +203,12 @@ test('workers make heaps, leave blocks that others free, and destroy heaps with 
   const table = new Int32Array(new SharedArrayBuffer(4 * 256));
   const seed = seedOf(t);
   const answers = await Promise.all(
-    [1, 2, 3].map(
-      (nth) =>
-        new Promise<string>((resolve, reject) => {
-          const workerData = { handle: heap.share(), table, seed: seed + nth, rounds: 400 };
-          const worker = new Worker(new URL('../support/guests-worker.js', import.meta.url), { workerData });
-          worker.once('message', resolve);
-          worker.once('error', reject);
-        }),
-    ),
+    [1, 2, 3].map((nth) => {
+      const workerData = { handle: heap.share(), table, seed: seed + nth, rounds: 400 };
+      return answerOf<string>(
+        new Worker(new URL('../support/guests-worker.js', import.meta.url), { workerData }),
+      );
+    }),
   );
   t.deepEqual(answers, ['', '', '']);
   for (const block of table) if (block !== 0) heap.free(block >>> 0);

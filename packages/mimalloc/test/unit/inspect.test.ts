@@ -125,7 +125,7 @@ test('a list that goes in circles, and one that leaves its page, end', (t) => {
   t.false(heap.containsBlock(blocks[9]));
 });
 
-test('pictures can be taken while other threads allocate, free, attach and detach', async (t) => {
+test.serial('pictures can be taken while other threads allocate, free, attach and detach', async (t) => {
   const heap = MiMalloc.create({ bytes: 8 * MIB, grow: false });
   // Word 0: 1 when the workers shall end; word 1: how many rounds they have done.
   const control = new Int32Array(new SharedArrayBuffer(8));

@@ -27,30 +27,6 @@ export function watch(...heaps: Slab[]): AllocError[] {
   return errors;
 }
 
-/**
- * The seed of a test: `SEED` of the environment, or by the clock. It is logged, so that a failure can be run
- * again.
- */
-export function seedOf(t: { log(...values: unknown[]): void }): number {
-  const seed = Number(process.env.SEED ?? Date.now() >>> 0);
-  t.log(`seed ${seed}`);
-  return seed;
-}
-
-/** Numbers below `n`, the same for the same seed. */
-export type Random = (n: number) => number;
-
-/** A generator with 32 bits of state (mulberry32). */
-export function randomOf(seed: number): Random {
-  let state = seed | 0;
-  return (n) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return Math.floor((((x ^ (x >>> 14)) >>> 0) / 2 ** 32) * n);
-  };
-}
-
 /** Allocates so many blocks, or until the answer is 0. */
 export function fill(heap: Slab, size: number, most = Number.POSITIVE_INFINITY): number[] {
   const blocks: number[] = [];
@@ -104,3 +80,5 @@ export function counted(heap: Slab): ReturnType<Slab['stats']>['cpus'][number] {
   if (found === undefined) throw new Error(`cpu ${heap.cpuId} is not in the statistics`);
   return found;
 }
+
+export { type Random, randomOf, seedOf } from '../../../alloc-test/dist-test/support/threads.js';

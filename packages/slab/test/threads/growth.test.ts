@@ -93,7 +93,8 @@ for (const debug of [false, true]) {
 test('B has a large block that begins in what A has seen and ends beyond: A frees it, asks for it and moves it', (t) => {
   for (const backing of ['wasm', 'sab'] as const) {
     for (const debug of [false, true]) {
-      // The chunk is there, and half of it has no memory yet. In debug mode the table of sites ends the first.
+      // The chunk is there, and half of it has no memory yet. In debug mode the table of sites ends the
+      // first.
       const seen = (debug ? 2 : 1) * PART + PART / 2;
       const { a, b } = growing({ debug, backing, bytes: debug ? PART : seen });
       if (debug) grow(a, seen - PART);
