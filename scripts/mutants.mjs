@@ -38,7 +38,7 @@ const lines = [
   '# Planted faults',
   '',
   'A check that cannot fail proves nothing. So each checker is shown faults that are planted on purpose: in a copy of a package',
-  '(a *mutant*), in a heap that is wrong, or in the memory itself. Each line is a test that has found one, or several. Written by',
+  '(a _mutant_), in a heap that is wrong, or in the memory itself. Each line is a test that has found one, or several. Written by',
   '`scripts/mutants.mjs` from the output of a run.',
   '',
   `${total} tests.`,

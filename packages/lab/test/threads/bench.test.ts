@@ -59,6 +59,18 @@ for (const name of ['mimalloc', 'slab', 'tlsf', 'basic-first', 'assemblyscript',
   });
 }
 
+for (const { name, prepare, open } of [
+  ...Object.values(ISOLATES),
+  contestant('boxes') as (typeof ISOLATES)[string],
+]) {
+  testWith(name)(`${name}: opens in this thread, hands out and takes back`, async (t) => {
+    const heap = await open(64 * MIB, await prepare?.());
+    const blocks = Array.from({ length: 100 }, (_, index) => heap.malloc(16 + index));
+    t.is(new Set(blocks).size, name === 'harness' ? new Set(blocks).size : 100);
+    for (const block of blocks) heap.free(block);
+  });
+}
+
 test('a heap that is too small, and a contestant that does not exist, are failures with a reason', async (t) => {
   await t.throwsAsync(isolateSeat(contestant('thi-ng'), { ...ORDER, bytes: MIB, workload: 'churn' }), {
     message: /^no memory for \d+ bytes$/,

@@ -221,7 +221,7 @@ const ABANDONED: Race = {
       to: `while (findSegment(tld, Chunk.abandoned, (segment) => { reclaim(tld, segment); return true; }) !== 0) ;`,
     },
     {
-      name: 'who adopts looks first and writes its name then',
+      name: 'the adopter looks first and writes its name then',
       file: 'exit/reclaim.js',
       from: `if (!crossings.claim(segment + Segment.threadId, ABANDONED_SEGMENT, tld.threadId)) return false;`,
       to: `if (crossings.load(segment + Segment.threadId) !== ABANDONED_SEGMENT) return false;
@@ -422,7 +422,7 @@ const REUSED: Race = {
   },
   faults: [
     {
-      name: 'who finds a block on a record’s list takes its page for its own',
+      name: 'the one that finds a block on a record’s list takes its page for its own',
       file: 'foreign/delayed.js',
       from: 'if (ownerOf(tld, page) === tld.threadId) freeLocal(tld, page, block); else freeForeign(tld, page, block);',
       to: 'freeLocal(tld, page, block);',
