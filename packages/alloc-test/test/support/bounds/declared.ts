@@ -31,6 +31,16 @@ export const DECLARED: readonly Declaration[] = [
     expression: 'i32[slice + Page.blockWords]',
     why: 'headPage, for livePage: the same descriptor; livePage sees that it is beyond the view, refreshes and looks again',
   },
+  {
+    file: 'heap-base/boundary-tags.js',
+    expression: 'i32[block]',
+    why: 'liveSize: what a program frees wrongly may lie beyond the memory; undefined counts as 0, which is no block in use',
+  },
+  {
+    file: 'heap-base/pools.js',
+    expression: 'this.i32[block]',
+    why: 'freeSize: the same address, for the error; undefined counts as 0, which is no free block',
+  },
   ...['i32[page + Page.mask]', 'i32[page + Page.owner]'].map((expression) => ({
     file: 'slab/slab.js',
     expression,
