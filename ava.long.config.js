@@ -13,6 +13,7 @@ export default {
     'packages/mimalloc/dist-test/interleavings/races.test.js',
     'packages/kernel/dist-test/threads/{null,panic}.test.js',
     'packages/slab/dist-test/unit/slab.test.js',
+    'packages/mimalloc/dist-test/unit/heaps.test.js',
     'packages/axalloc/dist-test/unit/faults.test.js',
     'packages/lab/dist-test/threads/{bench,bench-threads}.test.js',
     'examples/lock-removal/dist-test/experiments.test.js',

@@ -192,6 +192,11 @@ export class SiteTable {
     return taken;
   }
 
+  /** Forgets all blocks. No other thread may be at the table. */
+  clear(): void {
+    this.i32.fill(0, this.entries, this.texts);
+  }
+
   /** What is known of a live block. While other threads work, it may be another block's. */
   of(address: Address): Noted | null {
     const entry = this.entryOf(address);
@@ -237,22 +242,18 @@ export class SiteTable {
     const hash = hashOf(bytes);
     const { i32, places } = this;
     const index = this.table + HEAD_WORDS;
-    let own = 0;
     let found = 0;
     for (let probe = 0; found === 0 && probe < places; probe++) {
       const place = index + (((hash >>> 0) + probe) % places);
       // Acquire: pairs with the exchange below; a text is whole before the index has it.
       const there = Atomics.load(i32, place);
-      if (there !== 0) {
-        if (this.isText(there, hash, text)) found = there;
-        continue;
+      if (there === 0) {
+        found = this.write(bytes, hash);
+        // Release: the text. When another thread was first, ours is good all the same, and known to us alone.
+        if (found !== 0) Atomics.compareExchange(i32, place, 0, found);
+        break;
       }
-      own ||= this.write(bytes, hash);
-      if (own === 0) break;
-      // Release: the text. Another thread may have been first, perhaps with the same text.
-      const first = Atomics.compareExchange(i32, place, 0, own);
-      if (first === 0) found = own;
-      else if (this.isText(first, hash, text)) found = first;
+      if (this.isText(there, hash, text)) found = there;
     }
     this.known.set(text, found);
     return found;

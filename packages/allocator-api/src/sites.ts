@@ -56,6 +56,20 @@ export function noteSites(heap: object, sites: SiteTable, more: TracedMethods = 
       depth--;
     }
   };
+  /**
+   * Runs a call that may give a block back: what was noted of it is forgotten before, unless the call fails.
+   */
+  const giving = (address: unknown, call: () => unknown, isGiven: (answer: unknown) => boolean): unknown => {
+    const before = isBlock(address) ? sites.take(address) : null;
+    let given = false;
+    try {
+      const answer = call();
+      given = isGiven(answer);
+      return answer;
+    } finally {
+      if (!given && before !== null) sites.put(address as number, before.site, before.number);
+    }
+  };
   for (const name of [...ALLOCATING, ...(more.allocating ?? [])])
     replace(name, (method) => {
       return function noted(...given) {
@@ -67,29 +81,25 @@ export function noteSites(heap: object, sites: SiteTable, more: TracedMethods = 
   for (const name of [...RESIZING, ...(more.resizing ?? [])])
     replace(name, (method) => {
       return function noted(...given) {
-        const address = given[0];
-        const before = depth === 0 && isBlock(address) ? sites.take(address) : null;
-        const answer = inside(method, given);
-        if (depth === 0 && isBlock(answer)) sites.note(answer, noted);
-        else if (before !== null) sites.put(address as number, before.site, before.number);
+        if (depth > 0) return method.apply(heap, given);
+        const answer = giving(given[0], () => inside(method, given), isBlock);
+        if (isBlock(answer)) sites.note(answer, noted);
         return answer;
       };
     });
   for (const name of FREEING)
     replace(name, (method) => {
-      return (...given) => {
-        const address = given[0];
-        const before = isBlock(address) ? sites.take(address) : null;
-        let isFreed = false;
-        try {
-          const answer = method.apply(heap, given);
-          isFreed = !(answer instanceof AllocError);
-          return answer;
-        } finally {
-          if (!isFreed && before !== null) sites.put(address as number, before.site, before.number);
-        }
-      };
+      const isFreed = (answer: unknown): boolean => !(answer instanceof AllocError);
+      return (...given) => giving(given[0], () => method.apply(heap, given), isFreed);
     });
+  // It forgets all blocks, and no other thread is inside.
+  replace('init', (method) => {
+    return (...given) => {
+      const answer = method.apply(heap, given);
+      sites.clear();
+      return answer;
+    };
+  });
 }
 
 /**

@@ -252,8 +252,8 @@ export function openHeader(handle: Handle): { memory: SharedMemory; header: Word
   demand('page size', pageShift, pageShift >= 6 && pageShift <= 31);
   demand('first page', firstPage, firstPage >= 0 && firstPage <= start / 2 ** pageShift);
   const { bytes, sites } = placesOf(geometry);
-  const table = siteWords === 0 ? 0 : (findSites(i32, header + sites)?.words ?? -1);
-  demand('table of sites', siteWords, table === siteWords);
+  const hasTable = siteWords === 0 || findSites(i32, header + sites)?.words === siteWords;
+  demand('table of sites', siteWords, hasTable);
   const covered = mapPages > 0 && start + bytes <= (firstPage + mapPages) * 2 ** pageShift;
   demand('map', mapPages, covered && start + bytes <= memory.end);
   return { memory, header };

@@ -12,7 +12,7 @@ export function interfaceChecks(): Check[] {
     { title: 'tryFree, tryRealloc and tryUsableSize answer what is wrong, and report nothing', run: answers },
     { title: 'visitBlocks shows exactly the live blocks, and stops when it is told to', run: visits },
     { title: 'leaks shows what was not freed, the largest first', run: leaks },
-    { title: 'in debug mode leaks tells where each block was allocated, whoever asks', run: sites },
+    { title: 'in debug mode leaks tells where each block was allocated, in every thread', run: sites },
     { title: 'a block goes by its layout', run: layouts },
     { title: 'stats have the figures that all heaps have', run: figures },
     {

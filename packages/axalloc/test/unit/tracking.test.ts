@@ -71,3 +71,16 @@ test('without tracking there is no number, and the state takes less', (t) => {
   t.true(allocator.stats().statePages < newAllocator(true).stats().statePages);
   t.throws(() => newAllocator('yes' as never), { message: /tracking/ });
 });
+
+test('a header whose table of sites cannot be is refused', (t) => {
+  for (const tracking of [false, true]) {
+    const allocator = newAllocator(tracking);
+    const handle = allocator.share();
+    const word = handle.start / 4 + 7;
+    const options = { attachPages: BitmapPages.attach, algorithms: algorithmsWith({}) };
+    for (const words of [-1, 7, allocator.memory.i32[word] + 1]) {
+      allocator.memory.i32[word] = words;
+      t.throws(() => AxAlloc.attach(handle, options), { code: 'InvalidParam', message: /table of sites/ });
+    }
+  }
+});

@@ -38,32 +38,11 @@ import { Scope } from './scope.ts';
 import { duplicate, textAt } from './strings.ts';
 import { addressOfView, allocateAs } from './typed.ts';
 
-/** What is noted, in debug mode, besides the calls of the contract. */
-const TRACED = {
-  allocating: [
-    'zalloc',
-    'mallocSmall',
-    'mallocAligned',
-    'mallocAlignedAt',
-    'zallocAligned',
-    'zallocAlignedAt',
-    'callocAligned',
-    'callocAlignedAt',
-    'strdup',
-    'strndup',
-  ],
-  resizing: [
-    'rezalloc',
-    'recalloc',
-    'reallocf',
-    'reallocAligned',
-    'reallocAlignedAt',
-    'rezallocAligned',
-    'rezallocAlignedAt',
-    'recallocAligned',
-    'recallocAlignedAt',
-  ],
-} as const;
+/**
+ * What is noted, in debug mode, besides the calls of the contract. All others of the family are made of these
+ * and those.
+ */
+const TRACED = { allocating: ['mallocAlignedAt'], resizing: ['reallocAlignedAt'] } as const;
 
 /** A further heap of a thread, with everything to look at it. */
 export class CompleteHeap extends CoreHeap implements MiHeap {

@@ -1,3 +1,4 @@
+import { scaled } from '@shmalloc/alloc-test';
 import { CheckedAllocator, Oracle } from '@shmalloc/alloc-test/oracle';
 import { AllocError, type GlobalAllocator, SharedMemory } from '@shmalloc/allocator-api';
 import { AccountingOs, type MiHeap, MiMalloc } from '@shmalloc/mimalloc';
@@ -7,6 +8,8 @@ import { firstDamaged, random, SMALL, validatedHeap, write } from '../support/va
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+/** Blocks of one size. */
+const MOST = scaled(2000, 12_500);
 
 /** Memory of which the first part is the region, so that the rest can be added as arenas. */
 function withRoom(region: number, rest: number): MiMalloc {
@@ -91,7 +94,7 @@ test('the blocks of a deleted heap live on, and are freed like others', (t) => {
   // Pages that are full, half full, single, and empty.
   const blocks: [address: number, size: number][] = [];
   for (const size of [8, 64, 1000, 5000, 70 * KIB]) {
-    for (let index = 0; index < Math.min(100_000 / size, 2000); index++)
+    for (let index = 0; index < Math.min(100_000 / size, MOST); index++)
       blocks.push([part.malloc(size), size]);
   }
   const empty = part.malloc(300);
@@ -128,7 +131,7 @@ test('destroy frees all blocks of a heap and no others', (t) => {
   const used = heap.usedBytes();
   const part = heap.heapNew();
   for (const size of [8, 64, 1000, 5000, 70 * KIB]) {
-    for (let index = 0; index < Math.min(100_000 / size, 2000); index++) t.not(part.malloc(size), 0);
+    for (let index = 0; index < Math.min(100_000 / size, MOST); index++) t.not(part.malloc(size), 0);
   }
   t.true(heap.usedBytes() > used + 300_000);
   part.destroy();

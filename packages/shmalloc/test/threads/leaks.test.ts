@@ -1,7 +1,16 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { BasicFirst, Buddy, type Heap, type HeapAlgorithm, MiMalloc, Slab, Tlsf } from 'shmalloc';
+import {
+  type AllocError,
+  BasicFirst,
+  Buddy,
+  type Heap,
+  type HeapAlgorithm,
+  MiMalloc,
+  Slab,
+  Tlsf,
+} from 'shmalloc';
 
 const program = new URL('../support/workers/forgetful.js', import.meta.url);
 
@@ -15,6 +24,10 @@ function placesOf(heap: Heap): (string | undefined)[] {
 for (const [name, Algorithm] of Object.entries(HEAPS)) {
   test(`${name}: a thread sees where another has allocated what is left, while that lives and after its death`, async (t) => {
     const heap = Algorithm.create({ bytes: 1 << 20, debug: true });
+    const part = 1 << 16;
+    for (const one of [heap, Algorithm.attach(heap.share())])
+      for (const call of ['addMemory', 'init'] as const)
+        t.is(t.throws<AllocError>(() => one[call]((1 << 20) - part, part))?.code, 'MemoryOverlap', call);
     const handle = heap.shareSlot();
     const worker = new Worker(program, { workerData: { name, handle } });
     await once(worker, 'message');
